@@ -1,0 +1,98 @@
+"""The list of workloads. A new one: a folder with one file a runtime, and an entry here."""
+
+from .echo import run_echo
+from .model import Metric, Workload, Yardstick
+from .programs import run_micro, run_plain
+
+WEFT = "weft"
+# Floors have no runtime at all. A floor that is cheap to run and that others are divided by belongs
+# to every run; the rest of the others only to a comparison.
+ALWAYS = {WEFT, "fcontext"}
+
+BOTH = (1, 2)
+GO = Yardstick("go")
+
+
+def floor(switches: int) -> Yardstick:
+    label = "switch_floor" if switches == 1 else f"{switches} x switch_floor"
+    return Yardstick("fcontext", "switch_floor", "switch", switches, label)
+
+
+def connections(*counts: int) -> tuple:
+    return tuple((("connections", count),) for count in counts)
+
+
+def fibers(*counts: int) -> tuple:
+    return tuple((("fibers", count),) for count in counts)
+
+
+WORKLOADS = (
+    Workload(
+        name="switch_floor",
+        about="jump_fcontext there and back",
+        metrics=(Metric("switch", "ns a switch", digits=2),),
+        runtimes={"fcontext": (1,)},
+        measure=run_micro,
+    ),
+    Workload(
+        name="yield",
+        about="two fibers yield to each other",
+        metrics=(Metric("switch", "ns a switch", yardstick=floor(1)),),
+        runtimes={WEFT: BOTH, "go": BOTH},
+        measure=run_micro,
+    ),
+    Workload(
+        name="spawn1",
+        about="spawn one empty task and join it, again and again",
+        metrics=(Metric("task", "ns a task", yardstick=GO),),
+        runtimes={WEFT: BOTH, "go": BOTH},
+        measure=run_micro,
+    ),
+    Workload(
+        name="pingpong",
+        about="two fibers hand a turn to each other, by a pair of events",
+        metrics=(Metric("round_trip", "ns a round trip", yardstick=floor(2)),),
+        runtimes={WEFT: BOTH, "go": BOTH},
+        measure=run_micro,
+    ),
+    Workload(
+        name="parked",
+        about="fibers of the 64 KiB class wait for one event",
+        metrics=(
+            Metric("memory", "bytes a fiber", yardstick=GO, digits=0),
+            Metric("start", "ns a fiber to start and park"),
+            Metric("wake", "ns a fiber to wake and end"),
+        ),
+        runtimes={WEFT: (1,), "go": (1,)},
+        params=fibers(100_000, 1_000_000),
+        measure=run_plain,
+    ),
+    Workload(
+        name="timers",
+        about="fibers sleep 1 s together; then a timeout around a call that returns at once",
+        metrics=(
+            Metric("wall", "s wall", digits=3),
+            Metric("cpu", "s CPU", yardstick=GO, digits=3),
+            Metric("arm", "ns to arm and cancel", yardstick=GO),
+        ),
+        runtimes={WEFT: BOTH, "go": BOTH},
+        params=fibers(100_000),
+        measure=run_plain,
+    ),
+    Workload(
+        name="echo",
+        about="TCP, 64 bytes, closed loop; W=1: server and load on a CPU each, W=2: unpinned",
+        metrics=(
+            Metric("requests_per_s", "requests/s", lower_is_better=False, yardstick=GO, digits=0),
+            Metric("server_cpu_us", "server CPU us a request", yardstick=Yardstick("epoll"), digits=2),
+            Metric("p50_us", "p50 us"),
+            Metric("p99_us", "p99 us"),
+            Metric("p999_us", "p99.9 us"),
+            Metric("max_us", "max us"),
+            Metric("fairness", "slowest/fastest connection", lower_is_better=False, digits=3),
+        ),
+        runtimes={WEFT: BOTH, "go": BOTH, "epoll": (1,)},
+        params=connections(1, 100, 1000),
+        measure=run_echo,
+    ),
+)

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Runs the workloads, interleaved and several times, and prints medians and ratios as Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # the source tree stays as it was
+
+from harness.host import OtherLoad, header
+from harness.model import BenchError, Case, Samples, Setting, Workload
+from harness.programs import build_go, require_program
+from harness.report import Report
+from harness.workloads import ALWAYS, WORKLOADS
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BUSY_SHARE = 0.05
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    names = ", ".join(workload.name for workload in WORKLOADS)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=f"Workloads: {names}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="workloads to run (all)")
+    parser.add_argument("--peers", action="store_true", help="run the other runtimes, too")
+    parser.add_argument("--runtimes", metavar="A,B", help="run only these runtimes")
+    parser.add_argument("--quick", action="store_true", help="3 rounds instead of 7, and shorter")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds, each runs every case once")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    parser.add_argument("--build-dir", type=Path, default=REPOSITORY / "build/release")
+    arguments = parser.parse_args()
+    known = {workload.name for workload in WORKLOADS}
+    for name in arguments.names:
+        if name not in known:
+            parser.error(f"no workload '{name}'; there are: {names}")
+    if arguments.rounds is not None and arguments.rounds < 1:
+        parser.error("--rounds: at least 1")
+    if arguments.json and not os.access(arguments.json.resolve().parent, os.W_OK):
+        parser.error(f"--json: cannot write {arguments.json}")  # now, not after the last round
+    return arguments
+
+
+def chosen_runtimes(arguments: argparse.Namespace) -> set[str]:
+    known = {runtime for workload in WORKLOADS for runtime in workload.runtimes}
+    if arguments.runtimes is None:
+        return known if arguments.peers else ALWAYS
+    runtimes = set(arguments.runtimes.split(","))
+    if unknown := runtimes - known:
+        raise BenchError(f"no runtime '{min(unknown)}'; there are: {', '.join(sorted(known))}")
+    return runtimes
+
+
+def chosen_cases(names: list[str], runtimes: set[str]) -> list[Case]:
+    """The cases asked for, and those of the workloads that they are divided by."""
+    wanted = set(names) or {workload.name for workload in WORKLOADS}
+    for workload in WORKLOADS:
+        if workload.name in wanted:
+            yardsticks = (metric.yardstick for metric in workload.metrics)
+            wanted |= {yardstick.workload for yardstick in yardsticks if yardstick}
+    workloads: list[Workload] = [w for w in WORKLOADS if w.name in wanted]
+    cases = [case for workload in workloads for case in workload.cases(runtimes)]
+    if not cases:
+        raise BenchError("none of these runtimes has a program for these workloads")
+    return cases
+
+
+def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
+    """Builds and looks for every program before the first one runs."""
+    build = arguments.build_dir
+    for case in dict.fromkeys((case.workload.name, case.runtime) for case in cases):
+        workload, runtime = case
+        if runtime == "go":
+            say(f"building {workload}-go")
+            build_go(build, workload)
+        require_program(build, workload, runtime)
+        if workload == "echo":
+            require_program(build, workload, "load")
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        say("only one CPU: servers and load share it, so the echo figures mean little")
+    # A thousand connections are too many for the usual soft limit; children inherit this one.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return Setting(
+        programs=lambda workload, runtime: require_program(build, workload, runtime),
+        quick=arguments.quick,
+        server_cpu=cpus[0] if len(cpus) > 1 else None,
+        load_cpu=cpus[1] if len(cpus) > 1 else None,
+    )
+
+
+def measure(cases: list[Case], rounds: int, setting: Setting) -> list[Samples]:
+    """Round by round, every case once: what disturbs the machine for a while hits all alike."""
+    samples = [Samples(case) for case in cases]
+    done = 0
+    for _ in range(rounds):
+        for sample in samples:
+            done += 1
+            case = sample.case
+            sample.add(case.workload.measure(case, setting))
+            metric = case.workload.metrics[0]
+            value = sample.values[metric.name][-1]
+            total = rounds * len(cases)
+            say(f"[{done}/{total}] {case.label}: {value:,.{metric.digits}f} {metric.unit}")
+    return samples
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    cases = chosen_cases(arguments.names, chosen_runtimes(arguments))
+    setting = prepare(cases, arguments)
+    head = header(arguments.build_dir)
+    rounds = arguments.rounds or (3 if arguments.quick else 7)
+    others = OtherLoad()
+    report = Report(measure(cases, rounds, setting))
+    head["other_load"] = round(others.share(), 3)
+    if head["other_load"] > BUSY_SHARE:
+        say(f"others used {head['other_load']:.0%} of the machine meanwhile: take the figures with care")
+    print(report.markdown(head))
+    if arguments.json:
+        document = {"header": head, "results": report.results()}
+        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except BenchError as error:
+        say(f"bench: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("bench: interrupted")
+        sys.exit(130)

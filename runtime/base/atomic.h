@@ -1,0 +1,22 @@
+#pragma once
+
+// The atomics seam: lock-free code names its atomics through here, so that the same source can be
+// compiled over a model of memory instead of the machine's.
+
+#include <atomic>
+
+namespace weft::detail {
+
+template <class T>
+using Atomic = std::atomic<T>;
+
+/// Tells the core that this is a spin loop.
+inline void cpu_relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield" ::: "memory");
+#endif
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,61 @@
+#pragma once
+
+#include "base/assert.h"
+
+namespace weft::detail {
+
+/// A link of an intrusive doubly linked list; derive from it. `Tag` allows several links in one
+/// object.
+template <class Tag = void>
+class ListNode {
+ public:
+  ListNode() = default;
+  ListNode(const ListNode&) = delete;
+  ListNode& operator=(const ListNode&) = delete;
+
+  bool linked() const noexcept { return next_ != nullptr; }
+  void unlink() noexcept {
+    prev_->next_ = next_;
+    next_->prev_ = prev_;
+    next_ = prev_ = nullptr;
+  }
+
+ private:
+  template <class, class>
+  friend class List;
+
+  ListNode* next_ = nullptr;
+  ListNode* prev_ = nullptr;
+};
+
+/// A FIFO list that owns nothing. Not thread-safe.
+template <class T, class Tag = void>
+class List {
+  using Node = ListNode<Tag>;
+
+ public:
+  List() noexcept { head_.next_ = head_.prev_ = &head_; }
+  ~List() { WEFT_ASSERT(empty(), "whoever owns the list empties it first"); }
+  List(const List&) = delete;
+  List& operator=(const List&) = delete;
+
+  bool empty() const noexcept { return head_.next_ == &head_; }
+  T* front() noexcept { return empty() ? nullptr : static_cast<T*>(head_.next_); }
+  void push_back(T& item) noexcept {
+    Node& node = item;
+    node.prev_ = head_.prev_;
+    node.next_ = &head_;
+    head_.prev_->next_ = &node;
+    head_.prev_ = &node;
+  }
+  T* pop_front() noexcept {
+    T* item = front();
+    if (item != nullptr) static_cast<Node*>(item)->unlink();
+    return item;
+  }
+
+ private:
+  Node head_;
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,93 @@
+#pragma once
+
+// The descriptor of a fiber. Descriptors are type-stable: their memory is never given back or used
+// for anything else, so a late wake-up, timer or debugger that still holds a pointer finds a newer
+// epoch, never freed memory.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/atomic.h"
+#include "fiber/context.h"
+#include "fiber/sanitizer.h"
+#include "fiber/stack.h"
+#include "fiber/wait_word.h"
+
+namespace weft::detail {
+
+class Scheduler;
+class Worker;
+struct Fiber;
+
+/// What the scheduler asks of whoever made a fiber (the task layer).
+struct FiberCode {
+  /// The fiber's whole life, on its own stack. Must not throw.
+  void (*run)(Fiber&) noexcept;
+  /// Called instead of `run` when there is no memory for a stack. Runs on a worker's own stack: may
+  /// wake others, never waits, runs no user code.
+  void (*no_stack)(Fiber&) noexcept;
+};
+
+enum class FiberKind : std::uint8_t {
+  kFiber,   ///< Runs on a pool stack.
+  kThread,  ///< Stands for a plain thread that waits.
+  kWorker,  ///< A worker's own stack, where it looks for work and sleeps.
+};
+
+/// The two words that the C++ runtime keeps for a thread (Itanium C++ ABI, __cxa_eh_globals): the
+/// exceptions being handled and the count of those in flight. They belong to the stack, so they are
+/// swapped with it.
+struct ExceptionState {
+  void* caught = nullptr;
+  std::uint64_t uncaught = 0;  // an unsigned int and its padding
+};
+
+/// Who frees a descriptor: the worker that retires the fiber or whoever drops its last handle, the
+/// later of the two.
+///
+///   InUse --retired--> Retired --last handle dropped--> free
+///     \--last handle dropped--> Abandoned --retired--> free
+enum class Life : std::uint8_t { kInUse, kRetired, kAbandoned };
+
+struct alignas(64) Fiber {
+  static constexpr std::size_t kLocalSize = 256;
+
+  // -- The switch. Written by the worker on which the fiber runs, or that takes it over; handed
+  // from one worker
+  //    to the next by the queue that carries the fiber.
+  Context context = nullptr;  // where it stopped
+  ExceptionState exceptions;
+  int saved_errno = 0;
+  FiberKind kind = FiberKind::kFiber;
+  std::uint8_t stack_class = 0;
+  std::uint16_t pins = 0;  // changed by the fiber itself; while not zero it stays on `home`
+  Stack* stack = nullptr;  // null until first run
+  WaitWord word;
+  const FiberCode* code = nullptr;
+
+  // -- Scheduling.
+  Fiber* next =
+      nullptr;  // the link of whichever chain holds the fiber: inbox, pinned queue, free list
+  Worker* home = nullptr;
+  // The runtime it lives in, null while the descriptor is free. Written by spawn and retirement,
+  // read by whoever walks the descriptors; confirmed by the epoch.
+  Atomic<Scheduler*> scheduler{nullptr};
+  Atomic<Life> life{Life::kInUse};
+
+  // -- Identity, for people. Set before the fiber is queued; reports on other threads may read a
+  // newer fiber's.
+  Atomic<std::uint64_t> id{0};  // unique in the process
+  Atomic<const char*> file{nullptr};
+  Atomic<const char*> function{nullptr};
+  Atomic<std::uint32_t> line{0};
+  const char* name = nullptr;  // null unless given; the maker's, valid until the descriptor is free
+
+  SanitizerStack sanitizer;
+
+  // -- The maker's own data.
+  alignas(16) std::byte local[kLocalSize];
+
+  bool started() const noexcept { return stack != nullptr || kind != FiberKind::kFiber; }
+};
+
+}  // namespace weft::detail

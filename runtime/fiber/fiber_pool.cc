@@ -1,0 +1,54 @@
+#include "fiber/fiber_pool.h"
+
+#include <mutex>
+#include <new>
+
+namespace weft::detail {
+
+FiberPool& FiberPool::instance() noexcept {
+  // Never destroyed: handles in static objects may outlive main().
+  static FiberPool* const pool = new FiberPool;
+  return *pool;
+}
+
+Fiber* FiberPool::take(std::size_t count) {
+  std::lock_guard lock(lock_);
+  if (free_ == nullptr) grow();
+  Fiber* const first = free_;
+  Fiber* last = first;
+  while (--count > 0 && last->next != nullptr) last = last->next;
+  free_ = last->next;
+  last->next = nullptr;
+  return first;
+}
+
+void FiberPool::give(Fiber* first, Fiber* last) noexcept {
+  std::lock_guard lock(lock_);
+  last->next = free_;
+  free_ = first;
+}
+
+void FiberPool::grow() {
+  Chunk* const chunk = new Chunk;
+  for (std::size_t i = 0; i + 1 < kChunkFibers; ++i) chunk->fibers[i].next = &chunk->fibers[i + 1];
+  free_ = &chunk->fibers[0];
+  chunk->next = chunks_.load(std::memory_order_relaxed);
+  chunks_.store(chunk, std::memory_order_release);  // [chunks]
+  capacity_.fetch_add(kChunkFibers, std::memory_order_relaxed);
+}
+
+void FiberCache::refill() {
+  free_ = FiberPool::instance().take(kBatch);
+  for (Fiber* fiber = free_; fiber != nullptr; fiber = fiber->next) ++count_;
+}
+
+void FiberCache::drain(std::size_t keep) noexcept {
+  if (count_ <= keep) return;
+  Fiber* const first = free_;
+  Fiber* last = first;
+  while (--count_ > keep) last = last->next;
+  free_ = last->next;
+  FiberPool::instance().give(first, last);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,82 @@
+#pragma once
+
+// Where descriptors come from. They are carved from chunks that live as long as the process: a
+// handle may outlive the runtime that made its fiber, and a stale pointer must stay readable. What
+// grows is bounded by the largest number of fibers that were ever alive at once.
+
+#include <cstddef>
+
+#include "base/spinlock.h"
+#include "fiber/fiber.h"
+
+namespace weft::detail {
+
+class FiberPool {
+ public:
+  static FiberPool& instance() noexcept;
+
+  /// A chain of `count` free descriptors linked by `next`, or fewer. Throws std::bad_alloc when
+  /// there is none.
+  Fiber* take(std::size_t count);
+  /// Takes back the chain from `first` to `last`.
+  void give(Fiber* first, Fiber* last) noexcept;
+
+  /// Calls `visit(Fiber&)` on every descriptor ever made, free or not. They may change meanwhile.
+  template <class Visit>
+  void for_each(Visit&& visit) {
+    for (Chunk* chunk = chunks_.load(std::memory_order_acquire); chunk != nullptr;
+         chunk = chunk->next) {
+      for (Fiber& fiber : chunk->fibers) visit(fiber);
+    }
+  }
+
+  std::size_t capacity() const noexcept { return capacity_.load(std::memory_order_relaxed); }
+
+ private:
+  static constexpr std::size_t kChunkFibers = 128;
+  struct Chunk {
+    Fiber fibers[kChunkFibers];
+    Chunk* next = nullptr;
+  };
+
+  FiberPool() = default;
+  void grow();  // under lock_
+
+  Spinlock lock_;
+  Fiber* free_ = nullptr;  // under lock_
+  // The chunks, newest first. Pushed under the lock, read by anyone. [chunks]
+  Atomic<Chunk*> chunks_{nullptr};
+  Atomic<std::size_t> capacity_{0};
+};
+
+/// A worker's own store of free descriptors. Not thread-safe.
+class FiberCache {
+ public:
+  FiberCache() = default;
+  FiberCache(const FiberCache&) = delete;
+  FiberCache& operator=(const FiberCache&) = delete;
+  ~FiberCache() { drain(0); }
+
+  Fiber* acquire() {
+    if (free_ == nullptr) refill();
+    Fiber* fiber = free_;
+    free_ = fiber->next;
+    --count_;
+    return fiber;
+  }
+  void release(Fiber* fiber) noexcept {
+    fiber->next = free_;
+    free_ = fiber;
+    if (++count_ > 2 * kBatch) drain(kBatch);
+  }
+
+ private:
+  static constexpr std::size_t kBatch = 128;
+  void refill();
+  void drain(std::size_t keep) noexcept;
+
+  Fiber* free_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,204 @@
+#pragma once
+
+// The word on which wake, timeout, cancel and close race. Each fiber has one; so has each plain
+// thread that waits as if it were a fiber.
+//
+//     63            24 23         8 7      3   2      1     0
+//    +----------------+------------+--------+-------+---------+
+//    |     epoch      |  requests  | reason |pending|  state  |
+//    +----------------+------------+--------+-------+---------+
+//
+//  epoch     counts the ends of waits. Whoever may end a wait holds the epoch at which it began; an
+//  older one is
+//            stale and can do no harm, even after the descriptor serves another fiber.
+//  requests  cancellations asked for and not taken back (asyncio's `cancelling()`).
+//  reason    why the last wait ended.
+//  pending   a cancellation has been asked for and not been delivered.
+//
+//            publish()                         wake(epoch, reason)
+//   Running ------------> Waiting / Masked -----------------------> Running, epoch + 1, reason
+//      |                     |  cancel() while Waiting                 ^
+//      |                     +-----------------------------------------+  reason = cancelled
+//      |  publish() with `pending` set, not masked                     |
+//      +---------------------------------------------------------------+  reason = cancelled
+//
+// Invariants
+//  1. Only the owner leaves Running, by publish(), and only after its context is saved: whoever
+//  sees Waiting
+//     may resume it.
+//  2. Exactly one party ends a wait: the one whose compare-and-swap takes the word from Waiting to
+//  Running. It
+//     alone makes the owner runnable.
+//  3. A cancellation is either delivered by the swap that ends the wait or stays `pending`; a
+//  publish() that
+//     finds it pending does not wait. Hence none can fall between the check and the sleep.
+//
+// If publish() came before the context was saved, a waker on another core would resume a stale
+// stack. If the arming of the wake-up (unlocking a list, say) came before publish(), the waker
+// would find Running and give up.
+
+#include <cstdint>
+#include <optional>
+
+#include "base/assert.h"
+#include "base/atomic.h"
+
+namespace weft::detail {
+
+/// Why a wait ended.
+enum class Wake : std::uint8_t {
+  kNormal,     ///< What was waited for has happened.
+  kTimeout,    ///< A timer of this wait has fired.
+  kCancelled,  ///< The fiber has been asked to stop.
+  kClosed,     ///< What was waited on is gone.
+};
+
+enum class Cancellable : bool { kNo, kYes };
+
+using Epoch = std::uint64_t;
+
+class WaitWord {
+ public:
+  // -- By the owner, while it runs.
+
+  Epoch epoch() const noexcept { return load_relaxed() >> kEpochShift; }
+  Wake reason() const noexcept {
+    return static_cast<Wake>((load_relaxed() >> kReasonShift) & kReasonMask);
+  }
+  bool cancel_pending() const noexcept { return (load_relaxed() & kPending) != 0; }
+
+  /// Takes a pending cancellation, to throw it. False when there is none.
+  bool take_pending() noexcept {
+    if (!cancel_pending()) return false;
+    return (word_.fetch_and(~kPending, std::memory_order_acq_rel) & kPending) != 0;
+  }
+
+  /// The start of a wait, called once the owner's context is saved. False: a cancellation was
+  /// pending, the wait is over before it began (reason cancelled), and the caller makes the owner
+  /// runnable.
+  bool publish(Cancellable cancellable) noexcept {
+    const std::uint64_t state = cancellable == Cancellable::kYes ? kWaiting : kMasked;
+    std::uint64_t word = load_relaxed();
+    for (;;) {
+      WEFT_ASSERT((word & kStateMask) == kRunning,
+                  "only the owner starts a wait, and it waits once");
+      const bool cancelled = state == kWaiting && (word & kPending) != 0;
+      const std::uint64_t next =
+          cancelled ? ended(word & ~kPending, Wake::kCancelled) : (word | state);
+      // Release: whoever resumes the owner must see its saved context. [wait-publish]
+      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return !cancelled;
+      }
+    }
+  }
+
+  /// For the next use of the descriptor: all but the epoch starts afresh, and older epochs become
+  /// stale.
+  void reset() noexcept {
+    const Epoch next = epoch() + 1;
+    word_.store(next << kEpochShift, std::memory_order_release);
+  }
+
+  // -- By anyone, at any time.
+
+  /// Ends the wait that began at `epoch`. True for the one caller that did; it makes the owner
+  /// runnable.
+  bool wake(Epoch epoch, Wake reason) noexcept {
+    std::uint64_t word = word_.load(std::memory_order_relaxed);
+    for (;;) {
+      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)
+        return false;
+      // Acquire: pairs with [wait-publish].
+      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+  }
+
+  enum class Cancel : std::uint8_t {
+    kStale,    ///< The word has moved on from the given epoch; nothing was done.
+    kPending,  ///< Noted; to be delivered at the next wait.
+    kWoken,    ///< The wait has ended; the caller makes the owner runnable.
+  };
+
+  /// Adds a request to cancel whoever is at `epoch`.
+  Cancel cancel(Epoch epoch) noexcept {
+    std::uint64_t word = word_.load(std::memory_order_relaxed);
+    for (;;) {
+      if ((word >> kEpochShift) != (epoch & kEpochMask)) return Cancel::kStale;
+      const bool wakes = (word & kStateMask) == kWaiting;
+      const std::uint64_t counted =
+          (word & kRequestMask) == kRequestMask ? word : word + kOneRequest;
+      const std::uint64_t next = wakes ? ended(counted, Wake::kCancelled) : (counted | kPending);
+      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return wakes ? Cancel::kWoken : Cancel::kPending;
+      }
+    }
+  }
+
+  /// Takes one request back; at none a pending delivery is dropped. Returns how many are left.
+  unsigned uncancel() noexcept {
+    std::uint64_t word = word_.load(std::memory_order_relaxed);
+    for (;;) {
+      if ((word & kRequestMask) == 0) return 0;
+      std::uint64_t next = word - kOneRequest;
+      if ((next & kRequestMask) == 0) next &= ~kPending;
+      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return requests_of(next);
+      }
+    }
+  }
+
+  unsigned requests() const noexcept { return requests_of(word_.load(std::memory_order_acquire)); }
+  Epoch current_epoch() const noexcept {
+    return word_.load(std::memory_order_acquire) >> kEpochShift;
+  }
+  bool waiting() const noexcept {
+    return (word_.load(std::memory_order_acquire) & kStateMask) != kRunning;
+  }
+
+  // -- For a plain thread, which sleeps on the half that holds the state.
+
+  const void* futex_word() const noexcept {
+    static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half comes first");
+    return &word_;
+  }
+  /// What the half says while the wait lasts; nothing once it is over.
+  std::optional<std::uint32_t> waiting_half() const noexcept {
+    const std::uint64_t word = word_.load(std::memory_order_acquire);
+    if ((word & kStateMask) == kRunning) return std::nullopt;
+    return static_cast<std::uint32_t>(word);
+  }
+
+ private:
+  static constexpr std::uint64_t kRunning = 0;
+  static constexpr std::uint64_t kWaiting = 1;  // may be cancelled
+  static constexpr std::uint64_t kMasked = 2;   // a cancellation stays pending
+  static constexpr std::uint64_t kStateMask = 3;
+  static constexpr std::uint64_t kPending = 4;
+  static constexpr unsigned kReasonShift = 3;
+  static constexpr std::uint64_t kReasonMask = 31;
+  static constexpr unsigned kRequestShift = 8;
+  static constexpr std::uint64_t kOneRequest = std::uint64_t{1} << kRequestShift;
+  static constexpr std::uint64_t kRequestMask = std::uint64_t{0xffff} << kRequestShift;
+  static constexpr unsigned kEpochShift = 24;
+  static constexpr std::uint64_t kEpochMask = (std::uint64_t{1} << (64 - kEpochShift)) - 1;
+
+  std::uint64_t load_relaxed() const noexcept { return word_.load(std::memory_order_relaxed); }
+  static unsigned requests_of(std::uint64_t word) noexcept {
+    return static_cast<unsigned>((word & kRequestMask) >> kRequestShift);
+  }
+  static std::uint64_t ended(std::uint64_t word, Wake reason) noexcept {
+    word &= ~(kStateMask | (kReasonMask << kReasonShift));
+    word |= static_cast<std::uint64_t>(reason) << kReasonShift;
+    return word + (std::uint64_t{1} << kEpochShift);
+  }
+
+  Atomic<std::uint64_t> word_{0};
+};
+
+}  // namespace weft::detail

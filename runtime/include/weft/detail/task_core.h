@@ -1,0 +1,203 @@
+#pragma once
+
+// The untyped core under Task<T>, spawn and gather. Not for users; it may change with any release.
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace weft {
+
+/// Where in the program's source a task was spawned. (std::source_location is unknown to Clang 14.)
+struct SpawnSite {
+  const char* file = "";
+  const char* function = "";
+  std::uint32_t line = 0;
+
+  static constexpr SpawnSite current(const char* file = __builtin_FILE(),
+                                     const char* function = __builtin_FUNCTION(),
+                                     std::uint32_t line = __builtin_LINE()) noexcept {
+    return {file, function, line};
+  }
+};
+
+/// How to run a task.
+struct SpawnOptions {
+  /// For people: shown in reports. Copied. Empty: "task-ID".
+  std::string_view name = {};
+  /// Bytes, guard page included, rounded up to a power of two; 16 KiB to 64 MiB. 0: the runtime's
+  /// default.
+  std::size_t stack_size = 0;
+  /// The task stays on the worker that starts it.
+  bool pinned = false;
+};
+
+namespace detail {
+
+struct Fiber;
+class Scheduler;
+
+/// What a task runs, and where its result goes. Lives in the task's descriptor when it fits.
+class Body {
+ public:
+  virtual ~Body() = default;
+  /// Runs the callable, stores the result and destroys the callable. Throws what the callable
+  /// throws.
+  virtual void run() = 0;
+  /// Destroys the callable, which will never run.
+  virtual void discard() noexcept = 0;
+};
+
+/// `void` as a value.
+template <class T>
+using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+template <class T>
+class ResultBody : public Body {
+ public:
+  ~ResultBody() override {
+    if (has_value_) std::destroy_at(&value_);
+  }
+  Stored<T>& value() noexcept { return value_; }
+
+ protected:
+  ResultBody() noexcept {}
+  template <class... Arguments>
+  void emplace(Arguments&&... arguments) {
+    std::construct_at(&value_, std::forward<Arguments>(arguments)...);
+    has_value_ = true;
+  }
+
+ private:
+  template <class, class>
+  friend class CallBody;
+  union {
+    Stored<T> value_;
+  };
+  bool has_value_ = false;
+};
+
+template <class T, class F>
+class CallBody final : public ResultBody<T> {
+ public:
+  template <class G>
+  explicit CallBody(G&& callable) : callable_(std::forward<G>(callable)) {}
+  ~CallBody() override {
+    if (has_callable_) discard();
+  }
+
+  void run() override {
+    // Destroyed when it has run, not when the last handle goes: what it captured is free then.
+    struct Done {
+      CallBody& body;
+      ~Done() { body.discard(); }
+    } done{*this};
+    if constexpr (std::is_void_v<T>) {
+      std::invoke(std::move(callable_));
+      this->emplace();
+    } else {
+      ::new (static_cast<void*>(std::addressof(this->value_))) T(std::invoke(std::move(callable_)));
+      this->has_value_ = true;
+    }
+  }
+  void discard() noexcept override {
+    has_callable_ = false;
+    std::destroy_at(&callable_);
+  }
+
+ private:
+  union {
+    F callable_;
+  };
+  bool has_callable_ = true;
+};
+
+enum class TaskOutcome : std::uint8_t { kPending, kValue, kFailed, kCancelled };
+
+/// A counted handle to a task. Copyable; may outlive the runtime; usable from any thread.
+class TaskRef {
+ public:
+  TaskRef() = default;
+  TaskRef(const TaskRef& other) noexcept;
+  TaskRef(TaskRef&& other) noexcept : fiber_(std::exchange(other.fiber_, nullptr)) {}
+  TaskRef& operator=(TaskRef other) noexcept {
+    std::swap(fiber_, other.fiber_);
+    return *this;
+  }
+  ~TaskRef() {
+    if (fiber_ != nullptr) release();
+  }
+
+  explicit operator bool() const noexcept { return fiber_ != nullptr; }
+  Fiber& fiber() const noexcept { return *fiber_; }
+  bool operator==(const TaskRef&) const noexcept = default;
+
+  /// Waits until the task has ended. Cancellable: ends the wait alone.
+  void join() const;
+  /// Waits as `await task` does: a cancellation of the caller is passed on to the task, whose end
+  /// decides.
+  void await() const;
+  /// After the end: throws what the task threw. The exception counts as read from then on.
+  void rethrow() const;
+
+  TaskOutcome outcome() const noexcept;
+  std::exception_ptr error() const noexcept;  // reading it counts
+  void mark_read() const noexcept;
+  bool cancel() const noexcept;
+  unsigned uncancel() const noexcept;
+  unsigned cancelling() const noexcept;
+  std::uint64_t id() const noexcept;
+  std::string_view name() const noexcept;
+  Body& body() const noexcept;
+
+ private:
+  friend class NewTask;
+  explicit TaskRef(Fiber* fiber) noexcept : fiber_(fiber) {}
+  void release() noexcept;
+
+  Fiber* fiber_ = nullptr;
+};
+
+/// A task that is being made: a descriptor with room for its body. Dropped unstarted, it is as if
+/// it had never been.
+class NewTask {
+ public:
+  /// `scheduler` null: the one of the calling fiber. Throws std::logic_error outside a runtime,
+  /// std::invalid_argument for a bad option, std::bad_alloc.
+  NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
+          std::size_t body_size, std::size_t body_alignment);
+  ~NewTask();
+  NewTask(const NewTask&) = delete;
+  NewTask& operator=(const NewTask&) = delete;
+
+  void* room() const noexcept { return room_; }
+  TaskRef start(Body& body) noexcept;
+
+ private:
+  Scheduler* scheduler_;
+  Fiber* fiber_;
+  void* room_;
+};
+
+template <class F>
+using ResultOf = std::invoke_result_t<std::decay_t<F>>;
+
+template <class F>
+TaskRef spawn_on(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
+                 F&& callable) {
+  using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
+  static_assert(!std::is_reference_v<ResultOf<F>>,
+                "a task returns a value: what a reference means may be gone");
+  NewTask task(scheduler, options, site, sizeof(Made), alignof(Made));
+  return task.start(*::new (task.room()) Made(std::forward<F>(callable)));
+}
+
+}  // namespace detail
+}  // namespace weft

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <weft/detail/wait_list.h>
+
+#include <cstdint>
+
+namespace weft {
+
+/// Mutual exclusion between fibers and threads. Lockable: use it with std::lock_guard,
+/// std::unique_lock, std::scoped_lock. Fast first: an unlock lets whoever comes next have it, so
+/// that a running fiber need not switch; but a waiter that has waited for 1 ms is handed the lock.
+/// Not recursive. A fiber may hold it across suspensions, and unlock it on another thread than it
+/// locked it on.
+class Mutex {
+ public:
+  Mutex() = default;
+  ~Mutex();
+  Mutex(const Mutex&) = delete;
+  Mutex& operator=(const Mutex&) = delete;
+
+  /// Suspends the fiber (blocks the thread) while another holds the lock. Cancellable: throws
+  /// Cancelled, and then the lock is not held.
+  void lock() {
+    std::uint32_t expected = 0;
+    if (!waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
+                                               std::memory_order_relaxed)) {
+      lock_slowly();
+    }
+  }
+
+  /// Never suspends. May fail although the lock is free, if others are just about to take it.
+  bool try_lock() noexcept {
+    std::uint32_t expected = 0;
+    return waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
+                                                 std::memory_order_relaxed);
+  }
+
+  /// By whoever holds it. Never suspends.
+  void unlock() noexcept {
+    std::uint32_t expected = kHeld;
+    if (!waiters_.word.compare_exchange_strong(expected, 0, std::memory_order_release,
+                                               std::memory_order_relaxed)) {
+      unlock_slowly();
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kHeld = 2;
+  static constexpr std::uint32_t kWaiters = 4;  // the list is not empty
+
+  void lock_slowly();
+  void unlock_slowly() noexcept;
+  void forget_waiter_bit() noexcept;
+
+  detail::WaitList waiters_;
+};
+
+}  // namespace weft

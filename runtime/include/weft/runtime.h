@@ -1,0 +1,112 @@
+#pragma once
+
+#include <weft/metrics.h>
+#include <weft/task.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace weft {
+
+/// An exception that nobody has read by the time its task's last handle went.
+struct LostException {
+  std::uint64_t task_id;
+  std::string task_name;
+  SpawnSite site;
+  std::exception_ptr exception;
+};
+
+/// How to run a runtime. What is left at its default is taken from the environment variable named,
+/// if that is set; a value set here wins. A bad value of either is a std::invalid_argument that
+/// says what is allowed.
+struct Options {
+  /// Worker threads, at most 1024. 0: as many as the affinity mask and the cgroup's CPU quota
+  /// allow. WEFT_WORKERS.
+  unsigned workers = 0;
+  /// Bytes of a task's stack, guard page included, from 16 KiB to 64 MiB, rounded up to a power of
+  /// two. 0: 256 KiB. WEFT_STACK_SIZE.
+  std::size_t stack_size = 0;
+  /// How to wait for descriptors: "epoll", or "auto" (or empty) for the best there is. WEFT_DRIVER
+  /// overrides even a value set here.
+  std::string driver = {};
+  /// The most threads of the blocking pool, at most 4096. 0: 64. WEFT_BLOCKING_THREADS.
+  unsigned blocking_threads = 0;
+  /// For people: the prefix of thread names. Empty: "weft". WEFT_NAME.
+  std::string name = {};
+  /// Strict order: a fiber that becomes ready queues behind all that are ready. With one worker
+  /// this is asyncio's order of execution, step by step. WEFT_FIFO=1.
+  bool fifo = false;
+  /// Reports fibers that keep a worker for `slow_fiber` or longer, to standard error. WEFT_DEBUG=1.
+  bool debug = false;
+  std::chrono::nanoseconds slow_fiber = std::chrono::milliseconds(100);
+  /// Called with each lost exception, on the thread that drops the last handle. Empty: a line on
+  /// standard error. Must not throw. A handle that is dropped outside the runtime's fibers reports
+  /// to standard error.
+  std::function<void(const LostException&)> on_lost_exception = {};
+};
+
+/// Workers, a reactor and a blocking pool, for a program that has a main() and threads of its own.
+class Runtime {
+ public:
+  /// Starts the threads. Throws std::invalid_argument, std::system_error.
+  explicit Runtime(const Options& options = {});
+  /// Cancels every task that is left, waits until all have ended, reports exceptions nobody has
+  /// read, joins every thread. Not from a fiber.
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  /// Runs `main()` as a task, blocks the calling thread until it has ended, and returns its result
+  /// or throws what it threw. Other tasks go on. From any thread that is no worker, several at a
+  /// time; from a fiber: std::logic_error. Where the program left SIGINT at its default, the first
+  /// SIGINT meanwhile cancels `main`, the second ends the process.
+  template <class F>
+  requires std::is_invocable_v<std::decay_t<F>> detail::ResultOf<F> run(
+      F&& main, SpawnSite site = SpawnSite::current()) {
+    refuse_nesting();
+    Task<detail::ResultOf<F>> task(
+        detail::spawn_on(&scheduler(), {.name = "main"}, site, std::forward<F>(main)));
+    wait_for_main(task.ref());
+    return std::move(task).get();
+  }
+
+  /// Starts a task from any thread, without waiting. Throws std::bad_alloc, and then nothing was
+  /// started.
+  template <class F>
+  requires std::is_invocable_v<std::decay_t<F>> Task<detail::ResultOf<F>> post(
+      F&& callable, SpawnSite site = SpawnSite::current()) {
+    return Task<detail::ResultOf<F>>(
+        detail::spawn_on(&scheduler(), {}, site, std::forward<F>(callable)));
+  }
+
+  unsigned workers() const noexcept;
+  Metrics metrics() const;
+
+ private:
+  struct Inside;
+
+  static void refuse_nesting();
+  static void wait_for_main(const detail::TaskRef& main);
+  detail::Scheduler& scheduler() const noexcept;
+
+  std::unique_ptr<Inside> inside_;
+};
+
+/// Starts a runtime, runs `main()` as its first task, ends the runtime (see ~Runtime), and returns
+/// the result or throws what `main` threw. asyncio.run(). Not from a fiber: std::logic_error.
+template <class F>
+requires std::is_invocable_v<std::decay_t<F>> detail::ResultOf<F> run(
+    const Options& options, F&& main, SpawnSite site = SpawnSite::current()) {
+  Runtime runtime(options);
+  return runtime.run(std::forward<F>(main), site);
+}
+
+template <class F>
+requires std::is_invocable_v<std::decay_t<F>> detail::ResultOf<F> run(
+    F&& main, SpawnSite site = SpawnSite::current()) {
+  return run(Options{}, std::forward<F>(main), site);
+}
+
+}  // namespace weft

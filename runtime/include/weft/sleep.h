@@ -1,0 +1,38 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace weft {
+
+namespace detail {
+std::int64_t deadline_in(std::chrono::nanoseconds span) noexcept;
+void sleep_to(std::int64_t deadline);
+
+/// Saturates: more than 292 years is for ever.
+template <class Rep, class Period>
+constexpr std::chrono::nanoseconds to_span(std::chrono::duration<Rep, Period> span) noexcept {
+  using Real = std::chrono::duration<long double, std::nano>;
+  const long double exact = Real(span).count();
+  constexpr long double kLimit = 9.2e18L;
+  if (exact >= kLimit) return std::chrono::nanoseconds::max();
+  if (exact <= -kLimit) return std::chrono::nanoseconds::min();
+  return std::chrono::ceil<std::chrono::nanoseconds>(span);
+}
+}  // namespace detail
+
+/// Suspends the fiber (blocks the thread) for at least `span`; zero or less lets others run once,
+/// as yield() does. `hours::max()` and the like sleep until cancelled. Cancellable: throws
+/// Cancelled.
+template <class Rep, class Period>
+void sleep_for(std::chrono::duration<Rep, Period> span) {
+  detail::sleep_to(detail::deadline_in(detail::to_span(span)));
+}
+
+/// The same until `moment`.
+template <class Duration>
+void sleep_until(std::chrono::time_point<std::chrono::steady_clock, Duration> moment) {
+  detail::sleep_to(detail::to_span(moment.time_since_epoch()).count());
+}
+
+}  // namespace weft

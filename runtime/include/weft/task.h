@@ -1,0 +1,114 @@
+#pragma once
+
+#include <weft/detail/task_core.h>
+#include <weft/error.h>
+
+#include <string>
+#include <vector>
+
+namespace weft {
+
+/// A handle to a running or ended task. Copies name the same task. Dropping the last handle
+/// detaches the task: it goes on, and its result is lost; an exception that nobody has read by then
+/// is reported (Options::on_lost_exception). May outlive the runtime, and may be used by any
+/// thread.
+template <class T>
+class Task {
+ public:
+  /// Names no task; assign one, or compare with valid().
+  Task() = default;
+
+  bool valid() const noexcept { return static_cast<bool>(ref_); }
+
+  /// Waits for the end and returns the result, or throws what the task threw (Cancelled, if it was
+  /// cancelled). Like `await task`: if the caller is cancelled while it waits, the task is
+  /// cancelled in its stead, and its end decides what is thrown here. Suspends the fiber, blocks
+  /// the thread; returns at once if the task has ended. The reference is into the task: good as
+  /// long as a handle to it is held.
+  std::add_lvalue_reference_t<T> get() & {
+    ref_.await();
+    ref_.rethrow();
+    if constexpr (!std::is_void_v<T>) return result();
+  }
+  /// The same from a temporary, which gives the result away.
+  T get() && {
+    ref_.await();
+    ref_.rethrow();
+    if constexpr (!std::is_void_v<T>) return std::move(result());
+  }
+
+  /// Waits for the end, however it ends. Cancellable: throws Cancelled, and the task goes on.
+  void join() const { ref_.join(); }
+
+  bool done() const noexcept { return ref_.outcome() != detail::TaskOutcome::kPending; }
+  /// True once the task has ended by Cancelled.
+  bool cancelled() const noexcept { return ref_.outcome() == detail::TaskOutcome::kCancelled; }
+  /// What the ended task threw; null if it returned a value, or has not ended. Counts as reading
+  /// it.
+  std::exception_ptr exception() const noexcept { return ref_.error(); }
+
+  /// Asks the task to stop: Cancelled is thrown at its suspension point, or at the next one. If it
+  /// has not started, it never runs. False if it has ended already. Never suspends.
+  bool cancel() const noexcept { return ref_.cancel(); }
+  /// Takes one request back; at none, a delivery still pending is dropped. Returns how many are
+  /// left.
+  unsigned uncancel() const noexcept { return ref_.uncancel(); }
+  /// Requests made and not taken back.
+  unsigned cancelling() const noexcept { return ref_.cancelling(); }
+
+  /// Unique in the process, never reused.
+  std::uint64_t id() const noexcept { return ref_.id(); }
+  std::string name() const { return display_name(ref_); }
+
+  bool operator==(const Task&) const noexcept = default;
+
+  /// For the library itself.
+  explicit Task(detail::TaskRef ref) noexcept : ref_(std::move(ref)) {}
+  const detail::TaskRef& ref() const noexcept { return ref_; }
+
+ private:
+  static std::string display_name(const detail::TaskRef& ref) {
+    return ref.name().empty() ? "task-" + std::to_string(ref.id()) : std::string(ref.name());
+  }
+  detail::Stored<T>& result() const noexcept {
+    return static_cast<detail::ResultBody<T>&>(ref_.body()).value();
+  }
+
+  detail::TaskRef ref_;
+};
+
+/// Starts `callable()` as a task of the calling fiber's runtime, and returns without waiting for
+/// it. The callable is moved or copied into the task; what it refers to must outlive the task. What
+/// happened before is seen by the task. Throws std::logic_error outside a fiber, std::bad_alloc;
+/// then nothing was started. Never suspends.
+template <class F>
+requires std::is_invocable_v<std::decay_t<F>> Task<detail::ResultOf<F>> spawn(
+    F&& callable, SpawnSite site = SpawnSite::current()) {
+  return Task<detail::ResultOf<F>>(detail::spawn_on(nullptr, {}, site, std::forward<F>(callable)));
+}
+
+/// The same with options. Throws std::invalid_argument for a stack size out of range.
+template <class F>
+requires std::is_invocable_v<std::decay_t<F>> Task<detail::ResultOf<F>> spawn(
+    const SpawnOptions& options, F&& callable, SpawnSite site = SpawnSite::current()) {
+  return Task<detail::ResultOf<F>>(
+      detail::spawn_on(nullptr, options, site, std::forward<F>(callable)));
+}
+
+/// Lets other fibers run; asyncio's `sleep(0)`. In a plain thread: sched_yield. Suspends;
+/// cancellable.
+void yield();
+
+/// About the task that calls. In a plain thread ids are 0, names empty, and nothing is ever
+/// requested.
+namespace this_task {
+std::uint64_t id() noexcept;
+std::string name();
+/// True when a cancellation has been asked for and not been thrown yet.
+bool cancel_requested() noexcept;
+/// See Task.
+unsigned cancelling() noexcept;
+unsigned uncancel() noexcept;
+}  // namespace this_task
+
+}  // namespace weft

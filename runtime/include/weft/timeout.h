@@ -1,0 +1,92 @@
+#pragma once
+
+#include <weft/error.h>
+#include <weft/sleep.h>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace weft {
+
+/// The time limit of a running `timeout`, for its body to look at and to move. Only by the fiber
+/// whose body it is, and not after the body has ended.
+class TimeoutScope {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  /// Moves the limit; a moment that has passed expires at once. Throws std::logic_error once it has
+  /// expired.
+  void reschedule(TimePoint when);
+  /// Lifts the limit.
+  void reschedule(std::nullopt_t);
+  /// The limit, none if it was lifted.
+  std::optional<TimePoint> when() const noexcept;
+  /// True once the time was up and the body has been asked to stop.
+  bool expired() const noexcept;
+
+  /// For `timeout` itself.
+  explicit TimeoutScope(std::int64_t deadline);
+  ~TimeoutScope();
+  TimeoutScope(const TimeoutScope&) = delete;
+  TimeoutScope& operator=(const TimeoutScope&) = delete;
+  /// Ends the scope. True when a Cancelled that is leaving is this scope's own, and becomes
+  /// TimeoutError.
+  bool finish() noexcept;
+
+ private:
+  struct Inside;
+  Inside& inside() noexcept;
+  const Inside& inside() const noexcept;
+  static void arm(Inside& inside, std::int64_t deadline);
+
+  alignas(8) std::byte inside_[88];
+};
+
+namespace detail {
+
+template <class F>
+decltype(auto) call_with_scope(F&& body, TimeoutScope& scope) {
+  if constexpr (std::is_invocable_v<F, TimeoutScope&>) {
+    return std::invoke(std::forward<F>(body), scope);
+  } else {
+    return std::invoke(std::forward<F>(body));
+  }
+}
+
+template <class F>
+decltype(auto) timeout_to(std::int64_t deadline, F&& body) {
+  TimeoutScope scope(deadline);
+  try {
+    return call_with_scope(std::forward<F>(body), scope);
+  } catch (const Cancelled&) {
+    if (!scope.finish()) throw;
+  }
+  throw TimeoutError();
+}
+
+}  // namespace detail
+
+/// Runs `body()`, or `body(TimeoutScope&)`, in the calling fiber and returns what it returns. When
+/// `span` is over, the body is cancelled, and the call waits for it to end, so it may take longer.
+/// If Cancelled leaves the body because of that, TimeoutError is thrown in its place; a value that
+/// is returned all the same is returned, any other exception passes. A cancellation from outside
+/// stays Cancelled, even if the time was up too. Scopes nest; only the one that expired translates.
+/// A span of zero or less cancels at the first suspension. Only in a fiber (std::logic_error).
+template <class Rep, class Period, class F>
+decltype(auto) timeout(std::chrono::duration<Rep, Period> span, F&& body) {
+  return detail::timeout_to(detail::deadline_in(detail::to_span(span)), std::forward<F>(body));
+}
+
+/// The same with a moment instead of a span.
+template <class Duration, class F>
+decltype(auto) timeout_at(std::chrono::time_point<std::chrono::steady_clock, Duration> moment,
+                          F&& body) {
+  return detail::timeout_to(detail::to_span(moment.time_since_epoch()).count(),
+                            std::forward<F>(body));
+}
+
+}  // namespace weft

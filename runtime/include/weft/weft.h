@@ -1,0 +1,16 @@
+#pragma once
+
+// All of weft.
+
+#include <weft/error.h>
+#include <weft/event.h>
+#include <weft/gather.h>
+#include <weft/metrics.h>
+#include <weft/mutex.h>
+#include <weft/outcome.h>
+#include <weft/pin.h>
+#include <weft/runtime.h>
+#include <weft/sleep.h>
+#include <weft/task.h>
+#include <weft/timeout.h>
+#include <weft/to_thread.h>

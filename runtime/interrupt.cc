@@ -1,0 +1,74 @@
+#include "interrupt.h"
+
+#include <signal.h>
+
+#include <cerrno>
+#include <climits>
+#include <mutex>
+
+#include "base/futex.h"
+
+namespace weft::detail {
+
+namespace {
+
+Atomic<std::uint32_t> g_main_events{0};  // [main-events]
+Atomic<unsigned> g_interrupts{0};
+std::mutex g_mutex;
+int g_scopes = 0;          // under g_mutex
+bool g_installed = false;  // under g_mutex
+
+void on_interrupt(int) {
+  const int saved_errno = errno;
+  if (g_interrupts.fetch_add(1, std::memory_order_seq_cst) == 0) {
+    note_main_event();
+  } else {
+    // The program did not end by itself: end it, as if nobody had caught the signal.
+    struct sigaction standard {};
+    standard.sa_handler = SIG_DFL;
+    ::sigaction(SIGINT, &standard, nullptr);
+    ::raise(SIGINT);
+  }
+  errno = saved_errno;
+}
+
+}  // namespace
+
+InterruptScope::InterruptScope() {
+  const std::lock_guard lock(g_mutex);
+  if (g_scopes++ > 0) return;
+  struct sigaction current {};
+  ::sigaction(SIGINT, nullptr, &current);
+  const bool standard = (current.sa_flags & SA_SIGINFO) == 0 && current.sa_handler == SIG_DFL;
+  if (!standard) return;
+  g_interrupts.store(0, std::memory_order_seq_cst);
+  struct sigaction ours {};
+  ours.sa_handler = &on_interrupt;
+  ours.sa_flags = SA_RESTART | SA_ONSTACK;
+  g_installed = ::sigaction(SIGINT, &ours, nullptr) == 0;
+}
+
+InterruptScope::~InterruptScope() {
+  const std::lock_guard lock(g_mutex);
+  if (--g_scopes > 0 || !g_installed) return;
+  g_installed = false;
+  struct sigaction current {};
+  ::sigaction(SIGINT, nullptr, &current);
+  // Unless the program has put its own in place meanwhile.
+  if (current.sa_handler == &on_interrupt) {
+    current.sa_handler = SIG_DFL;
+    current.sa_flags = 0;
+    ::sigaction(SIGINT, &current, nullptr);
+  }
+}
+
+unsigned InterruptScope::count() noexcept { return g_interrupts.load(std::memory_order_seq_cst); }
+
+Atomic<std::uint32_t>& main_events() noexcept { return g_main_events; }
+
+void note_main_event() noexcept {
+  g_main_events.fetch_add(1, std::memory_order_seq_cst);
+  futex_wake(g_main_events, INT_MAX);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,27 @@
+#include "io/io_error.h"
+
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+
+#include "reactor/reactor.h"
+
+namespace weft::detail {
+
+void throw_io_error(int error, const char* operation, const std::string& object) {
+  std::string what = std::string(operation) + ' ' + object;
+  if (error == EBADF) what += ": closed before";
+  if (error == ECANCELED) what += ": closed meanwhile";
+  throw std::system_error(error, std::system_category(), what);
+}
+
+Reactor& need_reactor(const char* operation) {
+  Reactor* const reactor = current_reactor();
+  if (reactor == nullptr) {
+    throw std::logic_error(std::string("weft: '") + operation +
+                           "' may have to wait, so it needs a fiber: call it from within weft::run");
+  }
+  return *reactor;
+}
+
+}  // namespace weft::detail

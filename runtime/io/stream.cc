@@ -1,0 +1,197 @@
+#include "weft/stream.h"
+
+#include <weft/error.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <vector>
+
+#include "io/io_error.h"
+#include "io/stream_state.h"
+#include "reactor/reactor.h"
+
+namespace weft {
+
+namespace detail {
+namespace {
+
+std::size_t receive(StreamState& state, std::span<std::byte> into) {
+  const IoResult result = need_reactor("read").receive(state.descriptor, into);
+  if (result.error != 0) throw_io_error(result.error, "read from", state.peer.to_string());
+  return result.count;
+}
+
+std::size_t send(StreamState& state, std::span<const iovec> parts) {
+  const IoResult result = need_reactor("write").send(state.descriptor, parts);
+  if (result.error != 0) throw_io_error(result.error, "write to", state.peer.to_string());
+  return result.count;
+}
+
+std::vector<std::byte> bytes_of(std::string_view text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+[[noreturn]] void throw_incomplete(const char* operation, const StreamState& state,
+                                   std::vector<std::byte> received) {
+  const std::string what = std::string(operation) + " from " + state.peer.to_string() +
+                           ": the stream ended after " + std::to_string(received.size()) + " bytes";
+  throw IncompleteRead(what, std::move(received));
+}
+
+[[noreturn]] void throw_limit(const char* operation, const StreamState& state, const char* found,
+                              std::size_t limit) {
+  throw LimitExceeded(std::string(operation) + " from " + state.peer.to_string() + ": " + found +
+                      std::to_string(limit) + " bytes");
+}
+
+// Walks over parts that a system call may take any number of bytes from.
+class Unsent {
+ public:
+  explicit Unsent(std::span<const iovec> parts) noexcept : parts_(parts) { skip_empty(); }
+
+  bool done() const noexcept { return parts_.empty(); }
+  /// The next parts, as many as one call takes. Valid until sent().
+  std::span<const iovec> next() noexcept {
+    const std::size_t count = std::min(parts_.size(), batch_.size());
+    std::copy_n(parts_.begin(), count, batch_.begin());
+    batch_[0].iov_base = static_cast<std::byte*>(batch_[0].iov_base) + offset_;
+    batch_[0].iov_len -= offset_;
+    return {batch_.data(), count};
+  }
+  void sent(std::size_t bytes) noexcept {
+    offset_ += bytes;
+    while (!done() && offset_ >= parts_.front().iov_len) {
+      offset_ -= parts_.front().iov_len;
+      parts_ = parts_.subspan(1);
+    }
+  }
+
+ private:
+  void skip_empty() noexcept { sent(0); }
+
+  std::span<const iovec> parts_;
+  std::size_t offset_ = 0;  // into the first part
+  std::array<iovec, Reactor::kMostParts> batch_;
+};
+
+}  // namespace
+}  // namespace detail
+
+using detail::StreamState;
+
+Stream::Stream() noexcept = default;
+Stream::Stream(std::unique_ptr<StreamState> state) noexcept : state_(std::move(state)) {}
+Stream::Stream(Stream&& other) noexcept = default;
+Stream& Stream::operator=(Stream&& other) noexcept = default;
+Stream::~Stream() = default;
+
+StreamState& Stream::state(const char* operation) const {
+  if (state_ == nullptr) detail::throw_io_error(EBADF, operation, "(none)");
+  return *state_;
+}
+
+// ---- Reading.
+
+std::size_t Stream::read_some(std::span<std::byte> into) {
+  StreamState& self = state("read from");
+  if (into.empty()) return 0;
+  return self.received.empty() ? detail::receive(self, into) : self.received.take(into);
+}
+
+void Stream::read_exactly(std::span<std::byte> into) {
+  StreamState& self = state("read from");
+  std::size_t got = self.received.take(into);
+  try {
+    while (got < into.size()) {
+      const std::size_t count = detail::receive(self, into.subspan(got));
+      if (count == 0) break;
+      got += count;
+    }
+  } catch (...) {
+    // Cancelled, or failed: whoever tries again, or asks for less, misses nothing.
+    self.received.put_back(into.first(got));
+    throw;
+  }
+  if (got < into.size()) {
+    detail::throw_incomplete("read_exactly", self, {into.begin(), into.begin() + static_cast<std::ptrdiff_t>(got)});
+  }
+}
+
+std::string Stream::read_until(std::string_view delimiter, std::size_t limit) {
+  if (delimiter.empty()) throw std::invalid_argument("read_until: the delimiter is empty");
+  StreamState& self = state("read from");
+  std::size_t searched = 0;
+  for (;;) {
+    const std::string_view text = self.received.text();
+    const std::size_t found = text.substr(0, limit).find(delimiter, searched);
+    if (found != std::string_view::npos) return self.received.take_text(found + delimiter.size());
+    if (text.size() >= limit) {
+      detail::throw_limit("read_until", self, "no delimiter within ", limit);
+    }
+    // The delimiter may have begun already.
+    searched = text.size() - std::min(text.size(), delimiter.size() - 1);
+    const std::size_t count = detail::receive(self, self.received.room(limit - text.size()));
+    if (count == 0) {
+      detail::throw_incomplete("read_until", self, detail::bytes_of(self.received.take_all()));
+    }
+    self.received.commit(count);
+  }
+}
+
+std::string Stream::read_to_end(std::size_t limit) {
+  StreamState& self = state("read from");
+  for (;;) {
+    const std::size_t size = self.received.size();
+    if (size > limit) detail::throw_limit("read_to_end", self, "more than ", limit);
+    // One more than allowed, to see that there is more.
+    const std::size_t most = limit - size + (limit - size < SIZE_MAX ? 1 : 0);
+    const std::size_t count = detail::receive(self, self.received.room(most));
+    if (count == 0) return self.received.take_all();
+    self.received.commit(count);
+  }
+}
+
+// ---- Writing.
+
+void Stream::write_all(std::span<const std::byte> data) {
+  StreamState& self = state("write to");
+  while (!data.empty()) {
+    const iovec part{const_cast<std::byte*>(data.data()), data.size()};
+    data = data.subspan(detail::send(self, {&part, 1}));
+  }
+}
+
+void Stream::write_all(std::string_view text) { write_all(std::as_bytes(std::span(text))); }
+
+void Stream::write_all(std::span<const iovec> parts) {
+  StreamState& self = state("write to");
+  detail::Unsent unsent(parts);
+  while (!unsent.done()) unsent.sent(detail::send(self, unsent.next()));
+}
+
+// ---- The end.
+
+void Stream::shutdown(Shutdown half) {
+  StreamState& self = state("shut down");
+  const detail::FdOperation operation(self.descriptor);
+  int how = SHUT_RDWR;
+  if (half == Shutdown::kRead) how = SHUT_RD;
+  if (half == Shutdown::kWrite) how = SHUT_WR;
+  const int error = !operation ? EBADF : ::shutdown(operation.fd(), how) != 0 ? errno : 0;
+  if (error != 0) detail::throw_io_error(error, "shut down", self.peer.to_string());
+}
+
+void Stream::close() noexcept {
+  if (state_ != nullptr) state_->descriptor.close();
+}
+
+bool Stream::is_open() const noexcept { return state_ != nullptr && state_->descriptor.is_open(); }
+
+int Stream::native_handle() const noexcept {
+  return state_ != nullptr ? state_->descriptor.fd() : -1;
+}
+
+}  // namespace weft

@@ -1,0 +1,131 @@
+#include <netinet/tcp.h>
+#include <weft/resolve.h>
+#include <weft/tcp.h>
+
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include "io/io_error.h"
+#include "io/stream_state.h"
+#include "reactor/reactor.h"
+
+namespace weft {
+
+namespace {
+
+struct SocketOption {
+  int level, option, value;
+};
+
+// The kernel reports what happened to a connection that waited as if it were the listener's error: accept(2).
+bool only_that_connection_failed(int error) noexcept {
+  switch (error) {
+    case ECONNABORTED:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// 0, or the error of the first call that failed.
+int listen_at(int fd, const SocketAddress& address, const ListenOptions& options) noexcept {
+  const SocketOption socket_options[] = {
+      // A server that is started anew need not wait for connections of the old one to time out.
+      {SOL_SOCKET, SO_REUSEADDR, 1},
+      {SOL_SOCKET, SO_REUSEPORT, options.reuse_port ? 1 : 0},
+      // Connections inherit it: one system call less for each.
+      {IPPROTO_TCP, TCP_NODELAY, 1},
+      {IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only ? 1 : 0},
+  };
+  for (const SocketOption& wanted : socket_options) {
+    if (wanted.level == IPPROTO_IPV6 && !address.is_ipv6()) continue;
+    if (::setsockopt(fd, wanted.level, wanted.option, &wanted.value, sizeof(int)) != 0) return errno;
+  }
+  if (::bind(fd, address.data(), address.size()) != 0) return errno;
+  return ::listen(fd, options.backlog) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+using detail::ListenerState;
+
+TcpListener::TcpListener() noexcept = default;
+TcpListener::TcpListener(std::unique_ptr<ListenerState> state) noexcept : state_(std::move(state)) {}
+TcpListener::TcpListener(TcpListener&& other) noexcept = default;
+TcpListener& TcpListener::operator=(TcpListener&& other) noexcept = default;
+TcpListener::~TcpListener() = default;
+
+TcpListener TcpListener::bind(const SocketAddress& address, const ListenOptions& options) {
+  if (address.empty()) throw std::invalid_argument("TcpListener::bind: the address is empty");
+  const int family = address.data()->sa_family;
+  const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (fd < 0) detail::throw_io_error(errno, "listen on", address.to_string());
+  auto state = std::make_unique<ListenerState>(fd, address);
+  if (const int error = listen_at(fd, address, options)) {
+    detail::throw_io_error(error, "listen on", address.to_string());
+  }
+  state->local = detail::bound_address(fd);
+  return TcpListener(std::move(state));
+}
+
+TcpListener TcpListener::bind(std::string_view host, std::uint16_t port, const ListenOptions& options) {
+  if (!host.empty()) return bind(resolve(host, port).front(), options);
+  try {
+    return bind(SocketAddress::parse("::", port).value(), options);
+  } catch (const std::system_error& error) {
+    // A kernel without IPv6, or one told to do without.
+    if (error.code() != std::errc::address_family_not_supported &&
+        error.code() != std::errc::address_not_available) {
+      throw;
+    }
+  }
+  return bind(SocketAddress::parse("0.0.0.0", port).value(), options);
+}
+
+TcpStream TcpListener::accept() {
+  ListenerState& self = state("accept on");
+  for (;;) {
+    sockaddr_storage peer{};
+    auto* const address = reinterpret_cast<sockaddr*>(&peer);
+    socklen_t size = sizeof(peer);
+    const detail::IoResult result =
+        detail::need_reactor("accept").accept(self.descriptor, address, size);
+    if (only_that_connection_failed(result.error)) continue;
+    if (result.error != 0) {
+      detail::throw_io_error(result.error, "accept on", self.local.to_string());
+    }
+    const auto from = SocketAddress::from(address, size).value_or(SocketAddress());
+    return TcpStream(
+        std::make_unique<detail::StreamState>(static_cast<int>(result.count), from));
+  }
+}
+
+SocketAddress TcpListener::local_address() const { return state("local address of").local; }
+
+void TcpListener::close() noexcept {
+  if (state_ != nullptr) state_->descriptor.close();
+}
+
+bool TcpListener::is_open() const noexcept {
+  return state_ != nullptr && state_->descriptor.is_open();
+}
+
+int TcpListener::native_handle() const noexcept {
+  return state_ != nullptr ? state_->descriptor.fd() : -1;
+}
+
+ListenerState& TcpListener::state(const char* operation) const {
+  if (state_ == nullptr) detail::throw_io_error(EBADF, operation, "(none)");
+  return *state_;
+}
+
+}  // namespace weft

@@ -1,0 +1,107 @@
+#include "reactor/epoll.h"
+
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <system_error>
+
+#include "base/assert.h"
+#include "time/clock.h"
+
+namespace weft::detail {
+
+namespace {
+
+constexpr std::uint64_t kWakeUpKey = std::numeric_limits<std::uint64_t>::max();
+constexpr Nanos kNanosPerSecond = 1'000'000'000;
+constexpr Nanos kNanosPerMilli = 1'000'000;
+
+}  // namespace
+
+EpollReactor::KernelObject::KernelObject(int fd, const char* origin) : fd_(fd) {
+  if (fd < 0) throw std::system_error(errno, std::system_category(), origin);
+}
+
+EpollReactor::KernelObject::~KernelObject() { ::close(fd_); }
+
+EpollReactor::EpollReactor()
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"),
+      wake_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd") {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = kWakeUpKey;
+  if (::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, wake_up_.fd(), &event) != 0) {
+    throw std::system_error(errno, std::system_category(), "epoll_ctl");
+  }
+}
+
+bool EpollReactor::active() const noexcept {
+  return home_->descriptors.load(std::memory_order_relaxed) > 0;
+}
+
+bool EpollReactor::acquire(unsigned /*worker*/) noexcept {
+  return !seat_taken_.load(std::memory_order_relaxed) &&
+         !seat_taken_.exchange(true, std::memory_order_acquire);
+}
+
+void EpollReactor::release(unsigned /*worker*/) noexcept {
+  seat_taken_.store(false, std::memory_order_release);
+}
+
+void EpollReactor::interrupt(unsigned /*worker*/) noexcept {
+  // Every write is a new edge. It fails only for a sum above 2^64 - 2.
+  const int failed = ::eventfd_write(wake_up_.fd(), 1);
+  WEFT_ASSERT(failed == 0, "nobody can wake up a worker that often");
+}
+
+void EpollReactor::poll(unsigned /*worker*/, Nanos deadline, std::vector<Ready>& ready) noexcept {
+  const int count = wait_for_events(deadline);
+  for (int i = 0; i < count; ++i) report(events_[static_cast<std::size_t>(i)], ready);
+}
+
+int EpollReactor::wait_for_events(Nanos deadline) noexcept {
+  const Nanos span = deadline == kNever || deadline == 0 ? deadline : std::max<Nanos>(deadline - now(), 0);
+  int count = -1;
+  errno = ENOSYS;
+#if defined(SYS_epoll_pwait2)
+  if (has_nanosecond_wait_) {
+    const timespec relative{static_cast<time_t>(span / kNanosPerSecond),
+                            static_cast<long>(span % kNanosPerSecond)};
+    count = static_cast<int>(::syscall(SYS_epoll_pwait2, epoll_.fd(), events_.data(),
+                                       int{kEventsAtOnce}, span == kNever ? nullptr : &relative,
+                                       nullptr, 0));
+  }
+#endif
+  if (count < 0 && errno == ENOSYS) {
+    has_nanosecond_wait_ = false;
+    // Rounded up: a sleep that ends too early is begun again, and again.
+    const Nanos millis = std::min<Nanos>(span / kNanosPerMilli + (span % kNanosPerMilli != 0 ? 1 : 0),
+                                         std::numeric_limits<int>::max());
+    count = ::epoll_wait(epoll_.fd(), events_.data(), int{kEventsAtOnce},
+                         span == kNever ? -1 : static_cast<int>(millis));
+  }
+  WEFT_ASSERT(count >= 0 || errno == EINTR, "the arguments are our own");
+  return count;
+}
+
+void EpollReactor::report(const epoll_event& event, std::vector<Ready>& ready) noexcept {
+  if (event.data.u64 == kWakeUpKey) return;
+  const auto fd = static_cast<int>(event.data.u64 & std::numeric_limits<std::uint32_t>::max());
+  FdEntry* const entry = FdTable::instance().find(fd);
+  WEFT_ASSERT(entry != nullptr, "only numbers that have an entry are added");
+  const std::uint32_t bits = event.events;
+  const bool broken = (bits & (EPOLLERR | EPOLLHUP)) != 0;
+  const bool ended = (bits & EPOLLRDHUP) != 0;
+  FdEvent what;
+  what.readable = broken || ended || (bits & EPOLLIN) != 0;
+  what.writable = broken || (bits & EPOLLOUT) != 0;
+  what.read_hung_up = broken || ended;
+  what.write_hung_up = broken;
+  entry->post(static_cast<FdEntry::Generation>(event.data.u64 >> 32), what, ready);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,74 @@
+#pragma once
+
+// The driver that works everywhere: one edge-triggered epoll instance a runtime.
+//
+// A descriptor is added once, when something first waits on it, for everything and for good. The kernel answers the
+// addition with the readiness there is by then, so no edge can come too early to be seen; and it forgets the
+// descriptor when it is closed. Edge-triggered means told once: what was reported is kept in the descriptor's entry,
+// and a system call is tried only while that says it may succeed (see Readiness).
+//
+// Any worker may poll, but one at a time. The others need not: whom the poller finds ready, all can run.
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <memory>
+
+#include "base/atomic.h"
+#include "reactor/fd_table.h"
+#include "reactor/reactor.h"
+
+namespace weft::detail {
+
+class EpollReactor final : public Reactor {
+ public:
+  /// Throws std::system_error.
+  EpollReactor();
+
+  const char* name() const noexcept override { return "epoll"; }
+  bool active() const noexcept override;
+  bool acquire(unsigned worker) noexcept override;
+  void release(unsigned worker) noexcept override;
+  void poll(unsigned worker, Nanos deadline, std::vector<Ready>& ready) noexcept override;
+  void interrupt(unsigned worker) noexcept override;
+
+  IoResult receive(const Descriptor& socket, std::span<std::byte> into) override;
+  IoResult send(const Descriptor& socket, std::span<const iovec> parts) override;
+  IoResult accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) override;
+  IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) override;
+
+ private:
+  static constexpr std::size_t kEventsAtOnce = 256;
+
+  // epoll.cc
+  int wait_for_events(Nanos deadline) noexcept;
+  static void report(const epoll_event& event, std::vector<Ready>& ready) noexcept;
+
+  // epoll_io.cc
+  template <class Call>
+  IoResult attempt(const Descriptor& descriptor, Direction direction, std::size_t wanted, Call call);
+  int wait(const FdOperation& operation, Direction direction);
+  int watch(const FdOperation& operation);
+
+  class KernelObject {
+   public:
+    KernelObject(int fd, const char* origin);
+    ~KernelObject();
+    KernelObject(const KernelObject&) = delete;
+    KernelObject& operator=(const KernelObject&) = delete;
+    int fd() const noexcept { return fd_; }
+
+   private:
+    const int fd_;
+  };
+
+  const KernelObject epoll_;
+  const KernelObject wake_up_;  // an eventfd, whose edges end a sleep; what it counts is never read
+  const std::shared_ptr<FdHome> home_ = std::make_shared<FdHome>();
+  // The right to poll: taken by a worker with acquire, left with release, so that events_ goes from one to the next.
+  Atomic<bool> seat_taken_{false};
+  bool has_nanosecond_wait_ = true;                // by the poller
+  std::array<epoll_event, kEventsAtOnce> events_;  // by the poller
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,131 @@
+// Operations on top of readiness: try where the call may succeed, wait where it must fail.
+
+#include <cerrno>
+
+#include <weft/error.h>
+
+#include "reactor/epoll.h"
+
+namespace weft::detail {
+
+namespace {
+
+constexpr bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
+
+}  // namespace
+
+// Calls until it succeeds or fails for good. A call that transferred less than the `wanted` bytes has emptied (or
+// filled) the socket's buffer, and what comes next will be a new edge: so the next call waits at once and saves a
+// system call that must fail. Not so after a hang-up, which was the last edge. (The short count at an urgent mark is
+// the one exception; such a peer waits for its own next segment.)
+template <class Call>
+IoResult EpollReactor::attempt(const Descriptor& descriptor, Direction direction,
+                               std::size_t wanted, Call call) {
+  if (spend_budget()) throw Cancelled{};
+  const FdOperation operation(descriptor);
+  if (!operation) return {.error = EBADF};
+  FdEntry& entry = operation.entry();
+  for (;;) {
+    const Readiness seen = entry.readiness(direction);
+    if (seen.ready()) {
+      const ssize_t count = call(operation.fd());
+      if (count >= 0) {
+        const auto transferred = static_cast<std::size_t>(count);
+        if (transferred > 0 && transferred < wanted && !seen.hung_up()) {
+          entry.note_unready(direction, seen);
+        }
+        return {.count = transferred};
+      }
+      if (errno == EINTR) continue;
+      if (!would_block(errno)) return {.error = errno};
+      entry.note_unready(direction, seen);
+    }
+    if (const int error = wait(operation, direction)) return {.error = error};
+  }
+}
+
+int EpollReactor::wait(const FdOperation& operation, Direction direction) {
+  for (;;) {
+    const auto reason = operation.entry().wait(operation.generation(), direction, home_.get());
+    if (!reason.has_value()) {
+      if (const int error = watch(operation)) return error;
+      continue;
+    }
+    switch (*reason) {
+      case Wake::kNormal:
+        return 0;
+      case Wake::kClosed:
+        return ECANCELED;
+      default:
+        throw Cancelled{};
+    }
+  }
+}
+
+// The first wait on a descriptor in this runtime. Others may link themselves while the kernel is being told: it
+// answers with the readiness there is, which wakes them too.
+int EpollReactor::watch(const FdOperation& operation) {
+  FdEntry& entry = operation.entry();
+  if (!entry.move_to(home_)) return 0;
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.u64 = (std::uint64_t{operation.generation()} << 32) |
+                   static_cast<std::uint32_t>(operation.fd());
+  if (::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, operation.fd(), &event) == 0) return 0;
+  // It was here before, and in another runtime since. This, too, is answered with what is ready.
+  if (errno == EEXIST && ::epoll_ctl(epoll_.fd(), EPOLL_CTL_MOD, operation.fd(), &event) == 0) {
+    return 0;
+  }
+  const int error = errno;
+  entry.leave_home(home_.get());
+  return error;
+}
+
+IoResult EpollReactor::receive(const Descriptor& socket, std::span<std::byte> into) {
+  return attempt(socket, Direction::kRead, into.size(), [&](int fd) {
+    return ::recv(fd, into.data(), into.size(), 0);
+  });
+}
+
+IoResult EpollReactor::send(const Descriptor& socket, std::span<const iovec> parts) {
+  // MSG_NOSIGNAL: a peer that has gone is an error of this call, not a signal to the process.
+  if (parts.size() == 1) {
+    return attempt(socket, Direction::kWrite, parts[0].iov_len, [&](int fd) {
+      return ::send(fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+    });
+  }
+  std::size_t wanted = 0;
+  for (const iovec& part : parts) wanted += part.iov_len;
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts.data());  // only read, for all its type says
+  message.msg_iovlen = parts.size();
+  return attempt(socket, Direction::kWrite, wanted,
+                 [&](int fd) { return ::sendmsg(fd, &message, MSG_NOSIGNAL); });
+}
+
+IoResult EpollReactor::accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) {
+  const socklen_t room = size;
+  return attempt(listener, Direction::kRead, 0, [&](int fd) -> ssize_t {
+    size = room;
+    return ::accept4(fd, peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  });
+}
+
+// Asked again, connect() tells how far it is: EALREADY while it goes on, then its result, once. Its errors go past
+// attempt(), as its EAGAIN means that something has run out.
+IoResult EpollReactor::connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) {
+  int error = 0;
+  IoResult result = attempt(socket, Direction::kWrite, 0, [&](int fd) -> ssize_t {
+    if (::connect(fd, peer, size) == 0 || errno == EISCONN) return 0;
+    if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
+      errno = EAGAIN;
+      return -1;
+    }
+    error = errno;
+    return 0;
+  });
+  if (error != 0) result.error = error;
+  return result;
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,144 @@
+// The composition root: the one file that sees every layer, and puts a runtime together and takes
+// it apart.
+
+#include "weft/runtime.h"
+
+#include <cstdio>
+#include <stdexcept>
+
+#include "base/futex.h"
+#include "interrupt.h"
+#include "offload/blocking_pool.h"
+#include "options.h"
+#include "reactor/driver_choice.h"
+#include "sched/scheduler.h"
+#include "task/lost_exception.h"
+#include "task/task_state.h"
+
+namespace weft {
+
+using detail::Fiber;
+using detail::Nanos;
+
+namespace {
+
+void report_slow_fiber(const Fiber& fiber, Nanos stuck) {
+  std::fprintf(
+      stderr,
+      "weft: task-%llu, spawned at %s:%u in %s, has kept its worker for %lld ms without "
+      "suspending\n",
+      static_cast<unsigned long long>(fiber.id.load(std::memory_order_relaxed)),
+      fiber.file.load(std::memory_order_relaxed), fiber.line.load(std::memory_order_relaxed),
+      fiber.function.load(std::memory_order_relaxed), static_cast<long long>(stuck / 1'000'000));
+}
+
+detail::SchedulerOptions scheduler_options(const detail::ResolvedOptions& options,
+                                           Nanos slow_after) {
+  return {
+      .workers = options.workers,
+      .strict_fifo = options.fifo,
+      .spin = options.spin,
+      .name = options.name,
+      .stack_class = options.stack_class,
+      .slow_after = slow_after,
+      .on_slow = options.debug ? &report_slow_fiber : nullptr,
+  };
+}
+
+}  // namespace
+
+struct Runtime::Inside {
+  explicit Inside(const Options& given) : Inside(given, detail::resolve(given)) {}
+  Inside(const Options& given, const detail::ResolvedOptions& options)
+      : lost_exceptions{given.on_lost_exception},
+        reactor(detail::make_driver(options.driver)),
+        scheduler(scheduler_options(options, given.slow_fiber.count()), *reactor),
+        blocking(options.blocking_threads) {
+    scheduler.services() = {reactor.get(), &blocking, &lost_exceptions};
+  }
+  // Fibers first, for they use all the rest. Then the members, the last one first: threads of the
+  // blocking pool may still be on their way out of a call into the scheduler, and workers out of
+  // one into the reactor.
+  ~Inside() { scheduler.cancel_all_and_wait(); }
+
+  const detail::LostExceptionHandler lost_exceptions;
+  const std::unique_ptr<detail::Reactor> reactor;
+  detail::Scheduler scheduler;
+  detail::BlockingPool blocking;
+};
+
+Runtime::Runtime(const Options& options) {
+  refuse_nesting();
+  inside_ = std::make_unique<Inside>(options);
+}
+
+Runtime::~Runtime() = default;
+
+detail::Scheduler& Runtime::scheduler() const noexcept { return inside_->scheduler; }
+unsigned Runtime::workers() const noexcept { return inside_->scheduler.worker_count(); }
+
+void Runtime::refuse_nesting() {
+  if (detail::current_fiber() != nullptr) {
+    throw std::logic_error(
+        "weft::run: called from a fiber, which a runtime is running already; use weft::spawn or "
+        "weft::gather there");
+  }
+}
+
+void Runtime::wait_for_main(const detail::TaskRef& main) {
+  struct EndHook : detail::CompletionHook {
+    EndHook() noexcept
+        : CompletionHook([](CompletionHook&, detail::TaskOutcome) noexcept {
+            detail::note_main_event();
+            return detail::WakeToken();
+          }) {}
+  };
+  const detail::InterruptScope interrupts;
+  const unsigned interrupts_before = detail::InterruptScope::count();
+  EndHook hook;
+  detail::TaskState& state = detail::state_of(main.fiber());
+  if (!state.add(hook)) return;
+  bool cancelled = false;
+  for (;;) {
+    const std::uint32_t seen = detail::main_events().load(std::memory_order_seq_cst);
+    if (state.ended()) break;
+    if (!cancelled && detail::InterruptScope::count() != interrupts_before) {
+      cancelled = true;
+      main.cancel();
+    }
+    detail::futex_wait(detail::main_events(), seen);
+  }
+  state.remove(hook);
+}
+
+namespace {
+
+Metrics metrics_of(detail::Scheduler& scheduler) {
+  const detail::SchedulerStats stats = scheduler.stats();
+  const detail::StackStats stacks = scheduler.stacks().stats();
+  return {
+      .workers = scheduler.worker_count(),
+      .tasks_started = stats.spawned,
+      .tasks_ended = stats.finished,
+      .switches = stats.switches,
+      .steals = stats.steals,
+      .parks = stats.parks,
+      .wakes = stats.wakes,
+      .driver_polls = stats.polls,
+      .stack_bytes_mapped = stacks.mapped_bytes,
+      .stacks_in_use = stacks.in_use,
+      .stacks_unguarded = stacks.unguarded,
+      .driver = scheduler.driver().name(),
+  };
+}
+
+}  // namespace
+
+Metrics Runtime::metrics() const { return metrics_of(inside_->scheduler); }
+
+Metrics metrics() {
+  detail::Scheduler* const scheduler = detail::Scheduler::current();
+  return scheduler != nullptr ? metrics_of(*scheduler) : Metrics();
+}
+
+}  // namespace weft

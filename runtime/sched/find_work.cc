@@ -1,0 +1,195 @@
+// What a worker does on its own stack: looks after timers and the driver, looks for work here and
+// elsewhere, spins for a while, and sleeps. See idle.h for why no wake-up is lost.
+
+#include <algorithm>
+
+#include "sched/scheduler.h"
+#include "sched/worker.h"
+#include "time/clock.h"
+
+namespace weft::detail {
+
+namespace {
+
+constexpr int kStealRounds = 4;
+constexpr std::size_t kInjectedAtOnce = 32;
+// A LIFO slot belongs to its owner until the owner has not moved on for this long.
+constexpr Nanos kLifoPatience = 5'000;
+constexpr Nanos kLeastSpin = 1'000;
+// However often spinning failed of late, once in so many parks it gets its full time, to notice a
+// change.
+constexpr unsigned kParksBetweenProbes = 16;
+constexpr Nanos kNotWatched = 0;
+
+}  // namespace
+
+Fiber* Worker::find_work() {
+  for (;;) {
+    housekeeping();
+    // Now and then the injector goes first, or a full ring would starve it.
+    if (Fiber* const injected = take_injected()) return found(injected);
+    if (Fiber* const local = next_local()) return found(local);
+    if (Fiber* const elsewhere = search()) return found(elsewhere);
+    if (scheduler_.stopping()) return nullptr;
+    park();
+  }
+}
+
+void Worker::housekeeping() {
+  turns_left_ = kTurnsBetweenHousekeeping;
+  fail_starved();
+  batching_ = true;
+  if (timers_.next_deadline() != kNever) timers_.expire(now());
+  poll_driver();
+  batching_ = false;
+}
+
+void Worker::fail_starved() noexcept {
+  while (Fiber* const fiber = starved_.pop()) {
+    fiber->code->no_stack(*fiber);
+    stats_.finished.add();
+    scheduler_.note_finished();
+    retire(*fiber);
+  }
+}
+
+void Worker::poll_driver() noexcept {
+  Driver& driver = scheduler_.driver();
+  if (!driver.active() || !driver.acquire(index_)) return;
+  stats_.polls.add();
+  driver.poll(index_, 0, events_);
+  driver.release(index_);
+  deliver();
+}
+
+void Worker::deliver() noexcept {
+  for (const Ready& event : events_) wake(event.token, event.reason);
+  events_.clear();
+}
+
+// About to run `fiber`. One call now for all that became ready in a batch, and for what producers
+// left to this worker while it searched; none when that was just this fiber. The look comes after
+// the end of the search: who publishes later sees that nobody searches.
+Fiber* Worker::found(Fiber* fiber) noexcept {
+  const bool was_last = searching_ && scheduler_.idle().end_search();
+  if ((was_last || batched_) && scheduler_.has_work()) notify();
+  searching_ = batched_ = false;
+  return fiber;
+}
+
+Fiber* Worker::take_injected() noexcept {
+  Fiber* fibers[kInjectedAtOnce];
+  Injector<Fiber>& injector = scheduler_.injector();
+  const std::size_t share = injector.size() / scheduler_.worker_count() + 1;
+  const std::size_t got = injector.pop(port_, fibers, std::min(share, kInjectedAtOnce));
+  if (got == 0) return nullptr;
+  batching_ = true;
+  for (std::size_t i = 1; i < got; ++i) enqueue(*fibers[i]);
+  batching_ = false;
+  return fibers[0];
+}
+
+// ---- Elsewhere.
+
+Fiber* Worker::search() noexcept {
+  if (!alone_) {
+    if (!searching_) searching_ = scheduler_.idle().begin_search();
+    if (!searching_) return nullptr;
+    for (int round = 0; round < kStealRounds; ++round) {
+      if (Fiber* const stolen = steal_round(kNotWatched)) return stolen;
+      if (Fiber* const injected = take_injected()) return injected;
+    }
+  }
+  return spin();
+}
+
+Fiber* Worker::steal_round(Nanos now) noexcept {
+  const unsigned workers = scheduler_.worker_count();
+  const unsigned first = rng_.below(workers);
+  const bool rescue = scheduler_.take_rescue();
+  for (unsigned i = 0; i < workers; ++i) {
+    Worker& victim = scheduler_.worker((first + i) % workers);
+    if (&victim == this) continue;
+    Fiber* stolen = ring_.steal_from(victim.ring_);
+    if (stolen == nullptr && (rescue || now != kNotWatched))
+      stolen = steal_lifo(victim, rescue, now);
+    if (rescue) {
+      batching_ = true;
+      victim.timers_.expire(weft::detail::now());
+      batching_ = false;
+    }
+    if (stolen != nullptr) {
+      stats_.steals.add();
+      return stolen;
+    }
+  }
+  return nullptr;
+}
+
+// Takes the fiber that waits to run next on a worker that has not moved on for a while.
+Fiber* Worker::steal_lifo(Worker& victim, bool rescue, Nanos now) noexcept {
+  if (victim.lifo_.load(std::memory_order_relaxed) == nullptr) return nullptr;
+  Sighting& seen = sightings_[victim.index_];
+  const std::uint64_t turns = victim.stats_.turns.read();
+  if (!rescue && turns != seen.turns) {
+    seen = {turns, now};
+    return nullptr;
+  }
+  if (!rescue && now - seen.since < kLifoPatience) return nullptr;
+  return victim.lifo_.exchange(nullptr, std::memory_order_acq_rel);  // [lifo]
+}
+
+// One worker spins before it sleeps, for about what waking it would cost: most waits are shorter
+// than that.
+Fiber* Worker::spin() noexcept {
+  if (spin_budget_ == 0 || !scheduler_.begin_spin()) return nullptr;
+  const Nanos limit = scheduler_.spin_limit();
+  const bool probe = parks_until_probe_-- == 0;
+  if (probe) parks_until_probe_ = kParksBetweenProbes;
+  const Nanos start = now();
+  const Nanos until = start + (probe ? limit : spin_budget_);
+  Fiber* fiber = nullptr;
+  Nanos time = start;
+  do {
+    cpu_relax();
+    batching_ = true;
+    if (timers_.next_deadline() <= time) timers_.expire(time);
+    poll_driver();
+    batching_ = false;
+    if ((fiber = take_injected()) == nullptr) fiber = next_local();
+    if (fiber == nullptr && !alone_) fiber = steal_round(time);
+    time = now();
+  } while (fiber == nullptr && time < until && !scheduler_.stopping());
+  scheduler_.end_spin();
+  spin_budget_ =
+      fiber != nullptr ? std::min(limit, 2 * spin_budget_) : std::max(kLeastSpin, spin_budget_ / 2);
+  return fiber;
+}
+
+// ---- Sleep.
+
+void Worker::park() {
+  Idle& idle = scheduler_.idle();
+  const bool last = idle.announce(index_, searching_);
+  searching_ = false;
+  const bool work = !inbox_.empty() || scheduler_.stopping() || (last && scheduler_.has_work());
+  if (!work) {
+    stats_.parks.add();
+    stacks_.trim();
+    Driver& driver = scheduler_.driver();
+    const Nanos deadline = timers_.next_deadline();
+    if (driver.acquire(index_)) {
+      parker_.park(driver, index_, deadline, events_);
+      driver.release(index_);
+    } else {
+      parker_.park(deadline);
+    }
+  }
+  searching_ = idle.leave(index_) == Idle::Left::kToSearch;
+  scheduler_.note_activity();
+  batching_ = true;
+  deliver();
+  batching_ = false;
+}
+
+}  // namespace weft::detail

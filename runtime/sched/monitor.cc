@@ -1,0 +1,86 @@
+#include "sched/monitor.h"
+
+#include <pthread.h>
+
+#include <string>
+
+#include "base/futex.h"
+#include "sched/scheduler.h"
+#include "sched/worker.h"
+#include "time/clock.h"
+
+namespace weft::detail {
+
+Monitor::Monitor(Scheduler& scheduler)
+    : scheduler_(scheduler), watches_(scheduler.worker_count()), thread_([this] { run(); }) {
+  const std::string name = scheduler.options().name.substr(0, 11) + "-mon";
+  ::pthread_setname_np(thread_.native_handle(), name.c_str());
+}
+
+Monitor::~Monitor() {
+  state_.store(kStopped, std::memory_order_seq_cst);
+  futex_wake(state_, 1);
+  thread_.join();
+}
+
+void Monitor::rouse() noexcept {
+  std::uint32_t expected = kAsleep;
+  if (state_.compare_exchange_strong(expected, kWatching, std::memory_order_seq_cst)) {
+    futex_wake(state_, 1);
+  }
+}
+
+void Monitor::run() {
+  int quiet_looks = 0;
+  for (;;) {
+    std::uint32_t state = state_.load(std::memory_order_seq_cst);
+    if (state == kStopped) return;
+    if (state == kAsleep) {
+      futex_wait(state_, kAsleep);
+      continue;
+    }
+    const Nanos time = now();
+    quiet_looks = look(time) ? 0 : quiet_looks + 1;
+    if (quiet_looks >= kQuietLooks) {
+      quiet_looks = 0;
+      state_.compare_exchange_strong(state, kAsleep, std::memory_order_seq_cst);
+    } else {
+      futex_wait(state_, kWatching, time + kPeriod);
+    }
+  }
+}
+
+// True when any worker has shown a sign of life since the last look, or is at work.
+bool Monitor::look(Nanos time) {
+  bool active = scheduler_.idle().awake() > 0;
+  for (unsigned i = 0; i < scheduler_.worker_count(); ++i) {
+    Worker& worker = scheduler_.worker(i);
+    Watch& watch = watches_[i];
+    const std::uint64_t turns = worker.stats().turns.read();
+    if (turns != watch.turns) {
+      watch = {turns, time, false};
+      active = true;
+    } else {
+      examine(worker, watch, time);
+    }
+  }
+  return active;
+}
+
+// A worker that has not switched since the last look, or the one before.
+void Monitor::examine(Worker& worker, Watch& watch, Nanos time) {
+  const Fiber* const fiber = worker.observed();
+  const Nanos stuck = time - watch.since;
+  if (fiber == worker.root() || stuck < kPeriod) return;
+  const bool timers_wait = worker.next_deadline() <= time;
+  if (timers_wait || worker.lifo_waits() || worker.has_queued() || scheduler_.driver().active()) {
+    scheduler_.rescue();
+  }
+  const SchedulerOptions& options = scheduler_.options();
+  if (!watch.reported && options.on_slow != nullptr && stuck >= options.slow_after) {
+    watch.reported = true;
+    options.on_slow(*fiber, stuck);
+  }
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,146 @@
+#pragma once
+
+// The workers of one runtime and what they share.
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fiber/stack_pool.h"
+#include "sched/driver.h"
+#include "sched/idle.h"
+#include "sched/injector.h"
+#include "sched/stats.h"
+#include "sched/worker.h"
+
+namespace weft::detail {
+
+class BlockingPool;
+class Monitor;
+class Reactor;
+struct LostExceptionHandler;
+
+struct SchedulerOptions {
+  unsigned workers = 1;
+  bool strict_fifo = false;  ///< No LIFO slot: fibers run in the order in which they became ready.
+  bool spin = true;          ///< One worker spins before it sleeps.
+  std::string name = "weft";
+  std::uint8_t stack_class = 0;  ///< Of fibers that ask for no size.
+  /// Called when a worker has been in one fiber for `slow_after`, once for each time; null: nobody
+  /// is told.
+  Nanos slow_after = 100'000'000;
+  void (*on_slow)(const Fiber&, Nanos) = nullptr;
+};
+
+/// What upper layers find through the scheduler of the fiber that calls them. Set by the
+/// composition root before the first fiber runs; the scheduler itself uses none of it.
+struct Services {
+  Reactor* reactor = nullptr;
+  BlockingPool* blocking = nullptr;
+  const LostExceptionHandler* lost_exceptions = nullptr;
+};
+
+/// Sums over the workers.
+struct SchedulerStats {
+  std::uint64_t switches = 0, spawned = 0, finished = 0, steals = 0, parks = 0, wakes = 0,
+                polls = 0;
+};
+
+class Scheduler {
+ public:
+  /// The scheduler of the fiber that calls; null on any other thread.
+  static Scheduler* current() noexcept;
+
+  /// Starts the workers. The driver outlives the scheduler.
+  Scheduler(SchedulerOptions options, Driver& driver);
+  ~Scheduler();  ///< Every fiber has ended. Stops the workers and joins them.
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // -- Fibers, from any thread.
+
+  /// Takes on a fiber that has never run.
+  void start(Fiber& fiber) noexcept;
+  /// Makes a fiber runnable whose wait the caller has ended.
+  void ready(Fiber& fiber) noexcept;
+  void send_home(Fiber& fiber) noexcept;
+
+  // -- The end.
+
+  /// Cancels every fiber and waits until all have ended, those too that they start meanwhile.
+  void cancel_all_and_wait();
+  void note_finished() noexcept {
+    if (closing_.load(std::memory_order_relaxed)) finished_while_closing();
+  }
+
+  // -- For workers.
+
+  unsigned worker_count() const noexcept { return options_.workers; }
+  Worker& worker(unsigned index) noexcept { return *workers_[index]; }
+  StackDepot& stacks() noexcept { return stacks_; }
+  Injector<Fiber>& injector() noexcept { return injector_; }
+  Idle& idle() noexcept { return idle_; }
+  Driver& driver() noexcept { return driver_; }
+  Services& services() noexcept { return services_; }
+  bool strict_fifo() const noexcept { return options_.strict_fifo; }
+  Nanos spin_limit() const noexcept { return options_.spin ? kSpinLimit : 0; }
+  bool stopping() const noexcept { return stopping_.load(std::memory_order_seq_cst); }
+  bool has_work() const noexcept;
+  void note_activity() noexcept;  // by a worker that wakes
+  bool begin_spin() noexcept { return !spinning_.exchange(true, std::memory_order_acquire); }
+  void end_spin() noexcept { spinning_.store(false, std::memory_order_release); }
+  bool take_rescue() noexcept {
+    return rescue_.load(std::memory_order_relaxed) &&
+           rescue_.exchange(false, std::memory_order_acq_rel);
+  }
+
+  // -- For the monitor and for reports.
+
+  /// Wakes a worker, if one sleeps, to take over what waits for one that is stuck.
+  void rescue() noexcept;
+  SchedulerStats stats() const noexcept;
+  const SchedulerOptions& options() const noexcept { return options_; }
+
+ private:
+  // The cost of waking a sleeping thread, 20 to 40 us where this was written.
+  static constexpr Nanos kSpinLimit = 50'000;
+  static constexpr Nanos kMillisecond = 1'000'000;
+  static constexpr Nanos kSecond = 1'000'000'000;
+
+  class OutsideCall;
+
+  void run_worker(unsigned index);
+  void inject(Fiber& fiber) noexcept;
+  void wake_one() noexcept;
+  bool quiet() const noexcept;
+  void finished_while_closing() noexcept;
+  bool cancel_if_ours(Fiber& fiber) noexcept;
+  void stop() noexcept;
+
+  const SchedulerOptions options_;
+  Driver& driver_;
+  Services services_;
+  StackDepot stacks_;
+  Injector<Fiber> injector_;
+  Idle idle_;
+  // Threads that are no workers and are in a call that shows a fiber to the workers: the fiber may
+  // end, and with it the runtime, before the call does. The destructor waits for them.
+  Atomic<unsigned> outside_calls_{0};
+  // Fibers started by threads that are no workers.
+  Atomic<std::uint64_t> started_outside_{0};
+  // One spins at a time: taken and left by workers.
+  alignas(64) Atomic<bool> spinning_{false};
+  // Set by the monitor, taken by the worker that it wakes.
+  Atomic<bool> rescue_{false};
+  // Set once, by the destructor; a sleeping worker looks after it has announced itself. [wake]
+  Atomic<bool> stopping_{false};
+  Atomic<bool> closing_{false};
+  // Counts the fibers that end while somebody waits for them all to end; that thread sleeps on it.
+  Atomic<std::uint32_t> ended_{0};
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::thread> threads_;
+  std::unique_ptr<Monitor> monitor_;
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,34 @@
+#pragma once
+
+// What a worker counts. Written by its owner alone, without read-modify-write; read by anyone.
+// Whoever reads a count sees all that was done before it was raised, which Scheduler::quiet()
+// needs.
+
+#include <cstdint>
+
+#include "base/atomic.h"
+
+namespace weft::detail {
+
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_release);  // [count]
+  }
+  std::uint64_t read() const noexcept { return value_.load(std::memory_order_acquire); }  // [count]
+
+ private:
+  Atomic<std::uint64_t> value_{0};
+};
+
+struct alignas(64) WorkerStats {
+  Counter turns;    // switches to a fiber; also the sign of life that thieves and the monitor watch
+  Counter spawned;  // fibers started here
+  Counter finished;  // fibers ended here, raised after all they did
+  Counter steals;    // fibers taken from others
+  Counter parks;     // sleeps
+  Counter wakes;     // other workers woken
+  Counter polls;     // calls to the driver
+};
+
+}  // namespace weft::detail

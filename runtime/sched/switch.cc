@@ -1,0 +1,201 @@
+// One switch, and the two ends of a fiber.
+//
+// The hand-off. A fiber that stops cannot say where it stopped: its context is complete only once
+// another runs. So whoever lands next stores it, and then runs the parting action of the fiber that
+// left: queue it again, put it to sleep, bury it. Nobody else can see the fiber before that action
+// shows it, so nobody resumes half a context.
+//
+// What breaks if reordered: an action before the store publishes a fiber with its previous context,
+// and another worker runs the same stack twice. An action that used the worker's parting fields
+// after showing the fiber could find them overwritten, hence the copies.
+
+#include <pthread.h>
+
+#include <cxxabi.h>
+#include <cerrno>
+#include <utility>
+
+#include "sched/scheduler.h"
+#include "sched/worker.h"
+
+namespace weft::detail {
+
+struct Worker::WaitTimer : Timer {
+  explicit WaitTimer(WakeToken waiter) noexcept
+      : Timer([](Timer& fired) noexcept {
+          wake(static_cast<WaitTimer&>(fired).token, Wake::kTimeout);
+        }),
+        token(waiter) {}
+  const WakeToken token;
+};
+
+[[gnu::always_inline]] inline void Worker::switch_to(Fiber& next, Parting parting, bool ends) {
+  Fiber& previous = current();
+  previous.saved_errno = *errno_;
+  previous.exceptions = *exceptions_;
+  *errno_ = next.saved_errno;
+  *exceptions_ = next.exceptions;
+  previous_ = &previous;
+  parting_ = parting;
+  current_.store(&next, std::memory_order_relaxed);
+  sanitizer_before_switch(previous.sanitizer, next.sanitizer, ends);
+  const Transfer arrival = jump(next.context, this);
+  // Another worker may have resumed this stack; it sent itself along.
+  sanitizer_after_switch(previous.sanitizer);
+  static_cast<Worker*>(arrival.data)->land(arrival.fctx);
+}
+
+[[gnu::always_inline]] inline void Worker::land(Context from) noexcept {
+  previous_->context = from;
+  stats_.turns.add();
+  budget_ = kOperationsPerTurn;
+  parting_(*this, *previous_);
+}
+
+Wake Worker::suspend(Arm arm, void* argument, Cancellable cancellable) {
+  Fiber& self = current();
+  WEFT_ASSERT(&self != &root_, "a worker's own stack never waits");
+  arm_ = arm;
+  arm_argument_ = argument;
+  cancellable_ = cancellable;
+  switch_to(pick(), &put_to_sleep);
+  const Wake reason = self.word.reason();
+  // Of two requests that came before the fiber ran again, one exception tells.
+  if (reason == Wake::kCancelled) self.word.take_pending();
+  return reason;
+}
+
+Wake Worker::suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable) {
+  if (deadline == kNever) return suspend(arm, argument, cancellable);
+  WaitTimer timer({&current(), current().word.epoch()});
+  // The parting action arms it, on this worker: armed now, a rescuer could fire it while the word
+  // still says running, and the fiber would sleep for ever.
+  timers_.reserve_one();
+  arm_timer_ = &timer;
+  arm_deadline_ = deadline;
+  const Wake reason = suspend(arm, argument, cancellable);
+  TimerQueue::cancel(timer);
+  return reason;
+}
+
+void Worker::put_to_sleep(Worker& here, Fiber& previous) {
+  const Arm arm = here.arm_;
+  void* const argument = here.arm_argument_;
+  WaitTimer* const timer = std::exchange(here.arm_timer_, nullptr);
+  const bool sleeps = previous.word.publish(here.cancellable_);
+  // Before `arm`: afterwards the fiber may run elsewhere, and its timer be gone.
+  if (timer != nullptr && sleeps) here.timers_.arm(*timer, here.arm_deadline_);
+  if (arm != nullptr) arm(argument);
+  if (!sleeps) here.enqueue(previous);
+}
+
+void Worker::requeue(Worker& here, Fiber& previous) { here.enqueue(previous); }
+
+void Worker::yield() {
+  if (--turns_left_ > 0) {
+    Fiber* const next = next_local();
+    if (next == nullptr) return;
+    switch_to(with_stack(*next), &requeue);
+  } else {
+    switch_to(root_, &requeue);
+  }
+}
+
+// ---- A fiber's first and last instructions.
+
+void Worker::fiber_main(Transfer arrival) {
+  // The first frame: there is no caller to unwind into.
+#if defined(__x86_64__)
+  asm volatile(".cfi_undefined rip");
+#elif defined(__aarch64__)
+  asm volatile(".cfi_undefined x30");
+#endif
+  Worker* const here = static_cast<Worker*>(arrival.data);
+  sanitizer_after_switch(here->current().sanitizer);
+  here->land(arrival.fctx);
+  run_fibers(here->current());
+}
+
+// A stack whose fiber has ended runs the next one that has not started yet by calling it: no
+// switch, and the stack is warm.
+void Worker::run_fibers(Fiber& first) {
+  Fiber* self = &first;
+  for (;;) {
+    self->code->run(*self);
+    Worker& here = *current_worker();  // it may have moved
+    here.stats_.finished.add();
+    here.scheduler_.note_finished();
+    Fiber& next = here.pick_raw();
+    if (next.started() || next.stack_class != self->stack_class) {
+      here.switch_to(here.with_stack(next), &bury, /*ends=*/true);
+      __builtin_unreachable();
+    }
+    here.inherit(*self, next);
+    self = &next;
+  }
+}
+
+void Worker::inherit(Fiber& finished, Fiber& next) noexcept {
+  next.stack = std::exchange(finished.stack, nullptr);
+  next.sanitizer = finished.sanitizer;
+  *errno_ = 0;
+  *exceptions_ = {};
+  current_.store(&next, std::memory_order_relaxed);
+  stats_.turns.add();
+  budget_ = kOperationsPerTurn;
+  retire(finished);
+}
+
+void Worker::bury(Worker& here, Fiber& previous) {
+  here.stacks_.release(std::exchange(previous.stack, nullptr));
+  here.retire(previous);
+}
+
+void Worker::retire(Fiber& fiber) noexcept {
+  fiber.scheduler.store(nullptr, std::memory_order_release);
+  // Acquire and release: the later of this and release_fiber() frees. [life]
+  if (fiber.life.exchange(Life::kRetired, std::memory_order_acq_rel) == Life::kAbandoned) {
+    fibers_.release(&fiber);
+  }
+}
+
+Fiber& Worker::with_stack(Fiber& fiber) noexcept {
+  if (fiber.started()) return fiber;
+  Stack* const stack = stacks_.acquire(fiber.stack_class);
+  if (stack == nullptr) {
+    starved_.push(fiber);
+    return root_;
+  }
+  fiber.stack = stack;
+  fiber.context = make_context(stack->top(), stack->size, &fiber_main);
+#if defined(WEFT_ASAN)
+  fiber.sanitizer = {stack->limit, stack->size, nullptr};
+#endif
+#if defined(WEFT_TSAN)
+  if (stack->tsan_fiber == nullptr) stack->tsan_fiber = __tsan_create_fiber(0);
+  fiber.sanitizer.context = stack->tsan_fiber;
+#endif
+  return fiber;
+}
+
+void Worker::learn_own_thread() noexcept {
+  errno_ = &errno;
+  exceptions_ = reinterpret_cast<ExceptionState*>(__cxxabiv1::__cxa_get_globals());
+#if defined(WEFT_ASAN)
+  pthread_attr_t attributes;
+  void* bottom = nullptr;
+  std::size_t size = 0;
+  const int failed = pthread_getattr_np(pthread_self(), &attributes);
+  WEFT_ASSERT(failed == 0, "a running thread has attributes");
+  pthread_attr_getstack(&attributes, &bottom, &size);
+  pthread_attr_destroy(&attributes);
+  root_.sanitizer = {bottom, size, nullptr};
+#endif
+#if defined(WEFT_TSAN)
+  root_.sanitizer.context = __tsan_get_current_fiber();
+#endif
+}
+
+void Worker::run_until_root_lands(Fiber& next) { switch_to(next, &nothing); }
+
+}  // namespace weft::detail

@@ -1,0 +1,70 @@
+#pragma once
+
+// The one way to wait. A primitive that blocks does, in this order:
+//
+//   1. takes its own spinlock and finds that it must wait;
+//   2. notes current_token() where its waker will look;
+//   3. calls suspend() with an `arm` function that releases the lock.
+//
+// `arm` runs after the caller's context is saved and its word says so, on whatever stack runs next,
+// and does nothing but let go. Until then a timer or a cancellation may already have ended the
+// wait, on another core: such a caller takes the lock before anything else, to remove its note, and
+// so waits for `arm`. Whoever ends the wait calls wake() with the token: of all that try, one
+// succeeds.
+
+#include <cstdint>
+
+#include "base/time.h"
+#include "fiber/fiber.h"
+#include "fiber/wait_word.h"
+
+namespace weft::detail {
+
+/// One wait of one fiber or thread. Copy it freely: it goes stale, never dangling.
+struct WakeToken {
+  Fiber* fiber = nullptr;
+  Epoch epoch = 0;
+};
+
+/// The fiber that runs here, or the stand-in of the plain thread that runs here.
+Fiber& current_waiter() noexcept;
+
+/// The fiber that runs here, null on a thread that is no worker.
+Fiber* current_fiber() noexcept;
+
+/// Names the next wait of the caller.
+inline WakeToken current_token() noexcept {
+  Fiber& self = current_waiter();
+  return {&self, self.word.epoch()};
+}
+
+/// Lets go of what the waiter holds, once it is asleep. Copies what it needs before it lets go.
+using Arm = void (*)(void* argument) noexcept;
+
+/// Waits until wake() is called with the current token. A cancellation that is pending already ends
+/// the wait with kCancelled, after `arm` has run. Not cancellable while an exception unwinds the
+/// caller's stack.
+Wake suspend(Arm arm, void* argument, Cancellable cancellable = Cancellable::kYes);
+
+/// The same with a deadline (CLOCK_MONOTONIC), which ends the wait with kTimeout.
+Wake suspend_until(Nanos deadline, Arm arm, void* argument,
+                   Cancellable cancellable = Cancellable::kYes);
+
+/// Ends a wait. True for the one caller that did. From any thread, never blocks.
+bool wake(WakeToken token, Wake reason = Wake::kNormal) noexcept;
+
+/// Asks `fiber`, which is at `epoch`, to stop. False when it has moved on since the epoch was read.
+bool cancel(Fiber& fiber, Epoch epoch) noexcept;
+
+/// Lets others run. True when a cancellation was delivered instead of (or after) the turn.
+bool yield_now();
+
+/// Takes a pending cancellation of the running fiber that may be thrown here. False in a plain
+/// thread and while an exception unwinds.
+bool take_cancellation() noexcept;
+
+/// Charges one operation that did not have to wait to the running fiber's turn, and lets others run
+/// when the turn's budget is spent. True when a cancellation was delivered.
+bool spend_budget();
+
+}  // namespace weft::detail

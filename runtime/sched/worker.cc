@@ -1,0 +1,164 @@
+#include "sched/worker.h"
+
+#include <array>
+
+#include "sched/scheduler.h"
+
+namespace weft::detail {
+
+namespace {
+thread_local Worker* t_worker [[gnu::tls_model("initial-exec")]] = nullptr;
+// The ids given out, in blocks. [ids] publishes nothing.
+Atomic<std::uint64_t> g_last_id{0};
+constexpr std::uint64_t kIdBlock = 1024;
+
+}  // namespace
+
+std::uint64_t next_outside_id() noexcept {
+  return g_last_id.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+void Worker::take_ids() noexcept {
+  next_id_ = g_last_id.fetch_add(kIdBlock, std::memory_order_relaxed);
+  last_id_ = next_id_ + kIdBlock;
+}
+
+[[gnu::noinline]] Worker* current_worker() noexcept {
+  // The empty statement keeps the call from being merged with an earlier one: the answer changes
+  // with every switch.
+  asm volatile("" ::: "memory");
+  return t_worker;
+}
+
+Worker::Worker(Scheduler& scheduler, unsigned index)
+    : scheduler_(scheduler),
+      index_(index),
+      stacks_(scheduler.stacks()),
+      port_(scheduler.injector()),
+      rng_(index + 1),
+      sightings_(scheduler.worker_count()),
+      spin_budget_(scheduler.spin_limit()) {
+  alone_ = scheduler.worker_count() == 1;
+  fifo_ = scheduler.strict_fifo();
+  root_.kind = FiberKind::kWorker;
+}
+
+void Worker::run() {
+  t_worker = this;
+  learn_own_thread();
+  while (Fiber* const next = find_work()) {
+    Fiber& runnable = with_stack(*next);
+    if (&runnable != &root_) run_until_root_lands(runnable);
+  }
+  t_worker = nullptr;
+}
+
+void Worker::unpark() noexcept { parker_.unpark(scheduler_.driver(), index_); }
+
+// ---- Queues.
+
+void Worker::ready(Fiber& fiber) noexcept {
+  // From a fiber: what it wakes runs next, while what they share is warm, and no other worker is
+  // woken for it. Its owner is about to switch; if it is not, thieves and the monitor see to it.
+  if (fifo_ || batching_ || !runs_fiber() || fiber.pins > 0) {
+    enqueue(fiber);
+    return;
+  }
+  Fiber* displaced;
+  if (alone_) {
+    displaced = lifo_.load(std::memory_order_relaxed);
+    lifo_.store(&fiber, std::memory_order_relaxed);
+  } else {
+    displaced = lifo_.exchange(&fiber, std::memory_order_acq_rel);  // [lifo]
+  }
+  if (displaced != nullptr) enqueue(*displaced);
+}
+
+void Worker::start(Fiber& fiber) noexcept {
+  stats_.spawned.add();
+  enqueue(fiber);
+}
+
+void Worker::enqueue(Fiber& fiber) noexcept {
+  if (fiber.pins > 0) {
+    // Unless it is at home it is sent there.
+    if (fiber.home == this) {
+      pinned_.push(fiber);
+    } else {
+      scheduler_.send_home(fiber);
+    }
+    return;
+  }
+  if (!ring_.push(&fiber, alone_)) spill(fiber);
+  notify();
+}
+
+// The ring is full: its older half goes where every worker finds it, and the new fiber with it.
+void Worker::spill(Fiber& fiber) noexcept {
+  std::array<Fiber*, RunQueue<Fiber>::kHalf> older;
+  const std::uint32_t count = ring_.take_half(older);
+  try {
+    if (count > 0) scheduler_.injector().push(port_, older.data(), count);
+  } catch (const std::bad_alloc&) {
+    // Out of memory, but nothing is lost: they stay here, in the one queue that needs none.
+    for (std::uint32_t i = 0; i < count; ++i) pinned_.push(*older[i]);
+  }
+  // Room was made, by this or by thieves.
+  const bool pushed = ring_.push(&fiber, alone_);
+  WEFT_ASSERT(pushed, "only the owner fills its ring");
+}
+
+void Worker::notify() noexcept {
+  if (alone_) return;
+  if (batching_) {
+    batched_ = true;
+    return;
+  }
+  const int sleeper = scheduler_.idle().pick();
+  if (sleeper == Idle::kNobody) return;
+  stats_.wakes.add();
+  scheduler_.worker(static_cast<unsigned>(sleeper)).unpark();
+}
+
+// ---- What runs next.
+
+Fiber& Worker::pick_raw() noexcept {
+  if (--turns_left_ <= 0) return root_;
+  Fiber* const next = next_local();
+  return next != nullptr ? *next : root_;
+}
+
+Fiber& Worker::pick() noexcept { return with_stack(pick_raw()); }
+
+Fiber* Worker::next_local() noexcept {
+  if (!inbox_.looks_empty()) [[unlikely]]
+    take_inbox();
+  // Pinned fibers and the others take turns, so that neither starves the other.
+  if (!pinned_.empty() && (stats_.turns.read() & 1) != 0) return pinned_.pop();
+  if (lifo_.load(std::memory_order_relaxed) != nullptr && lifo_run_ < kLifoInARow) {
+    ++lifo_run_;
+    if (Fiber* const woken = take_lifo()) return woken;
+  }
+  lifo_run_ = 0;
+  if (Fiber* const oldest = ring_.pop(alone_)) return oldest;
+  if (Fiber* const woken = take_lifo()) return woken;
+  return pinned_.pop();
+}
+
+Fiber* Worker::take_lifo() noexcept {
+  if (lifo_.load(std::memory_order_relaxed) == nullptr) return nullptr;
+  if (!alone_) return lifo_.exchange(nullptr, std::memory_order_acq_rel);  // [lifo]
+  Fiber* const woken = lifo_.load(std::memory_order_relaxed);
+  lifo_.store(nullptr, std::memory_order_relaxed);
+  return woken;
+}
+
+void Worker::take_inbox() noexcept {
+  for (Fiber* fiber = inbox_.take_all(); fiber != nullptr;) {
+    Fiber* const next = fiber->next;
+    pinned_.push(*fiber);
+    fiber = next;
+  }
+}
+
+}  // namespace weft::detail

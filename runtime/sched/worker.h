@@ -1,0 +1,189 @@
+#pragma once
+
+// A worker: one thread that runs fibers. Fibers switch directly to one another; the worker's own
+// stack runs when there is none to switch to, and every 61st turn, to look after timers, the driver
+// and the injector. It sleeps only there: a fiber's stack may be wanted by another worker.
+
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/rng.h"
+#include "fiber/fiber.h"
+#include "fiber/fiber_pool.h"
+#include "fiber/stack_pool.h"
+#include "sched/driver.h"
+#include "sched/inbox.h"
+#include "sched/injector.h"
+#include "sched/parker.h"
+#include "sched/run_queue.h"
+#include "sched/stats.h"
+#include "sched/wait.h"
+#include "time/timer_queue.h"
+
+namespace weft::detail {
+
+class Scheduler;
+
+class Worker {
+ public:
+  Worker(Scheduler& scheduler, unsigned index);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  /// The thread's body: runs fibers until the scheduler stops.
+  void run();
+
+  // -- From a fiber that runs here. The fiber may come back on another worker, so `this` is stale
+  // afterwards.
+
+  Wake suspend(Arm arm, void* argument, Cancellable cancellable);
+  Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable);
+  void yield();
+  /// True once the turn's operations are spent.
+  bool charge() noexcept { return --budget_ <= 0; }
+
+  // -- On this worker's thread.
+
+  Fiber& current() const noexcept { return *current_.load(std::memory_order_relaxed); }
+  bool runs_fiber() const noexcept { return &current() != &root_; }
+  bool unwinding() const noexcept { return static_cast<unsigned>(exceptions_->uncaught) != 0; }
+  Scheduler& scheduler() const noexcept { return scheduler_; }
+  unsigned index() const noexcept { return index_; }
+  TimerQueue& timers() noexcept { return timers_; }
+  FiberCache& fibers() noexcept { return fibers_; }
+  /// An id for a new fiber, unique in the process. Taken in blocks: one shared counter would be
+  /// written by every spawn.
+  std::uint64_t next_id() noexcept {
+    if (next_id_ == last_id_) take_ids();
+    return ++next_id_;
+  }
+
+  /// Makes a fiber that waited runnable here.
+  void ready(Fiber& fiber) noexcept;
+  /// Queues a fiber that has never run.
+  void start(Fiber& fiber) noexcept;
+
+  // -- From anyone.
+
+  void send(Fiber& fiber) noexcept { inbox_.push(fiber); }
+  void unpark() noexcept;
+  bool has_queued() const noexcept { return !ring_.empty(); }
+  /// What runs here, for reports; it may have ended meanwhile.
+  Fiber* observed() const noexcept { return current_.load(std::memory_order_relaxed); }
+  const Fiber* root() const noexcept { return &root_; }
+  WorkerStats& stats() noexcept { return stats_; }
+  bool lifo_waits() const noexcept { return lifo_.load(std::memory_order_relaxed) != nullptr; }
+  Nanos next_deadline() const noexcept { return timers_.next_deadline(); }
+
+ private:
+  struct WaitTimer;
+  using Parting = void (*)(Worker& here, Fiber& previous);
+
+  // switch.cc: one switch, and the two ends of a fiber.
+  void switch_to(Fiber& next, Parting parting, bool ends = false);
+  void land(Context from) noexcept;
+  static void fiber_main(Transfer arrival);
+  [[noreturn]] static void run_fibers(Fiber& first);
+  void inherit(Fiber& finished, Fiber& next) noexcept;
+  void retire(Fiber& fiber) noexcept;
+  Fiber& with_stack(Fiber& fiber) noexcept;  // the root when there is no memory for one
+  void learn_own_thread() noexcept;
+  void run_until_root_lands(Fiber& next);
+  static void nothing(Worker&, Fiber&) {}
+  static void requeue(Worker& here, Fiber& previous);
+  static void put_to_sleep(Worker& here, Fiber& previous);
+  static void bury(Worker& here, Fiber& previous);
+
+  // worker.cc: choosing what runs next.
+  void take_ids() noexcept;
+  Fiber&
+  pick() noexcept;  // ready to be switched to; the root when nothing is, or housekeeping is due
+  Fiber& pick_raw() noexcept;  // may have no stack yet
+  Fiber* next_local() noexcept;
+  Fiber* take_lifo() noexcept;
+  void take_inbox() noexcept;
+  void enqueue(Fiber& fiber) noexcept;
+  void spill(Fiber& fiber) noexcept;
+  void notify() noexcept;
+
+  // find_work.cc: on the worker's own stack.
+  Fiber* find_work();
+  void housekeeping();
+  void fail_starved() noexcept;
+  void deliver() noexcept;
+  void poll_driver() noexcept;
+  Fiber* found(Fiber* fiber) noexcept;
+  Fiber* take_injected() noexcept;
+  Fiber* search() noexcept;
+  Fiber* spin() noexcept;
+  Fiber* steal_round(Nanos now) noexcept;
+  Fiber* steal_lifo(Worker& victim, bool rescue, Nanos now) noexcept;
+  void park();
+
+  static constexpr int kTurnsBetweenHousekeeping = 61;
+  static constexpr int kOperationsPerTurn = 128;
+  static constexpr int kLifoInARow = 3;
+
+  // -- The switch; only this thread, but for `current_`, which others may look at.
+  Atomic<Fiber*> current_{&root_};
+  Fiber* previous_ = nullptr;
+  Parting parting_ = &nothing;
+  Arm arm_ = nullptr;
+  void* arm_argument_ = nullptr;
+  WaitTimer* arm_timer_ = nullptr;
+  Nanos arm_deadline_ = 0;
+  Cancellable cancellable_ = Cancellable::kYes;
+  bool alone_ = false;  // the only worker: no thieves, no barriers
+  bool fifo_ = false;   // strict order: no LIFO slot
+  bool batching_ =
+      false;  // many fibers become ready at once: queue them in order, wake another worker once
+  bool batched_ = false;    // such fibers were queued, and nobody woken yet
+  bool searching_ = false;  // counted by Idle as a searcher
+  int* errno_ = nullptr;
+  ExceptionState* exceptions_ = nullptr;
+  int turns_left_ = kTurnsBetweenHousekeeping;
+  int budget_ = kOperationsPerTurn;
+  int lifo_run_ = 0;
+  std::uint64_t next_id_ = 0;
+  std::uint64_t last_id_ = 0;
+  PinnedQueue pinned_;
+  PinnedQueue starved_;  // fibers for which there was no stack
+  FiberCache fibers_;
+
+  Scheduler& scheduler_;
+  const unsigned index_;
+  Fiber root_;
+
+  // -- Shared with thieves. Put by the owner, taken by the owner or a thief, always by exchange.
+  // [lifo]
+  alignas(64) Atomic<Fiber*> lifo_{nullptr};
+  RunQueue<Fiber> ring_;
+  Inbox inbox_;
+  Parker parker_;
+  WorkerStats stats_;
+
+  // -- Only this thread.
+  alignas(64) StackCache stacks_;
+  Injector<Fiber>::Port port_;
+  TimerQueue timers_;  // cancelled from anywhere, under its own lock
+  std::vector<Ready> events_;
+  Rng rng_;
+  struct Sighting {
+    std::uint64_t turns = 0;
+    Nanos since = 0;
+  };
+  std::vector<Sighting> sightings_;  // when each victim was last seen to move on
+  Nanos spin_budget_;
+  unsigned parks_until_probe_ = 0;
+};
+
+/// An id for a fiber that is made by a plain thread.
+std::uint64_t next_outside_id() noexcept;
+
+/// The worker whose thread this is, or null. Never inlined: a fiber may resume on another thread,
+/// and compilers keep a thread-local's address across calls.
+[[gnu::noinline]] Worker* current_worker() noexcept;
+
+}  // namespace weft::detail

@@ -1,0 +1,50 @@
+#include "weft/event.h"
+
+#include "sync/wait_queue.h"
+#include "weft/error.h"
+
+namespace weft {
+
+using detail::WaitQueue;
+using detail::Wake;
+
+namespace {
+constexpr std::uint32_t kSet = 2;
+}  // namespace
+
+Event::~Event() {
+  WEFT_ASSERT(waiters_.first == nullptr, "nobody waits on an event that is destroyed");
+}
+
+bool Event::is_set() const noexcept {
+  // A word that is still locked belongs to a set() that has not done with it.
+  return waiters_.word.load(std::memory_order_acquire) == kSet;
+}
+
+void Event::wait() {
+  if (is_set()) return;
+  WaitQueue queue(waiters_);
+  const std::uint32_t state = queue.lock();
+  if ((state & kSet) != 0) {
+    queue.unlock(state);
+    return;
+  }
+  detail::Waiter waiter{.token = detail::current_token()};
+  queue.push_back(waiter);
+  if (queue.wait(waiter, state) == Wake::kCancelled || detail::take_cancellation())
+    throw Cancelled();
+}
+
+void Event::set() noexcept {
+  WaitQueue queue(waiters_);
+  queue.lock();
+  queue.wake_all_and_unlock(kSet);
+}
+
+void Event::clear() noexcept {
+  WaitQueue queue(waiters_);
+  queue.lock();
+  queue.unlock(0);
+}
+
+}  // namespace weft

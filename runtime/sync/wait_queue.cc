@@ -1,0 +1,94 @@
+#include "sync/wait_queue.h"
+
+#include <sched.h>
+
+namespace weft::detail {
+
+namespace {
+
+constexpr int kSpinsBeforeYield = 64;
+
+// What the parting action of wait() needs, copied out before it unlocks.
+struct Unlock {
+  WaitList* list;
+  std::uint32_t state;
+};
+
+}  // namespace
+
+std::uint32_t WaitQueue::lock() noexcept {
+  for (int spins = 0;; ++spins) {
+    std::uint32_t word = list_.word.load(std::memory_order_relaxed);
+    if ((word & kLocked) == 0 &&
+        list_.word.compare_exchange_weak(word, word | kLocked, std::memory_order_acquire,
+                                         std::memory_order_relaxed)) {
+      return word;
+    }
+    if (spins < kSpinsBeforeYield) {
+      cpu_relax();
+    } else {
+      ::sched_yield();  // the holder may have lost its processor
+    }
+  }
+}
+
+void WaitQueue::push_back(Waiter& waiter) noexcept {
+  waiter.next = nullptr;
+  waiter.previous = list_.last;
+  (list_.last != nullptr ? list_.last->next : list_.first) = &waiter;
+  list_.last = &waiter;
+  waiter.linked = true;
+}
+
+void WaitQueue::push_front(Waiter& waiter) noexcept {
+  waiter.previous = nullptr;
+  waiter.next = list_.first;
+  (list_.first != nullptr ? list_.first->previous : list_.last) = &waiter;
+  list_.first = &waiter;
+  waiter.linked = true;
+}
+
+void WaitQueue::remove(Waiter& waiter) noexcept {
+  (waiter.previous != nullptr ? waiter.previous->next : list_.first) = waiter.next;
+  (waiter.next != nullptr ? waiter.next->previous : list_.last) = waiter.previous;
+  waiter.linked = false;
+}
+
+Waiter* WaitQueue::pop_front() noexcept {
+  Waiter* const waiter = list_.first;
+  if (waiter != nullptr) remove(*waiter);
+  return waiter;
+}
+
+Wake WaitQueue::wait(Waiter& waiter, std::uint32_t state) {
+  Unlock unlock{&list_, state};
+  const Wake reason = suspend(
+      [](void* argument) noexcept {
+        const Unlock copy = *static_cast<Unlock*>(argument);
+        WaitQueue(*copy.list).unlock(copy.state);
+      },
+      &unlock);
+  if (reason != Wake::kNormal) {
+    const std::uint32_t now = lock();
+    if (waiter.linked) remove(waiter);
+    this->unlock(now);
+  }
+  return reason;
+}
+
+void WaitQueue::wake_all_and_unlock(std::uint32_t state) noexcept {
+  std::array<WakeToken, 16> last;
+  std::size_t count = 0;
+  while (Waiter* const waiter = pop_front()) {
+    if (count == last.size()) {
+      // While others wait, whoever is woken now has no business destroying the primitive.
+      for (const WakeToken& token : last) wake(token);
+      count = 0;
+    }
+    last[count++] = waiter->token;
+  }
+  unlock(state);
+  for (std::size_t i = 0; i < count; ++i) wake(last[i]);
+}
+
+}  // namespace weft::detail

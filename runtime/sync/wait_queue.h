@@ -1,0 +1,63 @@
+#pragma once
+
+// The one wait queue under every synchronisation primitive: a FIFO list of waiters behind a
+// spinlock that is bit 0 of the primitive's own word. State and lock share the word so that the
+// last thing a primitive does to itself, unlocking, also publishes its new state: whoever sees that
+// state may destroy it.
+//
+// A waiter is on its own stack. It leaves the list in one of two ways: a waker takes it off under
+// the lock and calls wake() after; or, ended by something else, it takes itself off under the lock.
+// A waker whose wake() fails was too late, and turns to the next.
+
+#include <array>
+#include <cstddef>
+
+#include "base/assert.h"
+#include "base/atomic.h"
+#include "sched/wait.h"
+#include "weft/detail/wait_list.h"
+
+namespace weft::detail {
+
+struct Waiter {
+  WakeToken token;
+  Waiter* next = nullptr;
+  Waiter* previous = nullptr;
+  bool linked = false;
+  Nanos since = 0;       // for Mutex: when it first found the lock taken
+  bool granted = false;  // for Mutex: it was handed the lock; written under the list's lock
+};
+
+/// A view of a WaitList; the functions below need its lock, but for lock() and load().
+class WaitQueue {
+ public:
+  static constexpr std::uint32_t kLocked = 1;
+
+  explicit WaitQueue(WaitList& list) noexcept : list_(list) {}
+
+  /// Returns the other bits.
+  std::uint32_t lock() noexcept;
+  /// Gives the word the bits `state`, and the lock back.
+  void unlock(std::uint32_t state) noexcept {
+    list_.word.store(state & ~kLocked, std::memory_order_release);
+  }
+
+  bool empty() const noexcept { return list_.first == nullptr; }
+  void push_back(Waiter& waiter) noexcept;
+  void push_front(Waiter& waiter) noexcept;
+  void remove(Waiter& waiter) noexcept;
+  Waiter* pop_front() noexcept;
+
+  /// Sleeps; the lock is released, with `state`, once the caller is asleep. The waiter has been
+  /// pushed. On return it is in the list no more.
+  Wake wait(Waiter& waiter, std::uint32_t state);
+
+  /// Wakes all, and releases the lock with `state` in such a way that nothing of the primitive is
+  /// touched after the last ones have been woken.
+  void wake_all_and_unlock(std::uint32_t state) noexcept;
+
+ private:
+  WaitList& list_;
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,116 @@
+// Waiting for a task, and asking it to stop.
+
+#include <mutex>
+
+#include "sched/worker.h"
+#include "task/task_state.h"
+#include "weft/error.h"
+#include "weft/task.h"
+
+namespace weft::detail {
+
+bool TaskState::add(CompletionHook& hook) noexcept {
+  std::lock_guard guard(lock);
+  if (ended()) return false;
+  hooks.push_back(hook);
+  return true;
+}
+
+void TaskState::remove(CompletionHook& hook) noexcept {
+  std::lock_guard guard(lock);
+  if (hook.linked()) hook.unlink();
+}
+
+namespace {
+
+struct JoinHook : CompletionHook {
+  explicit JoinHook(WakeToken waiter) noexcept
+      : CompletionHook([](CompletionHook& hook, TaskOutcome) noexcept {
+          return static_cast<JoinHook&>(hook).token;
+        }),
+        token(waiter) {}
+  const WakeToken token;
+};
+
+// One wait, until the task ends or something else ends it.
+Wake wait_for_end(TaskState& state) {
+  JoinHook hook(current_token());
+  state.lock.lock();
+  if (state.ended()) {
+    state.lock.unlock();
+    return Wake::kNormal;
+  }
+  state.hooks.push_back(hook);
+  const Wake reason =
+      suspend([](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &state.lock);
+  if (reason != Wake::kNormal) state.remove(hook);
+  return reason;
+}
+
+}  // namespace
+
+void TaskRef::join() const {
+  TaskState& state = state_of(*fiber_);
+  if (state.ended()) return;
+  if (wait_for_end(state) != Wake::kNormal || take_cancellation()) throw Cancelled();
+}
+
+void TaskRef::await() const {
+  TaskState& state = state_of(*fiber_);
+  while (!state.ended()) {
+    // As in asyncio: who waits for a task and is cancelled passes that on, and learns the outcome
+    // from the task; a request that came after the task had ended is the caller's own.
+    if (wait_for_end(state) == Wake::kCancelled) {
+      cancel();
+    } else if (take_cancellation()) {
+      throw Cancelled();
+    }
+  }
+}
+
+void request_cancel(Fiber& fiber) noexcept {
+  while (!cancel(fiber, fiber.word.current_epoch())) {
+  }
+}
+
+}  // namespace weft::detail
+
+namespace weft {
+
+void yield() {
+  if (detail::yield_now()) throw Cancelled();
+}
+
+namespace this_task {
+
+using detail::current_fiber;
+using detail::Fiber;
+
+std::uint64_t id() noexcept {
+  const Fiber* const self = current_fiber();
+  return self != nullptr ? self->id.load(std::memory_order_relaxed) : 0;
+}
+
+std::string name() {
+  const Fiber* const self = current_fiber();
+  if (self == nullptr) return {};
+  return self->name != nullptr ? self->name : "task-" + std::to_string(id());
+}
+
+bool cancel_requested() noexcept {
+  const Fiber* const self = current_fiber();
+  return self != nullptr && self->word.cancel_pending();
+}
+
+unsigned cancelling() noexcept {
+  const Fiber* const self = current_fiber();
+  return self != nullptr ? self->word.requests() : 0;
+}
+
+unsigned uncancel() noexcept {
+  Fiber* const self = current_fiber();
+  return self != nullptr ? self->word.uncancel() : 0;
+}
+
+}  // namespace this_task
+}  // namespace weft

@@ -1,0 +1,24 @@
+#include "weft/sleep.h"
+
+#include "sched/wait.h"
+#include "time/clock.h"
+#include "weft/error.h"
+#include "weft/task.h"
+
+namespace weft::detail {
+
+std::int64_t deadline_in(std::chrono::nanoseconds span) noexcept {
+  return span.count() <= 0 ? 0 : deadline_after(span);
+}
+
+void sleep_to(std::int64_t deadline) {
+  if (deadline <= 0) {
+    yield();
+    return;
+  }
+  if (suspend_until(deadline, nullptr, nullptr) == Wake::kCancelled || take_cancellation()) {
+    throw Cancelled();
+  }
+}
+
+}  // namespace weft::detail

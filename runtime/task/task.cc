@@ -1,0 +1,252 @@
+// A task's birth, life and end. See task_state.h for who owns what.
+
+#include "weft/task.h"
+
+#include <cstring>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+#include "fiber/fiber_pool.h"
+#include "sched/scheduler.h"
+#include "sched/worker.h"
+#include "task/lost_exception.h"
+#include "task/task_state.h"
+
+namespace weft::detail {
+
+namespace {
+
+// ---- The end.
+
+void free_state(Fiber& fiber) noexcept {
+  TaskState& state = state_of(fiber);
+  ::operator delete(state.heap);
+  fiber.name = nullptr;
+  delete[] state.name;
+  state.~TaskState();
+}
+
+// By whoever dropped the last handle.
+void destroy_body(Fiber& fiber) noexcept {
+  TaskState& state = state_of(fiber);
+  if (state.outcome.load(std::memory_order_relaxed) == TaskOutcome::kFailed &&
+      !state.error_read.load(std::memory_order_relaxed)) {
+    report_lost_exception(fiber, state);
+  }
+  state.body->~Body();
+  free_state(fiber);
+}
+
+void free_descriptor(Fiber& fiber) noexcept {
+  Worker* const here = current_worker();
+  if (here != nullptr) {
+    here->fibers().release(&fiber);
+  } else {
+    FiberPool::instance().give(&fiber, &fiber);
+  }
+}
+
+// The body is gone; the descriptor follows, unless its fiber is still on its way off the stack:
+// then the worker that retires it frees it. [life]
+void release_fiber(Fiber& fiber) noexcept {
+  if (fiber.life.load(std::memory_order_acquire) != Life::kRetired &&
+      fiber.life.exchange(Life::kAbandoned, std::memory_order_acq_rel) != Life::kRetired) {
+    return;
+  }
+  free_descriptor(fiber);
+}
+
+// True for whoever dropped the last.
+bool drop_handle(TaskState& state) noexcept {
+  return state.handles.fetch_sub(1, std::memory_order_acq_rel) == 1;  // [handles]
+}
+
+// Publishes the outcome and wakes whoever waits for it. Nothing of the waiters is touched after
+// they are woken.
+void complete(TaskState& state, TaskOutcome outcome) noexcept {
+  WakeToken tokens[8];
+  for (bool more = true; more;) {
+    std::size_t count = 0;
+    {
+      std::lock_guard lock(state.lock);
+      state.outcome.store(outcome, std::memory_order_release);  // [outcome]
+      while (count < std::size(tokens) && !state.hooks.empty()) {
+        CompletionHook& hook = *state.hooks.pop_front();
+        tokens[count] = hook.notify(hook, outcome);
+        if (tokens[count].fiber != nullptr) ++count;
+      }
+      more = !state.hooks.empty();
+    }
+    for (std::size_t i = 0; i < count; ++i) wake(tokens[i]);
+  }
+}
+
+// ---- Life.
+
+TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
+  if (fiber.word.take_pending()) {
+    state.body->discard();
+    state.error = std::make_exception_ptr(Cancelled());
+    return TaskOutcome::kCancelled;
+  }
+  try {
+    state.body->run();
+    return TaskOutcome::kValue;
+  } catch (const Cancelled&) {
+    state.error = std::current_exception();
+    return TaskOutcome::kCancelled;
+  } catch (...) {
+    state.error = std::current_exception();
+    return TaskOutcome::kFailed;
+  }
+}
+
+void run_task(Fiber& fiber) noexcept {
+  TaskState& state = state_of(fiber);
+  complete(state, run_body(fiber, state));
+  if (!drop_handle(state)) return;
+  destroy_body(fiber);
+  // Nobody else knows the fiber any more; it is freed when it has left its stack.
+  fiber.life.store(Life::kAbandoned, std::memory_order_relaxed);
+}
+
+void fail_without_stack(Fiber& fiber) noexcept {
+  TaskState& state = state_of(fiber);
+  state.error = std::make_exception_ptr(StackAllocationError());
+  complete(state, TaskOutcome::kFailed);
+  if (!drop_handle(state)) return;
+  destroy_body(fiber);
+  fiber.life.store(Life::kAbandoned, std::memory_order_relaxed);
+}
+
+constexpr FiberCode kTaskCode{&run_task, &fail_without_stack};
+
+// ---- Birth.
+
+std::uint8_t stack_class_for(const SpawnOptions& options, const Scheduler& scheduler) {
+  if (options.stack_size == 0) return scheduler.options().stack_class;
+  if (options.stack_size < kMinStackSize || options.stack_size > kMaxStackSize) {
+    throw std::invalid_argument("weft::spawn: stack_size is " + std::to_string(options.stack_size) +
+                                " bytes; it must be from " + std::to_string(kMinStackSize) +
+                                " to " + std::to_string(kMaxStackSize));
+  }
+  return size_class_for(options.stack_size);
+}
+
+char* copy_name(std::string_view name) {
+  if (name.empty()) return nullptr;
+  char* const copy = new char[name.size() + 1];
+  std::memcpy(copy, name.data(), name.size());
+  copy[name.size()] = '\0';
+  return copy;
+}
+
+void* aligned(void* room, std::size_t alignment) noexcept {
+  const auto address = reinterpret_cast<std::uintptr_t>(room);
+  return reinterpret_cast<void*>((address + alignment - 1) & ~(alignment - 1));
+}
+
+}  // namespace
+
+NewTask::NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
+                 std::size_t body_size, std::size_t body_alignment) {
+  Worker* const here = current_worker();
+  scheduler_ = scheduler != nullptr ? scheduler : here != nullptr ? &here->scheduler() : nullptr;
+  if (scheduler_ == nullptr) {
+    throw std::logic_error(
+        "weft::spawn: called outside a runtime; call it from within weft::run, or use "
+        "Runtime::post");
+  }
+  const std::uint8_t stack_class = stack_class_for(options, *scheduler_);
+  const bool fits = body_size <= kInlineBody && body_alignment <= 16;
+  std::unique_ptr<char[]> name(copy_name(options.name));
+  std::unique_ptr<void, void (*)(void*)> heap(
+      fits ? nullptr : ::operator new(body_size + body_alignment),
+      [](void* room) { ::operator delete(room); });
+  fiber_ = here != nullptr ? here->fibers().acquire() : FiberPool::instance().take(1);
+
+  Fiber& fiber = *fiber_;
+  fiber.code = &kTaskCode;
+  fiber.stack_class = stack_class;
+  fiber.saved_errno = 0;
+  fiber.exceptions = {};
+  fiber.stack = nullptr;
+  fiber.pins = options.pinned ? 1 : 0;
+  fiber.home = here != nullptr && &here->scheduler() == scheduler_ ? here : &scheduler_->worker(0);
+  fiber.life.store(Life::kInUse, std::memory_order_relaxed);
+  fiber.word.reset();
+  fiber.id.store(here != nullptr ? here->next_id() : next_outside_id(), std::memory_order_relaxed);
+  fiber.file.store(site.file, std::memory_order_relaxed);
+  fiber.function.store(site.function, std::memory_order_relaxed);
+  fiber.line.store(site.line, std::memory_order_relaxed);
+
+  TaskState& state = *::new (static_cast<void*>(fiber.local)) TaskState;
+  fiber.name = state.name = name.release();
+  state.heap = heap.release();
+  room_ = fits ? fiber.local + kBodyOffset : aligned(state.heap, body_alignment);
+}
+
+NewTask::~NewTask() {
+  if (fiber_ == nullptr) return;
+  free_state(*fiber_);
+  free_descriptor(*fiber_);
+}
+
+TaskRef NewTask::start(Body& body) noexcept {
+  state_of(*fiber_).body = &body;
+  TaskRef handle(fiber_);
+  scheduler_->start(*std::exchange(fiber_, nullptr));
+  return handle;
+}
+
+// ---- Handles.
+
+TaskRef::TaskRef(const TaskRef& other) noexcept : fiber_(other.fiber_) {
+  if (fiber_ != nullptr) state_of(*fiber_).handles.fetch_add(1, std::memory_order_relaxed);
+}
+
+void TaskRef::release() noexcept {
+  if (!drop_handle(state_of(*fiber_))) return;
+  destroy_body(*fiber_);
+  release_fiber(*fiber_);
+}
+
+Body& TaskRef::body() const noexcept { return *state_of(*fiber_).body; }
+
+TaskOutcome TaskRef::outcome() const noexcept {
+  return state_of(*fiber_).outcome.load(std::memory_order_acquire);  // [outcome]
+}
+
+void TaskRef::mark_read() const noexcept {
+  state_of(*fiber_).error_read.store(true, std::memory_order_relaxed);
+}
+
+std::exception_ptr TaskRef::error() const noexcept {
+  if (outcome() == TaskOutcome::kPending) return nullptr;
+  mark_read();
+  return state_of(*fiber_).error;
+}
+
+void TaskRef::rethrow() const {
+  if (outcome() == TaskOutcome::kValue) return;
+  mark_read();
+  std::rethrow_exception(state_of(*fiber_).error);
+}
+
+bool TaskRef::cancel() const noexcept {
+  if (outcome() != TaskOutcome::kPending) return false;
+  request_cancel(*fiber_);
+  return true;
+}
+
+unsigned TaskRef::uncancel() const noexcept { return fiber_->word.uncancel(); }
+unsigned TaskRef::cancelling() const noexcept { return fiber_->word.requests(); }
+std::uint64_t TaskRef::id() const noexcept { return fiber_->id.load(std::memory_order_relaxed); }
+
+std::string_view TaskRef::name() const noexcept {
+  const char* const name = state_of(*fiber_).name;
+  return name != nullptr ? std::string_view(name) : std::string_view();
+}
+
+}  // namespace weft::detail
