@@ -55,7 +55,7 @@ struct alignas(64) Fiber {
   // -- The switch. Written by the worker on which the fiber runs, or that takes it over; handed
   // from one worker
   //    to the next by the queue that carries the fiber.
-  Context context = nullptr;  // where it stopped
+  Context context = nullptr;  // where it stopped; null before it first did
   ExceptionState exceptions;
   int saved_errno = 0;
   FiberKind kind = FiberKind::kFiber;
@@ -87,7 +87,8 @@ struct alignas(64) Fiber {
   // -- The maker's own data.
   alignas(16) std::byte local[kLocalSize];
 
-  bool started() const noexcept { return stack != nullptr || kind != FiberKind::kFiber; }
+  /// Of a fiber that is to run next: whether it can be jumped to, or is yet to get a stack.
+  bool started() const noexcept { return context != nullptr; }
 };
 
 }  // namespace weft::detail

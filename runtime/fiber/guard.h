@@ -4,17 +4,15 @@
 // neighbour.
 //
 // Three ways, strongest first:
-//   kKernel    MADV_GUARD_INSTALL (Linux 6.13): marks page table entries and leaves the mapping
-//   whole, so any
-//              number of them fits under vm.max_map_count. Refused with EINVAL on locked memory.
-//   kMprotect  PROT_NONE: splits the mapping, two more of them a guard, and the kernel allows about
-//   65,530 in a
-//              process. A budget keeps us from eating what malloc and dlopen need.
-//   kNone      no fault, but a canary: the page is there, never used, and the kernel gave it
-//   zeroed. It is read
-//              when the stack comes back and must still be zero. An untouched page costs nothing,
-//              not even to read (all of them show the kernel's one zero page), where a written
-//              canary would cost a page of memory a stack and be wiped by each MADV_DONTNEED.
+//
+// - kKernel: MADV_GUARD_INSTALL (Linux 6.13) marks page table entries and leaves the mapping whole,
+//   so any number of them fits under vm.max_map_count. Refused on locked memory (EINVAL).
+// - kMprotect: PROT_NONE splits the mapping, two more of them a guard, and the kernel allows about
+//   65,530 in a process. A budget keeps us from eating what malloc and dlopen need.
+// - kNone: no fault, but a canary. The page is there, never used, and the kernel gave it zeroed; it
+//   is read when the stack comes back and must still be zero. That costs no memory, not even when
+//   it is read (all untouched pages show the kernel's one zero page), where a written canary would
+//   cost a page a stack and be wiped by each MADV_DONTNEED.
 
 #include <cstddef>
 #include <cstdint>

@@ -37,7 +37,8 @@ void collect(Question& question, const addrinfo* first) {
   if (question.addresses.empty()) question.error = {EAI_NONAME, resolve_category()};
 }
 
-void answer(Question& question) {
+// Not inlined where a fiber has suspended: compilers keep errno's address across calls.
+[[gnu::noinline]] void answer(Question& question) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;  // or each address would come once for every type
   addrinfo* found = nullptr;

@@ -64,7 +64,9 @@ TcpListener::TcpListener(TcpListener&& other) noexcept = default;
 TcpListener& TcpListener::operator=(TcpListener&& other) noexcept = default;
 TcpListener::~TcpListener() = default;
 
-TcpListener TcpListener::bind(const SocketAddress& address, const ListenOptions& options) {
+// Not inlined where a fiber has suspended: compilers keep errno's address across calls.
+[[gnu::noinline]] TcpListener TcpListener::bind(const SocketAddress& address,
+                                                const ListenOptions& options) {
   if (address.empty()) throw std::invalid_argument("TcpListener::bind: the address is empty");
   const int family = address.data()->sa_family;
   const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);

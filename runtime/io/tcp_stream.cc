@@ -26,14 +26,21 @@ namespace {
 
 constexpr int kMostSelfConnections = 3;
 
-int set_option(int fd, int level, int option, int value) noexcept {
+// These two are not inlined: compilers keep errno's address across calls, and after a suspension it would be another
+// thread's.
+[[gnu::noinline]] int set_option(int fd, int level, int option, int value) noexcept {
   return ::setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : errno;
 }
 
-std::unique_ptr<StreamState> connect_once(Reactor& reactor, const SocketAddress& peer) {
+[[gnu::noinline]] int make_socket(const SocketAddress& peer) {
   const int family = peer.data()->sa_family;
   const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
   if (fd < 0) throw_io_error(errno, "connect to", peer.to_string());
+  return fd;
+}
+
+std::unique_ptr<StreamState> connect_once(Reactor& reactor, const SocketAddress& peer) {
+  const int fd = make_socket(peer);
   auto state = std::make_unique<StreamState>(fd, peer);
   int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (error == 0) error = reactor.connect(state->descriptor, peer.data(), peer.size()).error;

@@ -28,9 +28,10 @@ EpollReactor::KernelObject::KernelObject(int fd, const char* origin) : fd_(fd) {
 
 EpollReactor::KernelObject::~KernelObject() { ::close(fd_); }
 
-EpollReactor::EpollReactor()
+EpollReactor::EpollReactor(bool nanoseconds)
     : epoll_(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"),
-      wake_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd") {
+      wake_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd"),
+      has_nanosecond_wait_(nanoseconds) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = kWakeUpKey;

@@ -22,8 +22,8 @@ namespace weft::detail {
 
 class EpollReactor final : public Reactor {
  public:
-  /// Throws std::system_error.
-  EpollReactor();
+  /// Throws std::system_error. Without `nanoseconds` it sleeps as on a kernel before 5.11: for whole milliseconds.
+  explicit EpollReactor(bool nanoseconds = true);
 
   const char* name() const noexcept override { return "epoll"; }
   bool active() const noexcept override;
@@ -67,7 +67,7 @@ class EpollReactor final : public Reactor {
   const std::shared_ptr<FdHome> home_ = std::make_shared<FdHome>();
   // The right to poll: taken by a worker with acquire, left with release, so that events_ goes from one to the next.
   Atomic<bool> seat_taken_{false};
-  bool has_nanosecond_wait_ = true;                // by the poller
+  bool has_nanosecond_wait_;                       // by the poller
   std::array<epoll_event, kEventsAtOnce> events_;  // by the poller
 };
 

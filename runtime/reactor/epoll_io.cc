@@ -10,7 +10,13 @@ namespace weft::detail {
 
 namespace {
 
-constexpr bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
+// The count, or the negative errno. Not inlined: compilers keep errno's address across calls, and after a suspension it
+// would be another thread's.
+template <class Call>
+[[gnu::noinline]] ssize_t try_call(Call& call, int fd) {
+  const ssize_t count = call(fd);
+  return count >= 0 ? count : -errno;
+}
 
 }  // namespace
 
@@ -28,7 +34,7 @@ IoResult EpollReactor::attempt(const Descriptor& descriptor, Direction direction
   for (;;) {
     const Readiness seen = entry.readiness(direction);
     if (seen.ready()) {
-      const ssize_t count = call(operation.fd());
+      const ssize_t count = try_call(call, operation.fd());
       if (count >= 0) {
         const auto transferred = static_cast<std::size_t>(count);
         if (transferred > 0 && transferred < wanted && !seen.hung_up()) {
@@ -36,8 +42,8 @@ IoResult EpollReactor::attempt(const Descriptor& descriptor, Direction direction
         }
         return {.count = transferred};
       }
-      if (errno == EINTR) continue;
-      if (!would_block(errno)) return {.error = errno};
+      if (count == -EINTR) continue;
+      if (count != -EAGAIN) return {.error = static_cast<int>(-count)};
       entry.note_unready(direction, seen);
     }
     if (const int error = wait(operation, direction)) return {.error = error};
@@ -63,8 +69,8 @@ int EpollReactor::wait(const FdOperation& operation, Direction direction) {
 }
 
 // The first wait on a descriptor in this runtime. Others may link themselves while the kernel is being told: it
-// answers with the readiness there is, which wakes them too.
-int EpollReactor::watch(const FdOperation& operation) {
+// answers with the readiness there is, which wakes them too. Not inlined, for the sake of errno, as above.
+[[gnu::noinline]] int EpollReactor::watch(const FdOperation& operation) {
   FdEntry& entry = operation.entry();
   if (!entry.move_to(home_)) return 0;
   epoll_event event{};

@@ -95,8 +95,7 @@ std::optional<Mount> find_mount(const fs::path& root, Version version) {
 // sees the host's names) gives nothing to walk: the top is the nearest there is.
 fs::path way_down(const Mount& mount, const std::string& group) {
   const fs::path way = fs::path(group).lexically_relative(mount.group);
-  const bool outside =
-      way.empty() || *way.begin() == ".." || group.find("/..") != std::string::npos;
+  const bool outside = way.empty() || *way.begin() == "..";
   return outside ? fs::path(".") : way;
 }
 

@@ -3,8 +3,7 @@
 
 #include <algorithm>
 
-#include "sched/scheduler.h"
-#include "sched/worker.h"
+#include "sched/worker_inline.h"
 #include "time/clock.h"
 
 namespace weft::detail {
@@ -72,7 +71,7 @@ void Worker::deliver() noexcept {
 // the end of the search: who publishes later sees that nobody searches.
 Fiber* Worker::found(Fiber* fiber) noexcept {
   const bool was_last = searching_ && scheduler_.idle().end_search();
-  if ((was_last || batched_) && scheduler_.has_work()) notify();
+  if ((was_last || batched_) && scheduler_.has_work()) wake_another();
   searching_ = batched_ = false;
   return fiber;
 }

@@ -103,12 +103,7 @@ void Scheduler::start(Fiber& fiber) noexcept {
   }
 }
 
-void Scheduler::ready(Fiber& fiber) noexcept {
-  Worker* const here = current_worker();
-  if (here != nullptr && &here->scheduler() == this) {
-    here->ready(fiber);
-    return;
-  }
+void Scheduler::ready_from_outside(Fiber& fiber) noexcept {
   const OutsideCall call(*this);
   if (fiber.pins > 0) {
     send_home(fiber);

@@ -62,8 +62,8 @@ class Scheduler {
 
   /// Takes on a fiber that has never run.
   void start(Fiber& fiber) noexcept;
-  /// Makes a fiber runnable whose wait the caller has ended.
-  void ready(Fiber& fiber) noexcept;
+  /// Makes a fiber runnable whose wait the caller, no worker of this scheduler, has ended.
+  void ready_from_outside(Fiber& fiber) noexcept;
   void send_home(Fiber& fiber) noexcept;
 
   // -- The end.

@@ -15,8 +15,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "sched/scheduler.h"
-#include "sched/worker.h"
+#include "sched/worker_inline.h"
 
 namespace weft::detail {
 
@@ -29,7 +28,7 @@ struct Worker::WaitTimer : Timer {
   const WakeToken token;
 };
 
-[[gnu::always_inline]] inline void Worker::switch_to(Fiber& next, Parting parting, bool ends) {
+[[gnu::always_inline]] inline Worker& Worker::switch_to(Fiber& next, Parting parting, bool ends) {
   Fiber& previous = current();
   previous.saved_errno = *errno_;
   previous.exceptions = *exceptions_;
@@ -42,7 +41,9 @@ struct Worker::WaitTimer : Timer {
   const Transfer arrival = jump(next.context, this);
   // Another worker may have resumed this stack; it sent itself along.
   sanitizer_after_switch(previous.sanitizer);
-  static_cast<Worker*>(arrival.data)->land(arrival.fctx);
+  Worker& here = *static_cast<Worker*>(arrival.data);
+  here.land(arrival.fctx);
+  return here;
 }
 
 [[gnu::always_inline]] inline void Worker::land(Context from) noexcept {
@@ -91,14 +92,14 @@ void Worker::put_to_sleep(Worker& here, Fiber& previous) {
 
 void Worker::requeue(Worker& here, Fiber& previous) { here.enqueue(previous); }
 
-void Worker::yield() {
+bool Worker::yield() {
+  Fiber* next = &root_;
   if (--turns_left_ > 0) {
-    Fiber* const next = next_local();
-    if (next == nullptr) return;
-    switch_to(with_stack(*next), &requeue);
-  } else {
-    switch_to(root_, &requeue);
+    next = next_local();
+    if (next == nullptr) return take_cancellation();
+    next = &with_stack(*next);
   }
+  return switch_to(*next, &requeue).take_cancellation();
 }
 
 // ---- A fiber's first and last instructions.
@@ -159,8 +160,7 @@ void Worker::retire(Fiber& fiber) noexcept {
   }
 }
 
-Fiber& Worker::with_stack(Fiber& fiber) noexcept {
-  if (fiber.started()) return fiber;
+Fiber& Worker::give_stack(Fiber& fiber) noexcept {
   Stack* const stack = stacks_.acquire(fiber.stack_class);
   if (stack == nullptr) {
     starved_.push(fiber);

@@ -4,8 +4,7 @@
 
 #include "base/futex.h"
 #include "fiber/fiber_pool.h"
-#include "sched/scheduler.h"
-#include "sched/worker.h"
+#include "sched/worker_inline.h"
 
 namespace weft::detail {
 
@@ -53,7 +52,12 @@ void make_runnable(Fiber& fiber, Scheduler* scheduler) noexcept {
   if (scheduler == nullptr) {
     futex_wake(fiber.word.futex_word(), 1);
   } else {
-    scheduler->ready(fiber);
+    Worker* const here = current_worker();
+    if (here != nullptr && &here->scheduler() == scheduler) {
+      here->ready(fiber);
+    } else {
+      scheduler->ready_from_outside(fiber);
+    }
   }
 }
 
@@ -69,16 +73,23 @@ Fiber* current_fiber() noexcept {
   return here != nullptr && here->runs_fiber() ? &here->current() : nullptr;
 }
 
+namespace {
+// An exception on its way would meet a second one, and the program end.
+Cancellable allowed(const Worker& here, Cancellable wanted) noexcept {
+  return here.unwinding() ? Cancellable::kNo : wanted;
+}
+}  // namespace
+
 Wake suspend(Arm arm, void* argument, Cancellable cancellable) {
-  return suspend_until(kNever, arm, argument, cancellable);
+  Worker* const here = current_worker();
+  if (here == nullptr) return suspend_thread(kNever, arm, argument);
+  return here->suspend(arm, argument, allowed(*here, cancellable));
 }
 
 Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable) {
   Worker* const here = current_worker();
   if (here == nullptr) return suspend_thread(deadline, arm, argument);
-  // An exception on its way would meet a second one, and the program end.
-  if (here->unwinding()) cancellable = Cancellable::kNo;
-  return here->suspend_until(deadline, arm, argument, cancellable);
+  return here->suspend_until(deadline, arm, argument, allowed(*here, cancellable));
 }
 
 bool wake(WakeToken token, Wake reason) noexcept {
@@ -106,18 +117,14 @@ bool cancel(Fiber& fiber, Epoch epoch) noexcept {
 
 bool take_cancellation() noexcept {
   Worker* const here = current_worker();
-  if (here == nullptr || !here->runs_fiber() || here->unwinding()) return false;
-  return here->current().word.take_pending();
+  return here != nullptr && here->runs_fiber() && here->take_cancellation();
 }
 
 bool yield_now() {
   Worker* const here = current_worker();
-  if (here == nullptr) {
-    ::sched_yield();
-    return false;
-  }
-  here->yield();
-  return take_cancellation();
+  if (here != nullptr) return here->yield();
+  ::sched_yield();
+  return false;
 }
 
 bool spend_budget() {

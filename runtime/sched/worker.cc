@@ -1,4 +1,4 @@
-#include "sched/worker.h"
+#include "sched/worker_inline.h"
 
 #include <array>
 
@@ -57,40 +57,18 @@ void Worker::unpark() noexcept { parker_.unpark(scheduler_.driver(), index_); }
 
 // ---- Queues.
 
-void Worker::ready(Fiber& fiber) noexcept {
-  // From a fiber: what it wakes runs next, while what they share is warm, and no other worker is
-  // woken for it. Its owner is about to switch; if it is not, thieves and the monitor see to it.
-  if (fifo_ || batching_ || !runs_fiber() || fiber.pins > 0) {
-    enqueue(fiber);
-    return;
-  }
-  Fiber* displaced;
-  if (alone_) {
-    displaced = lifo_.load(std::memory_order_relaxed);
-    lifo_.store(&fiber, std::memory_order_relaxed);
-  } else {
-    displaced = lifo_.exchange(&fiber, std::memory_order_acq_rel);  // [lifo]
-  }
-  if (displaced != nullptr) enqueue(*displaced);
-}
-
 void Worker::start(Fiber& fiber) noexcept {
   stats_.spawned.add();
   enqueue(fiber);
 }
 
-void Worker::enqueue(Fiber& fiber) noexcept {
-  if (fiber.pins > 0) {
-    // Unless it is at home it is sent there.
-    if (fiber.home == this) {
-      pinned_.push(fiber);
-    } else {
-      scheduler_.send_home(fiber);
-    }
-    return;
+void Worker::enqueue_pinned(Fiber& fiber) noexcept {
+  // Unless it is at home it is sent there.
+  if (fiber.home == this) {
+    pinned_.push(fiber);
+  } else {
+    scheduler_.send_home(fiber);
   }
-  if (!ring_.push(&fiber, alone_)) spill(fiber);
-  notify();
 }
 
 // The ring is full: its older half goes where every worker finds it, and the new fiber with it.
@@ -108,49 +86,22 @@ void Worker::spill(Fiber& fiber) noexcept {
   WEFT_ASSERT(pushed, "only the owner fills its ring");
 }
 
-void Worker::notify() noexcept {
-  if (alone_) return;
-  if (batching_) {
-    batched_ = true;
-    return;
-  }
+void Worker::wake_another() noexcept {
   const int sleeper = scheduler_.idle().pick();
   if (sleeper == Idle::kNobody) return;
   stats_.wakes.add();
   scheduler_.worker(static_cast<unsigned>(sleeper)).unpark();
 }
 
-// ---- What runs next.
-
-Fiber& Worker::pick_raw() noexcept {
-  if (--turns_left_ <= 0) return root_;
-  Fiber* const next = next_local();
-  return next != nullptr ? *next : root_;
-}
-
-Fiber& Worker::pick() noexcept { return with_stack(pick_raw()); }
-
-Fiber* Worker::next_local() noexcept {
-  if (!inbox_.looks_empty()) [[unlikely]]
-    take_inbox();
-  // Pinned fibers and the others take turns, so that neither starves the other.
-  if (!pinned_.empty() && (stats_.turns.read() & 1) != 0) return pinned_.pop();
-  if (lifo_.load(std::memory_order_relaxed) != nullptr && lifo_run_ < kLifoInARow) {
-    ++lifo_run_;
-    if (Fiber* const woken = take_lifo()) return woken;
+// Pinned fibers and the others take turns, so that neither starves the other.
+Fiber* Worker::next_with_pinned() noexcept {
+  take_inbox();
+  const bool others_turn = (stats_.turns.read() & 1) == 0;
+  if (others_turn) {
+    if (Fiber* const other = next_unpinned()) return other;
   }
-  lifo_run_ = 0;
-  if (Fiber* const oldest = ring_.pop(alone_)) return oldest;
-  if (Fiber* const woken = take_lifo()) return woken;
-  return pinned_.pop();
-}
-
-Fiber* Worker::take_lifo() noexcept {
-  if (lifo_.load(std::memory_order_relaxed) == nullptr) return nullptr;
-  if (!alone_) return lifo_.exchange(nullptr, std::memory_order_acq_rel);  // [lifo]
-  Fiber* const woken = lifo_.load(std::memory_order_relaxed);
-  lifo_.store(nullptr, std::memory_order_relaxed);
-  return woken;
+  if (Fiber* const pinned = pinned_.pop()) return pinned;
+  return next_unpinned();
 }
 
 void Worker::take_inbox() noexcept {

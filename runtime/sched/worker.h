@@ -40,7 +40,8 @@ class Worker {
 
   Wake suspend(Arm arm, void* argument, Cancellable cancellable);
   Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable);
-  void yield();
+  /// Comes back when others have run, if there are any. True when a cancellation was delivered.
+  bool yield();
   /// True once the turn's operations are spent.
   bool charge() noexcept { return --budget_ <= 0; }
 
@@ -48,7 +49,13 @@ class Worker {
 
   Fiber& current() const noexcept { return *current_.load(std::memory_order_relaxed); }
   bool runs_fiber() const noexcept { return &current() != &root_; }
+  /// Whether an exception is unwinding the stack of the fiber that runs here.
   bool unwinding() const noexcept { return static_cast<unsigned>(exceptions_->uncaught) != 0; }
+  /// Takes a pending cancellation of the running fiber, where one may be thrown.
+  bool take_cancellation() noexcept {
+    WaitWord& word = current().word;
+    return word.cancel_pending() && !unwinding() && word.take_pending();
+  }
   Scheduler& scheduler() const noexcept { return scheduler_; }
   unsigned index() const noexcept { return index_; }
   TimerQueue& timers() noexcept { return timers_; }
@@ -82,13 +89,14 @@ class Worker {
   using Parting = void (*)(Worker& here, Fiber& previous);
 
   // switch.cc: one switch, and the two ends of a fiber.
-  void switch_to(Fiber& next, Parting parting, bool ends = false);
+  Worker& switch_to(Fiber& next, Parting parting, bool ends = false);  // returns where it is then
   void land(Context from) noexcept;
   static void fiber_main(Transfer arrival);
   [[noreturn]] static void run_fibers(Fiber& first);
   void inherit(Fiber& finished, Fiber& next) noexcept;
   void retire(Fiber& fiber) noexcept;
   Fiber& with_stack(Fiber& fiber) noexcept;  // the root when there is no memory for one
+  Fiber& give_stack(Fiber& fiber) noexcept;
   void learn_own_thread() noexcept;
   void run_until_root_lands(Fiber& next);
   static void nothing(Worker&, Fiber&) {}
@@ -96,17 +104,21 @@ class Worker {
   static void put_to_sleep(Worker& here, Fiber& previous);
   static void bury(Worker& here, Fiber& previous);
 
-  // worker.cc: choosing what runs next.
+  // worker_inline.h and worker.cc: choosing what runs next.
   void take_ids() noexcept;
   Fiber&
   pick() noexcept;  // ready to be switched to; the root when nothing is, or housekeeping is due
   Fiber& pick_raw() noexcept;  // may have no stack yet
   Fiber* next_local() noexcept;
+  Fiber* next_unpinned() noexcept;
+  Fiber* next_with_pinned() noexcept;
   Fiber* take_lifo() noexcept;
   void take_inbox() noexcept;
   void enqueue(Fiber& fiber) noexcept;
+  void enqueue_pinned(Fiber& fiber) noexcept;
   void spill(Fiber& fiber) noexcept;
   void notify() noexcept;
+  void wake_another() noexcept;
 
   // find_work.cc: on the worker's own stack.
   Fiber* find_work();

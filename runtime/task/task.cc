@@ -2,6 +2,7 @@
 
 #include "weft/task.h"
 
+#include <array>
 #include <cstring>
 #include <mutex>
 #include <stdexcept>
@@ -65,13 +66,13 @@ bool drop_handle(TaskState& state) noexcept {
 // Publishes the outcome and wakes whoever waits for it. Nothing of the waiters is touched after
 // they are woken.
 void complete(TaskState& state, TaskOutcome outcome) noexcept {
-  WakeToken tokens[8];
+  std::array<WakeToken, 8> tokens;
   for (bool more = true; more;) {
     std::size_t count = 0;
     {
       std::lock_guard lock(state.lock);
       state.outcome.store(outcome, std::memory_order_release);  // [outcome]
-      while (count < std::size(tokens) && !state.hooks.empty()) {
+      while (count < tokens.size() && !state.hooks.empty()) {
         CompletionHook& hook = *state.hooks.pop_front();
         tokens[count] = hook.notify(hook, outcome);
         if (tokens[count].fiber != nullptr) ++count;
@@ -171,7 +172,7 @@ NewTask::NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnS
   fiber.stack_class = stack_class;
   fiber.saved_errno = 0;
   fiber.exceptions = {};
-  fiber.stack = nullptr;
+  fiber.context = nullptr;
   fiber.pins = options.pinned ? 1 : 0;
   fiber.home = here != nullptr && &here->scheduler() == scheduler_ ? here : &scheduler_->worker(0);
   fiber.life.store(Life::kInUse, std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 // All of weft.
 
+#include <weft/address.h>
 #include <weft/error.h>
 #include <weft/event.h>
 #include <weft/gather.h>
@@ -9,8 +10,12 @@
 #include <weft/mutex.h>
 #include <weft/outcome.h>
 #include <weft/pin.h>
+#include <weft/resolve.h>
 #include <weft/runtime.h>
+#include <weft/serve.h>
 #include <weft/sleep.h>
+#include <weft/stream.h>
 #include <weft/task.h>
+#include <weft/tcp.h>
 #include <weft/timeout.h>
 #include <weft/to_thread.h>

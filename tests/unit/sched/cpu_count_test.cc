@@ -135,11 +135,17 @@ TEST_F(CpuBudgetTest, MountOfASubtreeHidesTheWayToIt) {
 
 TEST_F(CpuBudgetTest, GroupOutsideTheMountFallsBackToItsTop) {
   write("/sys/fs/cgroup/cpu.max", "200000 100000\n");
+  write("/sys/fs/elsewhere/cpu.max", "100000 100000\n");
   unified("/../elsewhere");
   expect(8, 2, true);
-  write("/proc/self/mountinfo", "31 25 0:27 /pods/x /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n");
-  write("/proc/self/cgroup", "0::/pods/xy\n");
+  write("/proc/self/mountinfo", "31 25 0:27 /x /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n");
+  write("/proc/self/cgroup", "0::/elsewhere\n");
+  expect(8, 2, true);
   write("/sys/fs/cgroup/y/cpu.max", "100000 100000\n");
+  write("/proc/self/cgroup", "0::/xy\n");
+  expect(8, 2, true);
+  write("/proc/self/mountinfo", "31 25 0:27 /.. /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n");
+  write("/proc/self/cgroup", "0::/\n");
   expect(8, 2, true);
 }
 

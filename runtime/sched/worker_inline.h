@@ -1,0 +1,85 @@
+#pragma once
+
+// The part of a worker that runs at every switch: which fiber is next, and where a fiber that became
+// ready goes. Included by the few files that switch.
+
+#include "sched/scheduler.h"
+#include "sched/worker.h"
+
+namespace weft::detail {
+
+inline Fiber& Worker::pick_raw() noexcept {
+  if (--turns_left_ <= 0) [[unlikely]] return root_;
+  Fiber* const next = next_local();
+  return next != nullptr ? *next : root_;
+}
+
+inline Fiber& Worker::pick() noexcept { return with_stack(pick_raw()); }
+
+inline Fiber& Worker::with_stack(Fiber& fiber) noexcept {
+  return fiber.started() ? fiber : give_stack(fiber);
+}
+
+inline Fiber* Worker::next_local() noexcept {
+  if (!inbox_.looks_empty() || !pinned_.empty()) [[unlikely]] return next_with_pinned();
+  return next_unpinned();
+}
+
+inline Fiber* Worker::next_unpinned() noexcept {
+  if (lifo_.load(std::memory_order_relaxed) == nullptr) {
+    lifo_run_ = 0;
+    return ring_.pop(alone_);
+  }
+  // What was woken last goes first, but not for ever.
+  if (lifo_run_ >= kLifoInARow) {
+    lifo_run_ = 0;
+    if (Fiber* const oldest = ring_.pop(alone_)) return oldest;
+  }
+  ++lifo_run_;
+  if (Fiber* const woken = take_lifo()) return woken;
+  return ring_.pop(alone_);
+}
+
+inline Fiber* Worker::take_lifo() noexcept {
+  if (!alone_) return lifo_.exchange(nullptr, std::memory_order_acq_rel);  // [lifo]
+  Fiber* const woken = lifo_.load(std::memory_order_relaxed);
+  lifo_.store(nullptr, std::memory_order_relaxed);
+  return woken;
+}
+
+inline void Worker::ready(Fiber& fiber) noexcept {
+  // From a fiber: what it wakes runs next, while what they share is warm, and no other worker is
+  // woken for it. Its owner is about to switch; if it is not, thieves and the monitor see to it.
+  if (fifo_ || batching_ || !runs_fiber() || fiber.pins > 0) {
+    enqueue(fiber);
+    return;
+  }
+  Fiber* displaced;
+  if (alone_) {
+    displaced = lifo_.load(std::memory_order_relaxed);
+    lifo_.store(&fiber, std::memory_order_relaxed);
+  } else {
+    displaced = lifo_.exchange(&fiber, std::memory_order_acq_rel);  // [lifo]
+  }
+  if (displaced != nullptr) enqueue(*displaced);
+}
+
+inline void Worker::enqueue(Fiber& fiber) noexcept {
+  if (fiber.pins > 0) [[unlikely]] {
+    enqueue_pinned(fiber);
+    return;
+  }
+  if (!ring_.push(&fiber, alone_)) [[unlikely]] spill(fiber);
+  if (!alone_) notify();
+}
+
+// After a fiber was published: wakes a worker if that is needed.
+inline void Worker::notify() noexcept {
+  if (batching_) {
+    batched_ = true;
+  } else {
+    wake_another();
+  }
+}
+
+}  // namespace weft::detail

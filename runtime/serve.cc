@@ -1,0 +1,310 @@
+// A server: accepts in the calling fiber, and runs each connection in a fiber of its own.
+//
+// The calling fiber alone touches the list of tasks. Connections only count themselves out, and wake the caller if it
+// waits for that: for room under the limit, or for descriptors. It may wait for the end of the listener at the same
+// time, hence wait_for_close().
+
+#include <weft/error.h>
+#include <weft/serve.h>
+#include <weft/task.h>
+#include <weft/timeout.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+#include <system_error>
+#include <vector>
+
+#include "base/spinlock.h"
+#include "io/io_error.h"
+#include "io/stream_state.h"
+
+namespace weft::detail {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kShortestPause{5};
+constexpr milliseconds kLongestPause{1000};
+constexpr std::size_t kLeastKeptTasks = 64;
+
+bool is_want_of_resources(const std::error_code& code) noexcept {
+  return code == std::errc::too_many_files_open || code == std::errc::too_many_files_open_in_system ||
+         code == std::errc::no_buffer_space || code == std::errc::not_enough_memory;
+}
+
+bool is_broken_off(const std::error_code& code) noexcept {
+  return code == std::errc::connection_reset || code == std::errc::broken_pipe ||
+         code == std::errc::connection_aborted;
+}
+
+void print_error(const ServeError& error) noexcept {
+  const char* const stage =
+      error.stage == ServeError::Stage::kAccept ? "cannot take connections on" : "connection from";
+  const auto print = [&](const char* what) {
+    std::fprintf(stderr, "weft: %s %s: %s\n", stage, error.address.to_string().c_str(), what);
+  };
+  try {
+    std::rethrow_exception(error.error);
+  } catch (const std::system_error& failure) {
+    if (!is_broken_off(failure.code())) print(failure.what());
+  } catch (const std::exception& failure) {
+    print(failure.what());
+  } catch (...) {
+    print("an exception that is no std::exception");
+  }
+}
+
+class Server {
+ public:
+  Server(TcpListener& listener, ConnectionHandler handler, const ServeOptions& options)
+      : listener_(listener), handler_(handler), options_(options) {}
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  void run();
+
+ private:
+  // A connection's place under the limit, from before its task is made until its callable is destroyed, run or not.
+  class Place {
+   public:
+    explicit Place(Server& server) noexcept : server_(&server) { server.take_place(); }
+    Place(Place&& other) noexcept : server_(std::exchange(other.server_, nullptr)) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+      if (server_ != nullptr) server_->give_place_back();
+    }
+    Server& server() const noexcept { return *server_; }
+
+   private:
+    Server* server_;
+  };
+
+  void take_place() noexcept;
+  void give_place_back() noexcept;
+  bool wait_for_room();
+  void pause(std::uint64_t departures);
+  bool wait_for_departure();  // under lock_, which it releases
+
+  void accept_until_closed();
+  std::exception_ptr accept_one();
+  void admit(TcpStream stream);
+  void serve_one(TcpStream stream) const;
+  void report(ServeError::Stage stage, const SocketAddress& address, std::exception_ptr error) const noexcept;
+  bool drain();
+  bool join_all();
+
+  TcpListener& listener_;
+  const ConnectionHandler handler_;
+  const ServeOptions& options_;
+
+  Spinlock lock_;
+  std::size_t connections_ = 0;    // under lock_
+  std::uint64_t departures_ = 0;   // under lock_; how many have ended
+  WakeToken waiter_;               // under lock_; who waits for the next to end
+  // By the calling fiber.
+  std::vector<Task<void>> tasks_;  // ended ones are dropped now and then
+  std::size_t tidy_at_ = kLeastKeptTasks;
+  milliseconds pause_ = kShortestPause;
+  bool told_ = false;
+};
+
+// ---- Places.
+
+void Server::take_place() noexcept {
+  std::lock_guard lock(lock_);
+  ++connections_;
+}
+
+void Server::give_place_back() noexcept {
+  WakeToken waiter;
+  {
+    std::lock_guard lock(lock_);
+    --connections_;
+    ++departures_;
+    waiter = std::exchange(waiter_, {});
+  }
+  if (waiter.fiber != nullptr) wake(waiter);
+}
+
+// False when the listener has been closed.
+bool Server::wait_for_departure() {
+  const FdOperation operation(listener_.state("serve on").descriptor);
+  if (!operation) {
+    lock_.unlock();
+    return false;
+  }
+  waiter_ = current_token();
+  switch (operation.entry().wait_for_close(operation.generation(), lock_)) {
+    case Wake::kNormal:
+      return true;
+    case Wake::kClosed:
+      return false;
+    default:
+      throw Cancelled();
+  }
+}
+
+bool Server::wait_for_room() {
+  for (;;) {
+    lock_.lock();
+    if (connections_ < options_.max_connections) {
+      lock_.unlock();
+      return listener_.is_open();
+    }
+    if (!wait_for_departure()) return false;
+  }
+}
+
+// Until a connection ends that was there when `departures` had ended, or for a while.
+void Server::pause(std::uint64_t departures) {
+  try {
+    timeout(pause_, [&] {
+      lock_.lock();
+      if (departures_ != departures) {
+        lock_.unlock();
+      } else {
+        wait_for_departure();
+      }
+    });
+  } catch (const TimeoutError&) {
+    pause_ = std::min(2 * pause_, kLongestPause);
+  }
+}
+
+// ---- Accepting.
+
+void Server::accept_until_closed() {
+  while (wait_for_room()) {
+    lock_.lock();
+    const std::uint64_t departures = departures_;
+    lock_.unlock();
+    const std::exception_ptr exhausted = accept_one();
+    if (exhausted == nullptr) {
+      told_ = false;
+      pause_ = kShortestPause;
+    } else if (listener_.is_open()) {
+      if (!std::exchange(told_, true)) {
+        report(ServeError::Stage::kAccept, listener_.local_address(), exhausted);
+      }
+      pause(departures);
+    }
+  }
+}
+
+// Returns the error when one says that resources have run out, or that the listener has been closed.
+std::exception_ptr Server::accept_one() {
+  try {
+    admit(listener_.accept());
+  } catch (const std::system_error& error) {
+    if (listener_.is_open() && !is_want_of_resources(error.code())) throw;
+    return std::current_exception();
+  } catch (const std::bad_alloc&) {
+    return std::current_exception();
+  }
+  return nullptr;
+}
+
+void Server::admit(TcpStream stream) {
+  if (tasks_.size() >= tidy_at_) {
+    std::erase_if(tasks_, [](const Task<void>& task) { return task.done(); });
+    tidy_at_ = std::max(kLeastKeptTasks, 2 * tasks_.size());
+  }
+  tasks_.emplace_back();
+  const SpawnOptions how{.name = "connection", .stack_size = options_.stack_size};
+  try {
+    tasks_.back() = spawn(how, [place = Place(*this), stream = std::move(stream)]() mutable {
+      place.server().serve_one(std::move(stream));
+    });
+  } catch (...) {
+    tasks_.pop_back();
+    throw;
+  }
+}
+
+void Server::serve_one(TcpStream stream) const {
+  const SocketAddress peer = stream.peer_address();
+  try {
+    handler_.call(handler_.handler, stream);
+  } catch (const Cancelled&) {
+    throw;
+  } catch (...) {
+    report(ServeError::Stage::kHandler, peer, std::current_exception());
+  }
+}
+
+void Server::report(ServeError::Stage stage, const SocketAddress& address,
+                    std::exception_ptr error) const noexcept {
+  const ServeError what{stage, address, std::move(error)};
+  if (options_.on_error) {
+    options_.on_error(what);
+  } else {
+    print_error(what);
+  }
+}
+
+// ---- The end.
+
+// True when a cancellation came meanwhile.
+bool Server::drain() {
+  bool cancelled = false;
+  if (options_.drain_timeout > options_.drain_timeout.zero()) {
+    try {
+      timeout(options_.drain_timeout, [&] {
+        for (const Task<void>& task : tasks_) task.join();
+      });
+      return false;
+    } catch (const Cancelled&) {
+      cancelled = true;
+    } catch (const std::exception&) {
+      // The time is up, or there was no memory to measure it.
+    }
+  }
+  for (const Task<void>& task : tasks_) task.cancel();
+  return join_all() || cancelled;
+}
+
+// Whatever comes: the connections use what the caller's frame holds.
+bool Server::join_all() {
+  bool cancelled = false;
+  for (const Task<void>& task : tasks_) {
+    while (!task.done()) {
+      try {
+        task.join();
+      } catch (const Cancelled&) {
+        cancelled = true;
+      }
+    }
+  }
+  return cancelled;
+}
+
+void Server::run() {
+  bool cancelled = false;
+  std::exception_ptr failure;
+  try {
+    accept_until_closed();
+  } catch (const Cancelled&) {
+    cancelled = true;
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  listener_.close();
+  cancelled |= drain();
+  if (failure) std::rethrow_exception(failure);
+  if (cancelled) throw Cancelled();
+}
+
+}  // namespace
+
+void serve(TcpListener& listener, ConnectionHandler handler, const ServeOptions& options) {
+  need_reactor("serve");
+  listener.state("serve on");
+  if (options.max_connections == 0) {
+    throw std::invalid_argument("weft::serve: max_connections is 0; allowed are 1 and more");
+  }
+  Server(listener, handler, options).run();
+}
+
+}  // namespace weft::detail

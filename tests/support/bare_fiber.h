@@ -1,0 +1,99 @@
+#pragma once
+
+// Fibers as the scheduler sees them: made by hand, without the task layer.
+
+#include <functional>
+#include <latch>
+#include <new>
+#include <utility>
+
+#include "base/assert.h"
+#include "fiber/fiber_pool.h"
+#include "sched/scheduler.h"
+#include "sched/worker.h"
+#include "support/fake_driver.h"
+
+namespace support {
+
+struct BareBody {
+  std::function<void()> run;
+  std::function<void()> no_stack;
+};
+
+namespace bare {
+
+inline BareBody take_body(weft::detail::Fiber& fiber) noexcept {
+  auto* const stored = std::launder(reinterpret_cast<BareBody*>(fiber.local));
+  BareBody body = std::move(*stored);
+  stored->~BareBody();
+  return body;
+}
+inline void run(weft::detail::Fiber& fiber) noexcept { take_body(fiber).run(); }
+inline void no_stack(weft::detail::Fiber& fiber) noexcept {
+  const BareBody body = take_body(fiber);
+  WEFT_ASSERT(body.no_stack != nullptr, "the test has memory for its stacks");
+  body.no_stack();
+}
+inline constexpr weft::detail::FiberCode kCode{&run, &no_stack};
+
+}  // namespace bare
+
+/// A fiber that will run `body.run` and is freed when it has. Nobody has a handle to it.
+inline weft::detail::Fiber& make_fiber(BareBody body) {
+  static_assert(sizeof(BareBody) <= weft::detail::Fiber::kLocalSize);
+  weft::detail::Fiber& fiber = *weft::detail::FiberPool::instance().take(1);
+  fiber.code = &bare::kCode;
+  fiber.stack_class = 2;
+  fiber.saved_errno = 0;
+  fiber.exceptions = {};
+  fiber.stack = nullptr;
+  fiber.pins = 0;
+  fiber.home = nullptr;
+  fiber.life.store(weft::detail::Life::kAbandoned);
+  fiber.word.reset();
+  fiber.id.store(weft::detail::next_outside_id());
+  ::new (static_cast<void*>(fiber.local)) BareBody(std::move(body));
+  return fiber;
+}
+
+/// A scheduler over a fake driver.
+class BareScheduler {
+ public:
+  explicit BareScheduler(weft::detail::SchedulerOptions options)
+      : scheduler(std::move(options), driver) {}
+  explicit BareScheduler(unsigned workers)
+      : BareScheduler(weft::detail::SchedulerOptions{.workers = workers}) {}
+  ~BareScheduler() { scheduler.cancel_all_and_wait(); }
+  BareScheduler(const BareScheduler&) = delete;
+  BareScheduler& operator=(const BareScheduler&) = delete;
+
+  /// From any thread or fiber.
+  weft::detail::Fiber& start(std::function<void()> run) {
+    weft::detail::Fiber& fiber = make_fiber({std::move(run), nullptr});
+    scheduler.start(fiber);
+    return fiber;
+  }
+  /// A fiber that stays on one worker.
+  weft::detail::Fiber& start_on(unsigned worker, std::function<void()> run) {
+    weft::detail::Fiber& fiber = make_fiber({std::move(run), nullptr});
+    fiber.pins = 1;
+    fiber.home = &scheduler.worker(worker);
+    scheduler.start(fiber);
+    return fiber;
+  }
+  /// Runs `body` as a fiber and waits for its end, from a plain thread.
+  void run(std::function<void()> body) {
+    std::latch ended(1);
+    start([&] {
+      body();
+      ended.count_down();
+    });
+    ended.wait();
+  }
+  bool all_asleep() { return scheduler.idle().awake() == 0; }
+
+  FakeDriver driver;
+  weft::detail::Scheduler scheduler;
+};
+
+}  // namespace support
