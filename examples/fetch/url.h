@@ -23,6 +23,7 @@ struct Url {
 // Splits "name:8080" and "[::1]:8080".
 inline void split_authority(Url& url) {
   const std::string_view authority = url.authority;
+  if (authority.find('@') != authority.npos) refuse(url.text, "user names are not supported");
   const bool bracketed = authority.starts_with('[');
   const std::size_t host_end = authority.find(bracketed ? ']' : ':');
   url.host = authority.substr(bracketed ? 1 : 0, host_end - (bracketed ? 1 : 0));

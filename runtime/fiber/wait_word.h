@@ -9,8 +9,7 @@
 //    +----------------+------------+--------+-------+---------+
 //
 //  epoch     counts the ends of waits. Whoever may end a wait holds the epoch at which it began; an
-//  older one is
-//            stale and can do no harm, even after the descriptor serves another fiber.
+//            older one is stale, and harmless even after the descriptor serves another fiber.
 //  requests  cancellations asked for and not taken back (asyncio's `cancelling()`).
 //  reason    why the last wait ended.
 //  pending   a cancellation has been asked for and not been delivered.
@@ -24,14 +23,12 @@
 //
 // Invariants
 //  1. Only the owner leaves Running, by publish(), and only after its context is saved: whoever
-//  sees Waiting
-//     may resume it.
+//     sees Waiting may resume it.
 //  2. Exactly one party ends a wait: the one whose compare-and-swap takes the word from Waiting to
-//  Running. It
-//     alone makes the owner runnable.
+//     Running. It alone makes the owner runnable.
 //  3. A cancellation is either delivered by the swap that ends the wait or stays `pending`; a
-//  publish() that
-//     finds it pending does not wait. Hence none can fall between the check and the sleep.
+//     publish() that finds it pending does not wait. Hence none can fall between the check and the
+//     sleep.
 //
 // If publish() came before the context was saved, a waker on another core would resume a stale
 // stack. If the arming of the wake-up (unlocking a list, say) came before publish(), the waker

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kStealRounds = 4;
 constexpr std::size_t kInjectedAtOnce = 32;
-// A LIFO slot belongs to its owner until the owner has not moved on for this long.
-constexpr Nanos kLifoPatience = 5'000;
+// A worker that has not switched for this long counts as stuck.
+constexpr Nanos kPatience = 5'000;
 constexpr Nanos kLeastSpin = 1'000;
 // However often spinning failed of late, once in so many parks it gets its full time, to notice a
 // change.
@@ -46,8 +46,6 @@ void Worker::housekeeping() {
 void Worker::fail_starved() noexcept {
   while (Fiber* const fiber = starved_.pop()) {
     fiber->code->no_stack(*fiber);
-    stats_.finished.add();
-    scheduler_.note_finished();
     retire(*fiber);
   }
 }
@@ -71,7 +69,13 @@ void Worker::deliver() noexcept {
 // the end of the search: who publishes later sees that nobody searches.
 Fiber* Worker::found(Fiber* fiber) noexcept {
   const bool was_last = searching_ && scheduler_.idle().end_search();
-  if ((was_last || batched_) && scheduler_.has_work()) wake_another();
+  if (was_last || batched_) {
+    if (scheduler_.has_work()) {
+      wake_another();
+    } else if (!alone_ && ring_.has_one()) {
+      offer_lone(*ring_.front());
+    }
+  }
   searching_ = batched_ = false;
   return fiber;
 }
@@ -102,6 +106,9 @@ Fiber* Worker::search() noexcept {
   return spin();
 }
 
+// A lone fiber, and the one in the LIFO slot, belong to their owner until it has not moved on for a
+// while: two workers that took them from each other at once would spend their time on that. `now`
+// is kNotWatched when the caller does not look long enough to tell.
 Fiber* Worker::steal_round(Nanos now) noexcept {
   const unsigned workers = scheduler_.worker_count();
   const unsigned first = rng_.below(workers);
@@ -109,33 +116,36 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
   for (unsigned i = 0; i < workers; ++i) {
     Worker& victim = scheduler_.worker((first + i) % workers);
     if (&victim == this) continue;
-    Fiber* stolen = ring_.steal_from(victim.ring_);
-    if (stolen == nullptr && (rescue || now != kNotWatched))
-      stolen = steal_lifo(victim, rescue, now);
     if (rescue) {
       batching_ = true;
       victim.timers_.expire(weft::detail::now());
       batching_ = false;
     }
+    const bool stuck = rescue || seems_stuck(victim, now);
+    Fiber* stolen = ring_.steal_from(victim.ring_, stuck);
+    if (stolen == nullptr && stuck) {
+      stolen = victim.lifo_.exchange(nullptr, std::memory_order_acq_rel);  // [lifo]
+    }
     if (stolen != nullptr) {
       stats_.steals.add();
+      victim.robbed_.store(true, std::memory_order_relaxed);
       return stolen;
     }
   }
   return nullptr;
 }
 
-// Takes the fiber that waits to run next on a worker that has not moved on for a while.
-Fiber* Worker::steal_lifo(Worker& victim, bool rescue, Nanos now) noexcept {
-  if (victim.lifo_.load(std::memory_order_relaxed) == nullptr) return nullptr;
+bool Worker::seems_stuck(Worker& victim, Nanos now) noexcept {
+  // Without spinning nobody ever looks for long enough.
+  if (scheduler_.spin_limit() == 0) return true;
+  if (now == kNotWatched) return false;
   Sighting& seen = sightings_[victim.index_];
   const std::uint64_t turns = victim.stats_.turns.read();
-  if (!rescue && turns != seen.turns) {
+  if (turns != seen.turns) {
     seen = {turns, now};
-    return nullptr;
+    return false;
   }
-  if (!rescue && now - seen.since < kLifoPatience) return nullptr;
-  return victim.lifo_.exchange(nullptr, std::memory_order_acq_rel);  // [lifo]
+  return now - seen.since >= kPatience;
 }
 
 // One worker spins before it sleeps, for about what waking it would cost: most waits are shorter

@@ -11,20 +11,21 @@
 //            v                   v
 //         Asleep  --pick by a producer--> Searching (counted so on its behalf)
 //            |---- pick for its inbox --> Awake
-//            \---- leave by itself -----> Awake (a deadline, an event of the driver, the second
-//            look)
+//            \---- leave by itself -----> Awake (a deadline, an event, the second look)
 //
 // Invariants
 //  1. Publication and the load in pick() are seq_cst, and so are the announcement and the loads of
-//  the second look.
-//     In their one total order either the producer sees the sleeper, or the sleeper sees the work.
-//     (Dekker.)
+//     the second look. In their one total order either the producer sees the sleeper, or the
+//     sleeper sees the work. (Dekker.)
 //  2. A producer wakes nobody while somebody searches. So a searcher that finds work and is the
-//  last one must wake
-//     the next (end_search), and the last one to give up must look again after announcing
-//     (announce).
+//     last one must wake the next (end_search), and the last one to give up must look again after
+//     announcing (announce).
 //  3. A worker is in the list of sleepers exactly while its entry says Asleep; who takes it off
-//  decides how it counts.
+//     decides how it counts.
+//
+// One exception is meant: the LIFO slot and a lone fiber in a run queue wake nobody for sure, since
+// their owner is awake and will run them next (Worker::offer_lone). If it is stuck in a fiber
+// instead, a searcher or the monitor takes them over.
 //
 // What breaks if reordered: a second look before the announcement misses what is published between
 // them, and its producer has seen nobody to wake. A count lowered after the second look makes a

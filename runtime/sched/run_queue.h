@@ -9,12 +9,10 @@
 // Invariants
 //  1. head <= tail <= head + capacity, as counters that wrap: the ring holds [head, tail).
 //  2. Only the owner writes tail and the slots; only a successful compare-and-swap moves head, and
-//  whoever moved it
-//     from h to h + n owns the entries h .. h + n - 1.
+//     whoever moved it from h to h + n owns the entries h .. h + n - 1.
 //  3. The owner writes a slot only when head has moved past it, so a thief that read a slot which
-//  was overwritten
-//     meanwhile fails its swap: the counters only grow, and 2^32 pushes do not fit between two
-//     instructions.
+//     was overwritten meanwhile fails its swap: the counters only grow, and 2^32 pushes do not fit
+//     between two instructions.
 //
 // What breaks if reordered: the tail stored before the slot hands a thief a stale pointer; a thief
 // that reads slots after its swap reads what the owner may be overwriting.
@@ -83,18 +81,29 @@ class RunQueue {
                : 0;
   }
 
+  /// The oldest item; a thief may be taking it. The ring was not empty a moment ago.
+  T* front() noexcept {
+    return slot(head_.load(std::memory_order_relaxed)).load(std::memory_order_relaxed);
+  }
+  /// Whether exactly one item is queued.
+  bool has_one() const noexcept {
+    return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_relaxed) == 1;
+  }
+
   // -- By a thief, into its own queue.
 
   /// Takes the older half from `victim`. Returns one of the items to run now and queues the rest
   /// here; null when there was nothing, or when another consumer was quicker. This queue is the
   /// caller's own, and empty enough.
-  T* steal_from(RunQueue& victim) noexcept {
+  /// A lone item is left to its owner unless `even_lone`.
+  T* steal_from(RunQueue& victim, bool even_lone) noexcept {
     const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
     std::uint32_t head = victim.head_.load(std::memory_order_acquire);
     // Acquire: the slots below the tail are written. [rq-tail]
     const std::uint32_t available = victim.tail_.load(std::memory_order_acquire) - head;
     if (available == 0 || available > kCapacity)
       return nullptr;  // empty, or the head read was overtaken
+    if (available == 1 && !even_lone) return nullptr;
     const std::uint32_t count = available - available / 2;
     const std::uint32_t room = kCapacity - (tail - head_.load(std::memory_order_acquire));
     if (count - 1 > room) return nullptr;

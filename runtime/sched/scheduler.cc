@@ -139,7 +139,7 @@ void Scheduler::wake_one() noexcept {
 bool Scheduler::has_work() const noexcept {
   if (injector_.maybe_has_items()) return true;
   for (const auto& worker : workers_) {
-    if (worker->has_queued()) return true;
+    if (worker->has_spare()) return true;
   }
   return false;
 }

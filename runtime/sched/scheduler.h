@@ -86,6 +86,7 @@ class Scheduler {
   bool strict_fifo() const noexcept { return options_.strict_fifo; }
   Nanos spin_limit() const noexcept { return options_.spin ? kSpinLimit : 0; }
   bool stopping() const noexcept { return stopping_.load(std::memory_order_seq_cst); }
+  /// Whether a worker that wakes now finds something. A lone fiber in a run queue does not count.
   bool has_work() const noexcept;
   void note_activity() noexcept;  // by a worker that wakes
   bool begin_spin() noexcept { return !spinning_.exchange(true, std::memory_order_acquire); }

@@ -96,7 +96,10 @@ bool Worker::yield() {
   Fiber* next = &root_;
   if (--turns_left_ > 0) {
     next = next_local();
-    if (next == nullptr) return take_cancellation();
+    if (next == nullptr) {
+      budget_ = kOperationsPerTurn;
+      return take_cancellation();
+    }
     next = &with_stack(*next);
   }
   return switch_to(*next, &requeue).take_cancellation();
@@ -124,8 +127,6 @@ void Worker::run_fibers(Fiber& first) {
   for (;;) {
     self->code->run(*self);
     Worker& here = *current_worker();  // it may have moved
-    here.stats_.finished.add();
-    here.scheduler_.note_finished();
     Fiber& next = here.pick_raw();
     if (next.started() || next.stack_class != self->stack_class) {
       here.switch_to(here.with_stack(next), &bury, /*ends=*/true);
@@ -152,12 +153,16 @@ void Worker::bury(Worker& here, Fiber& previous) {
   here.retire(previous);
 }
 
+// The fiber has left its stack for good. Counted last, for whoever waits for the count may look at
+// the rest.
 void Worker::retire(Fiber& fiber) noexcept {
   fiber.scheduler.store(nullptr, std::memory_order_release);
   // Acquire and release: the later of this and release_fiber() frees. [life]
   if (fiber.life.exchange(Life::kRetired, std::memory_order_acq_rel) == Life::kAbandoned) {
     fibers_.release(&fiber);
   }
+  stats_.finished.add();
+  scheduler_.note_finished();
 }
 
 Fiber& Worker::give_stack(Fiber& fiber) noexcept {

@@ -76,6 +76,8 @@ class Worker {
 
   void send(Fiber& fiber) noexcept { inbox_.push(fiber); }
   void unpark() noexcept;
+  /// More than the one fiber that the owner will run next.
+  bool has_spare() const noexcept { return ring_.size() > 1; }
   bool has_queued() const noexcept { return !ring_.empty(); }
   /// What runs here, for reports; it may have ended meanwhile.
   Fiber* observed() const noexcept { return current_.load(std::memory_order_relaxed); }
@@ -117,7 +119,9 @@ class Worker {
   void enqueue(Fiber& fiber) noexcept;
   void enqueue_pinned(Fiber& fiber) noexcept;
   void spill(Fiber& fiber) noexcept;
-  void notify() noexcept;
+  void notify(Fiber& fiber) noexcept;
+  void offer_lone(Fiber& fiber) noexcept;
+  Fiber* pop_ring() noexcept;
   void wake_another() noexcept;
 
   // find_work.cc: on the worker's own stack.
@@ -131,12 +135,13 @@ class Worker {
   Fiber* search() noexcept;
   Fiber* spin() noexcept;
   Fiber* steal_round(Nanos now) noexcept;
-  Fiber* steal_lifo(Worker& victim, bool rescue, Nanos now) noexcept;
+  bool seems_stuck(Worker& victim, Nanos now) noexcept;
   void park();
 
   static constexpr int kTurnsBetweenHousekeeping = 61;
   static constexpr int kOperationsPerTurn = 128;
   static constexpr int kLifoInARow = 3;
+  static constexpr unsigned kMostLoneSkips = 1023;
 
   // -- The switch; only this thread, but for `current_`, which others may look at.
   Atomic<Fiber*> current_{&root_};
@@ -158,6 +163,12 @@ class Worker {
   int turns_left_ = kTurnsBetweenHousekeeping;
   int budget_ = kOperationsPerTurn;
   int lifo_run_ = 0;
+  struct {
+    const Fiber* offered = nullptr;  // for which another worker was woken last
+    bool was_vain = false;           // this worker ran it itself
+    unsigned backoff = 0;
+    unsigned skip = 0;
+  } lone_;
   std::uint64_t next_id_ = 0;
   std::uint64_t last_id_ = 0;
   PinnedQueue pinned_;
@@ -172,6 +183,8 @@ class Worker {
   // [lifo]
   alignas(64) Atomic<Fiber*> lifo_{nullptr};
   RunQueue<Fiber> ring_;
+  // Set by a thief, taken by the owner; a hint. See offer_lone().
+  Atomic<bool> robbed_{false};
   Inbox inbox_;
   Parker parker_;
   WorkerStats stats_;

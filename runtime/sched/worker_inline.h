@@ -1,7 +1,9 @@
 #pragma once
 
-// The part of a worker that runs at every switch: which fiber is next, and where a fiber that became
-// ready goes. Included by the few files that switch.
+// The part of a worker that runs at every switch: which fiber is next, and where a fiber that
+// became ready goes. Included by the few files that switch.
+
+#include <algorithm>
 
 #include "sched/scheduler.h"
 #include "sched/worker.h"
@@ -9,7 +11,8 @@
 namespace weft::detail {
 
 inline Fiber& Worker::pick_raw() noexcept {
-  if (--turns_left_ <= 0) [[unlikely]] return root_;
+  if (--turns_left_ <= 0) [[unlikely]]
+    return root_;
   Fiber* const next = next_local();
   return next != nullptr ? *next : root_;
 }
@@ -21,23 +24,24 @@ inline Fiber& Worker::with_stack(Fiber& fiber) noexcept {
 }
 
 inline Fiber* Worker::next_local() noexcept {
-  if (!inbox_.looks_empty() || !pinned_.empty()) [[unlikely]] return next_with_pinned();
+  if (!inbox_.looks_empty() || !pinned_.empty()) [[unlikely]]
+    return next_with_pinned();
   return next_unpinned();
 }
 
 inline Fiber* Worker::next_unpinned() noexcept {
   if (lifo_.load(std::memory_order_relaxed) == nullptr) {
     lifo_run_ = 0;
-    return ring_.pop(alone_);
+    return pop_ring();
   }
   // What was woken last goes first, but not for ever.
   if (lifo_run_ >= kLifoInARow) {
     lifo_run_ = 0;
-    if (Fiber* const oldest = ring_.pop(alone_)) return oldest;
+    if (Fiber* const oldest = pop_ring()) return oldest;
   }
   ++lifo_run_;
   if (Fiber* const woken = take_lifo()) return woken;
-  return ring_.pop(alone_);
+  return pop_ring();
 }
 
 inline Fiber* Worker::take_lifo() noexcept {
@@ -69,17 +73,46 @@ inline void Worker::enqueue(Fiber& fiber) noexcept {
     enqueue_pinned(fiber);
     return;
   }
-  if (!ring_.push(&fiber, alone_)) [[unlikely]] spill(fiber);
-  if (!alone_) notify();
+  if (!ring_.push(&fiber, alone_)) [[unlikely]]
+    spill(fiber);
+  if (!alone_) notify(fiber);
 }
 
 // After a fiber was published: wakes a worker if that is needed.
-inline void Worker::notify() noexcept {
+inline void Worker::notify(Fiber& fiber) noexcept {
   if (batching_) {
     batched_ = true;
+  } else if (ring_.has_one() && lifo_.load(std::memory_order_relaxed) == nullptr) {
+    offer_lone(fiber);
   } else {
     wake_another();
   }
+}
+
+// The only fiber queued here: its owner will most likely run it before a worker that is woken now
+// has come. So the call is made, but ever more rarely while it proves vain, and at once again when
+// a thief has taken something. Until then a worker that searches anyway may take it, and the
+// monitor sees to the rest.
+inline void Worker::offer_lone(Fiber& fiber) noexcept {
+  if (robbed_.load(std::memory_order_relaxed)) {
+    robbed_.store(false, std::memory_order_relaxed);
+    lone_.backoff = lone_.skip = 0;
+  }
+  if (lone_.skip > 0) {
+    --lone_.skip;
+    return;
+  }
+  lone_.backoff = lone_.was_vain ? std::min(2 * lone_.backoff + 1, kMostLoneSkips) : 0;
+  lone_.skip = lone_.backoff;
+  lone_.offered = &fiber;
+  lone_.was_vain = false;
+  wake_another();
+}
+
+inline Fiber* Worker::pop_ring() noexcept {
+  Fiber* const fiber = ring_.pop(alone_);
+  if (fiber == lone_.offered) lone_.was_vain = true;
+  return fiber;
 }
 
 }  // namespace weft::detail

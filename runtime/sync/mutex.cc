@@ -9,12 +9,11 @@
 //
 // Invariants
 //  1. kWaiters is set exactly while the list is not empty and nobody has the list's lock. So an
-//  unlock that finds
-//     kHeld alone has nobody to wake.
+//     unlock that finds kHeld alone has nobody to wake.
 //  2. A waiter that was taken off the list and woken either was given the mutex (kHeld stayed set
-//  for it) or tries to
-//     take it before it does anything else, a cancellation included. If it fails, somebody holds
-//     the mutex, and that one's unlock finds the list. Hence no wake-up is swallowed by a cancel.
+//     for it) or tries to take it before it does anything else, a cancellation included. If it
+//     fails, somebody holds the mutex, and that one's unlock finds the list. Hence no wake-up is
+//     swallowed by a cancel.
 
 namespace weft {
 

@@ -6,10 +6,8 @@
 // a fiber; whoever holds the waiter's frame, on any thread, cancels.
 //
 // Invariants, whenever the lock is free:
-//  1. heap_ is a 4-ary heap by (deadline, order), and heap_[t.index_].timer == &t for every armed
-//  timer.
-//  2. A timer leaves the heap exactly once: by cancel(), or by expire(), which then calls fire()
-//  before it
+//  1. heap_ is a 4-ary heap by (deadline, order); an armed timer t is in heap_[t.index_].
+//  2. A timer leaves the heap once: by cancel(), or by expire(), which then calls fire() before it
 //     gives up the lock.
 //  3. next_deadline_ is the deadline of heap_[0], or kNever.
 //

@@ -98,6 +98,9 @@ TEST(Futex, WakesNoMoreThanAsked) {
   };
   futex_wake(word, 1);
   EXPECT_TRUE(support::eventually([&] { return awake() >= 1; }));
+  for (Sleeper* sleeper : {&first, &second, &third}) {
+    EXPECT_TRUE(sleeper->awake() || sleeper->falls_asleep());
+  }
   EXPECT_EQ(awake(), 1);
   futex_wake(word, INT_MAX);
   EXPECT_TRUE(support::eventually([&] { return awake() == 3; }));

@@ -104,21 +104,21 @@ TEST(FdEntry, NumberClosedBehindOurBackBelongsToItsNextOwner) {
   Opened former;
   former.clear(Direction::kRead);
   Wake reason = Wake::kNormal;
-  WaitingThread waiter([&] {
-    ASSERT_TRUE(former.entry.enter(former.generation));
-    reason = former.entry.wait(former.generation, Direction::kRead, nullptr).value();
-    former.entry.leave(former.generation);
-  });
-  waiter.until_asleep();
-  ASSERT_EQ(::close(former.fd), 0);
   {
-    Opened next;
+    const WaitingThread waiter([&] {
+      ASSERT_TRUE(former.entry.enter(former.generation));
+      reason = former.entry.wait(former.generation, Direction::kRead, nullptr).value();
+      former.entry.leave(former.generation);
+    });
+    waiter.until_asleep();
+    ASSERT_EQ(::close(former.fd), 0);
+    const Opened next;
     ASSERT_EQ(next.fd, former.fd);
-    while (waiter.token().fiber->word.waiting()) std::this_thread::yield();
     EXPECT_FALSE(former.entry.close(former.generation));
     EXPECT_TRUE(next.entry.is_open(next.generation));
     EXPECT_TRUE(is_open_in_kernel(next.fd));
   }
+  EXPECT_EQ(reason, Wake::kClosed);
 }
 
 TEST(FdReadiness, StaysClearUntilAnEvent) {
