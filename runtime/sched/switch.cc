@@ -83,9 +83,13 @@ void Worker::put_to_sleep(Worker& here, Fiber& previous) {
   const Arm arm = here.arm_;
   void* const argument = here.arm_argument_;
   WaitTimer* const timer = std::exchange(here.arm_timer_, nullptr);
-  const bool sleeps = previous.word.publish(here.cancellable_);
-  // Before `arm`: afterwards the fiber may run elsewhere, and its timer be gone.
-  if (timer != nullptr && sleeps) here.timers_.arm(*timer, here.arm_deadline_);
+  const Cancellable cancellable = here.cancellable_;
+  const auto publish = [&] { return previous.word.publish(cancellable); };
+  // Between publish() and the arming of its timer the fiber could be cancelled, run elsewhere and
+  // leave the frame that the timer is in. So the timer's queue keeps its lock over both, and the
+  // fiber, which cancels its timer before it goes on, waits for that.
+  const bool sleeps =
+      timer != nullptr ? here.timers_.arm(*timer, here.arm_deadline_, publish) : publish();
   if (arm != nullptr) arm(argument);
   if (!sleeps) here.enqueue(previous);
 }
