@@ -5,62 +5,29 @@
 #include <weft/gather.h>
 #include <weft/runtime.h>
 #include <weft/serve.h>
+#include <weft/task.h>
 #include <weft/tcp.h>
 #include <weft/timeout.h>
 
 #include <algorithm>
 #include <atomic>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
-#include <optional>
-#include <span>
-#include <stdexcept>
+#include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "fetch/get.h"
 #include "fetch/options.h"
 #include "fetch/small_site.h"
 #include "fetch/url.h"
 
-namespace http = boost::beast::http;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 using fetch::Url;
-
-constexpr std::size_t kReadSize = 16 * 1024;
-constexpr std::size_t kLargestPage = 64 * 1024 * 1024;
-
-// One request and its answer, written as if there were nothing else to do. All that waits (resolve
-// the name, connect, write, read) suspends this task alone. Beast's parser takes bytes from
-// anywhere.
-http::response<http::string_body> get(const Url& url) {
-  weft::TcpStream server = weft::TcpStream::connect(url.host, url.port);
-  server.write_all("GET " + url.target + " HTTP/1.1\r\nHost: " + url.authority +
-                   "\r\nUser-Agent: weft-fetch\r\nAccept: */*\r\nConnection: close\r\n\r\n");
-  http::response_parser<http::string_body> parser;
-  parser.eager(true);
-  parser.body_limit(kLargestPage);
-  boost::beast::flat_buffer buffer;
-  boost::beast::error_code error;
-  while (!parser.is_done()) {
-    const auto room = buffer.prepare(kReadSize);
-    const std::size_t got = server.read_some({static_cast<std::byte*>(room.data()), room.size()});
-    buffer.commit(got);
-    if (got > 0) {
-      buffer.consume(parser.put(buffer.data(), error));
-    } else {
-      parser.put_eof(error);  // an error unless the end of the connection is the end of the page
-    }
-    if (error && error != http::error::need_more) {
-      throw std::runtime_error("not a whole HTTP answer: " + error.message());
-    }
-  }
-  return parser.release();
-}
 
 struct Result {
   bool fetched = false;
@@ -72,7 +39,7 @@ Result try_to_get(const Url& url, Seconds limit) {
   const auto start = Clock::now();
   Result result;
   try {
-    const auto page = weft::timeout(limit, [&] { return get(url); });
+    const auto page = weft::timeout(limit, [&] { return fetch::get(url); });
     result.what = std::to_string(page.result_int()) + " " + std::string(page.reason()) + ", " +
                   std::to_string(page.body().size()) + " bytes";
     result.fetched = true;
@@ -85,7 +52,8 @@ Result try_to_get(const Url& url, Seconds limit) {
   return result;
 }
 
-// A few tasks share the work: each takes the next URL that nobody has taken yet.
+// A few tasks share the work: each takes the next URL that nobody has taken yet. They may refer to
+// what lives here, since they throw nothing and gather so waits for all of them.
 std::vector<Result> get_all(const std::vector<Url>& urls, const fetch::Options& options) {
   std::vector<Result> results(urls.size());
   std::atomic<std::size_t> next = 0;
@@ -136,5 +104,8 @@ int main(int argc, char** argv) {
   } catch (const weft::Cancelled&) {  // by Ctrl-C
     std::fputs("interrupted\n", stderr);
     return 130;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "06_fetch: %s\n", error.what());
+    return 1;
   }
 }

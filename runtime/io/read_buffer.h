@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,7 +20,7 @@ class ReadBuffer {
   /// Moves as much as fits.
   std::size_t take(std::span<std::byte> into) noexcept {
     const std::size_t count = std::min(into.size(), size());
-    std::memcpy(into.data(), storage_.data() + begin_, count);
+    std::copy_n(std::as_bytes(std::span(text())).begin(), count, into.begin());
     consume(count);
     return count;
   }

@@ -213,9 +213,8 @@ std::string stderr_of(const std::function<void()>& body) {
 
 TEST(LostException, DefaultWritesOneLine) {
   std::string name;
-  const std::string text = stderr_of([&] {
-    weft::run([&] { weft::spawn({.name = "worker bee"}, fail).join(); });
-  });
+  const std::string text =
+      stderr_of([&] { weft::run([&] { weft::spawn({.name = "worker bee"}, fail).join(); }); });
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
   EXPECT_THAT(text, HasSubstr("worker bee"));
   EXPECT_THAT(text, HasSubstr("lost_exception_test.cc:"));

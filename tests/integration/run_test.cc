@@ -138,9 +138,7 @@ TEST(Run, OnAnotherRuntimeThrowsInAFiberToo) {
 }
 
 TEST(Run, IsAllowedOnABlockingThread) {
-  EXPECT_EQ(weft::run([] {
-              return weft::to_thread([] { return weft::run([] { return 3; }); });
-            }),
+  EXPECT_EQ(weft::run([] { return weft::to_thread([] { return weft::run([] { return 3; }); }); }),
             3);
 }
 
@@ -174,8 +172,8 @@ TEST(Run, GivesLeftoversTheTimeTheyNeed) {
       // Everything works while the runtime ends.
       for (int i = 0; i < 10; ++i) weft::yield();
       weft::sleep_for(5ms);
-      auto [two, three] = weft::gather([] { return 2; },
-                                       [] { return weft::to_thread([] { return 3; }); });
+      auto [two, three] =
+          weft::gather([] { return 2; }, [] { return weft::to_thread([] { return 3; }); });
       finished = two + three == 5;
     });
     started.wait();

@@ -115,9 +115,7 @@ TEST(SpawnOptions, OutsideARuntimeSpawnThrows) {
   // A thread that runs nearby is no better.
   weft::Runtime runtime;
   EXPECT_THROW(weft::spawn([] {}), std::logic_error);
-  runtime.run([] {
-    weft::to_thread([] { EXPECT_THROW(weft::spawn([] {}), std::logic_error); });
-  });
+  runtime.run([] { weft::to_thread([] { EXPECT_THROW(weft::spawn([] {}), std::logic_error); }); });
 }
 
 TEST(SpawnOptions, OutsideARuntimeTheOthersThrowToo) {
@@ -131,8 +129,8 @@ TEST(SpawnOptions, OutsideARuntimeTheOthersThrowToo) {
 TEST(SpawnOptions, StackSizeOutOfRangeIsRefusedByNameAndNumber) {
   weft::run([] {
     LiveCount live;
-    for (std::size_t bad : {std::size_t{1}, std::size_t{16383}, (std::size_t{64} << 20) + 1,
-                            ~std::size_t{0}}) {
+    for (std::size_t bad :
+         {std::size_t{1}, std::size_t{16383}, (std::size_t{64} << 20) + 1, ~std::size_t{0}}) {
       try {
         weft::spawn({.stack_size = bad}, [token = live.token()] {});
         ADD_FAILURE() << "accepted " << bad;
@@ -164,9 +162,8 @@ TEST(SpawnOptions, EveryStackSizeInRangeCanBeUsed) {
     }
     EXPECT_EQ(weft::spawn({.stack_size = 16 << 10}, [] { return 1; }).get(), 1);
     // Sizes between two powers of two get the larger one.
-    EXPECT_GT(weft::spawn({.stack_size = 600'000}, [=] { return use_stack(600'000 / share); })
-                  .get(),
-              0);
+    EXPECT_GT(
+        weft::spawn({.stack_size = 600'000}, [=] { return use_stack(600'000 / share); }).get(), 0);
   });
 }
 

@@ -46,12 +46,13 @@ inline weft::detail::Fiber& make_fiber(BareBody body) {
   fiber.stack_class = 2;
   fiber.saved_errno = 0;
   fiber.exceptions = {};
-  fiber.stack = nullptr;
+  fiber.context = nullptr;
   fiber.pins = 0;
   fiber.home = nullptr;
   fiber.life.store(weft::detail::Life::kAbandoned);
   fiber.word.reset();
   fiber.id.store(weft::detail::next_outside_id());
+  fiber.name = nullptr;
   ::new (static_cast<void*>(fiber.local)) BareBody(std::move(body));
   return fiber;
 }
@@ -95,5 +96,18 @@ class BareScheduler {
   FakeDriver driver;
   weft::detail::Scheduler scheduler;
 };
+
+/// Brings the calling fiber to another worker: it sleeps, and a fiber pinned there wakes it. A
+/// thief may take it back, so this goes on until it has come.
+inline void move_to(BareScheduler& scheduler, unsigned worker) {
+  while (weft::detail::current_worker()->index() != worker) {
+    const weft::detail::WakeToken token = weft::detail::current_token();
+    scheduler.start_on(worker, [token] {
+      // Until the fiber is asleep it cannot be woken.
+      while (!weft::detail::wake(token)) weft::detail::yield_now();
+    });
+    weft::detail::suspend(nullptr, nullptr, weft::detail::Cancellable::kNo);
+  }
+}
 
 }  // namespace support

@@ -13,8 +13,8 @@ namespace support {
 inline std::uint64_t seed() {
   static const std::uint64_t chosen = [] {
     const char* const given = std::getenv("WEFT_SEED");
-    const std::uint64_t value = given != nullptr ? std::strtoull(given, nullptr, 0)
-                                                 : std::uint64_t{std::random_device()()};
+    const std::uint64_t value =
+        given != nullptr ? std::strtoull(given, nullptr, 0) : std::uint64_t{std::random_device()()};
     std::printf("replay with WEFT_SEED=%llu\n", static_cast<unsigned long long>(value));
     std::fflush(stdout);
     return value;

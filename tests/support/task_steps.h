@@ -55,4 +55,14 @@ bool throws_cancelled(F&& body) {
   return false;
 }
 
+/// Runs `main` pinned: what it spawns pinned starts only when it suspends, and whoever waits for an
+/// event goes on only when the pinned task that has set it suspends.
+template <class F>
+void run_pinned(F main) {
+  weft::run([&] {
+    const weft::PinScope pin;
+    main();
+  });
+}
+
 }  // namespace support

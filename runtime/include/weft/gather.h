@@ -144,8 +144,11 @@ requires(detail::GatherArgument<A>&&...)
     std::tuple<detail::Stored<detail::GatheredOf<A>>...> gather(A&&... arguments) {
   const auto tasks = detail::start_all(std::forward<A>(arguments)...);
   detail::gather_tasks(tasks, false);
-  std::size_t next = 0;
-  return {detail::take_result<A>(tasks[next++])...};
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return std::tuple<detail::Stored<detail::GatheredOf<A>>...>(
+        detail::take_result<A>(tasks[I])...);
+  }
+  (std::index_sequence_for<A...>());
 }
 
 /// The same, but waits for all, and gives for each its value or its exception.
@@ -154,8 +157,10 @@ requires(detail::GatherArgument<A>&&...) std::tuple<Outcome<detail::GatheredOf<A
     ReturnExceptions, A&&... arguments) {
   const auto tasks = detail::start_all(std::forward<A>(arguments)...);
   detail::gather_tasks(tasks, true);
-  std::size_t next = 0;
-  return {detail::take_outcome<A>(tasks[next++])...};
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return std::tuple<Outcome<detail::GatheredOf<A>>...>(detail::take_outcome<A>(tasks[I])...);
+  }
+  (std::index_sequence_for<A...>());
 }
 
 /// The same over a range of callables or tasks: a vector in the range's order.

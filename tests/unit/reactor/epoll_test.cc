@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "time/clock.h"
-#include "waiting_thread.h"
+#include "support/waiting_thread.h"
 
 namespace weft::detail {
 namespace {
@@ -75,7 +75,7 @@ void poll_until_somebody_wakes(EpollReactor& reactor) {
 // Leaves nothing that is known to be ready, and all of it watched.
 void settle(EpollReactor& reactor, const Pair& pair) {
   std::string text;
-  const WaitingThread reader([&] { receive(reactor, pair.ours, text); });
+  const support::WaitingThread reader([&] { receive(reactor, pair.ours, text); });
   reader.until_asleep();
   pair.send("x");
   poll_until_somebody_wakes(reactor);
@@ -148,7 +148,7 @@ TEST(Epoll, WaitsUntilThereIsSomethingToReceive) {
   const Pair pair;
   std::string text;
   {
-    const WaitingThread reader([&] { receive(reactor, pair.ours, text); });
+    const support::WaitingThread reader([&] { receive(reactor, pair.ours, text); });
     reader.until_asleep();
     pair.send("hello");
     poll_until_somebody_wakes(reactor);
@@ -164,7 +164,7 @@ TEST(Epoll, ReportsWhatCameBeforeTheDescriptorWasAdded) {
   entry.note_unready(Direction::kRead, entry.readiness(Direction::kRead));
   std::string text;
   {
-    const WaitingThread reader([&] { receive(reactor, pair.ours, text); });
+    const support::WaitingThread reader([&] { receive(reactor, pair.ours, text); });
     reader.until_asleep();
     poll_until_somebody_wakes(reactor);
   }
@@ -207,7 +207,7 @@ TEST(Epoll, SenderWaitsForRoomAndSendsOn) {
   std::atomic<bool> done{false};
   std::size_t sent = 0, received = 0;
   {
-    const WaitingThread writer([&] {
+    const support::WaitingThread writer([&] {
       while (sent < kTotal) sent += reactor.send(pair.ours, {&part, 1}).count;
       done = true;
     });
@@ -258,7 +258,7 @@ TEST(Epoll, CloseEndsAWait) {
   IoResult result;
   {
     std::string text;
-    const WaitingThread reader([&] { result = receive(reactor, pair.ours, text); });
+    const support::WaitingThread reader([&] { result = receive(reactor, pair.ours, text); });
     reader.until_asleep();
     pair.ours.close();
   }
@@ -289,7 +289,7 @@ TEST(Epoll, DescriptorMayMoveBetweenReactors) {
   for (EpollReactor* reactor : {&first, &second, &first, &second}) {
     std::string text;
     {
-      const WaitingThread reader([&] { receive(*reactor, pair.ours, text); });
+      const support::WaitingThread reader([&] { receive(*reactor, pair.ours, text); });
       reader.until_asleep();
       pair.send("here");
       poll_until_somebody_wakes(*reactor);
@@ -333,13 +333,13 @@ TEST_F(EpollConnect, ConnectsAndAccepts) {
   IoResult accepted, connected;
   std::atomic<int> done{0};
   {
-    const WaitingThread acceptor([&] {
+    const support::WaitingThread acceptor([&] {
       socklen_t size = sizeof(from);
       accepted = reactor_.accept(listener_, reinterpret_cast<sockaddr*>(&from), size);
       ++done;
     });
     acceptor.until_asleep();
-    const WaitingThread connector([&] {
+    const support::WaitingThread connector([&] {
       connected = reactor_.connect(client, any(), sizeof(address_));
       ++done;
     });
@@ -359,7 +359,7 @@ TEST_F(EpollConnect, RefusalIsTheKernelsError) {
   IoResult connected;
   std::atomic<bool> done{false};
   {
-    const WaitingThread connector([&] {
+    const support::WaitingThread connector([&] {
       connected = reactor_.connect(client, any(), sizeof(address_));
       done = true;
     });

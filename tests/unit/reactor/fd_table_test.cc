@@ -13,7 +13,7 @@
 #include <system_error>
 #include <vector>
 
-#include "waiting_thread.h"
+#include "support/waiting_thread.h"
 
 namespace weft::detail {
 namespace {
@@ -105,7 +105,7 @@ TEST(FdEntry, NumberClosedBehindOurBackBelongsToItsNextOwner) {
   former.clear(Direction::kRead);
   Wake reason = Wake::kNormal;
   {
-    const WaitingThread waiter([&] {
+    const support::WaitingThread waiter([&] {
       ASSERT_TRUE(former.entry.enter(former.generation));
       reason = former.entry.wait(former.generation, Direction::kRead, nullptr).value();
       former.entry.leave(former.generation);
@@ -184,7 +184,7 @@ TEST(FdWait, EventReportsWhoeverWaitsForIt) {
   opened.clear(Direction::kWrite);
   Wake reason = Wake::kClosed;
   {
-    const WaitingThread waiter([&] {
+    const support::WaitingThread waiter([&] {
       reason = opened.entry.wait(opened.generation, Direction::kRead, nullptr).value();
     });
     waiter.until_asleep();
@@ -211,7 +211,7 @@ TEST(FdWait, CloseWakesBothDirectionsAndEverybodyInThem) {
     };
   };
   {
-    const WaitingThread first(wait_for(Direction::kRead)), second(wait_for(Direction::kRead)),
+    const support::WaitingThread first(wait_for(Direction::kRead)), second(wait_for(Direction::kRead)),
         third(wait_for(Direction::kWrite));
     first.until_asleep();
     second.until_asleep();
@@ -227,7 +227,7 @@ TEST(FdWaitForClose, ReleasesTheLockAndEndsWithTheDescriptor) {
   Spinlock held;
   Wake reason = Wake::kNormal;
   {
-    const WaitingThread waiter([&] {
+    const support::WaitingThread waiter([&] {
       held.lock();
       reason = opened.entry.wait_for_close(opened.generation, held);
     });
@@ -247,7 +247,7 @@ TEST(FdWaitForClose, EndsForAnyOtherReasonToo) {
   Spinlock held;
   Wake reason = Wake::kClosed;
   {
-    const WaitingThread waiter([&] {
+    const support::WaitingThread waiter([&] {
       held.lock();
       reason = opened.entry.wait_for_close(opened.generation, held);
     });
@@ -275,7 +275,7 @@ TEST(FdHomes, RefusalWakesThoseWhoTrustedIt) {
   opened.entry.move_to(home);
   std::optional<Wake> reason;
   {
-    const WaitingThread waiter(
+    const support::WaitingThread waiter(
         [&] { reason = opened.entry.wait(opened.generation, Direction::kRead, home.get()); });
     waiter.until_asleep();
     opened.entry.leave_home(home.get());

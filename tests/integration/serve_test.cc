@@ -1,0 +1,339 @@
+// Goal: a server takes connections up to its limit, survives its handlers and the want of descriptors, and ends in good
+// order. Method: clients in the same program; descriptors are exhausted for real, under a lowered limit.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <ctime>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include "support/tcp.h"
+
+namespace weft {
+namespace {
+
+using namespace support;
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+void greet(TcpStream& stream) {
+  stream.write_all("hello");
+  stream.read_to_end(0);
+}
+
+std::string greeting_from(const SocketAddress& server) {
+  TcpStream stream = TcpStream::connect(server);
+  std::string text(5, '?');
+  stream.read_exactly(bytes_of(text));
+  return text;
+}
+
+// What a server told of.
+class ErrorLog {
+ public:
+  ServeOptions options() {
+    return {.on_error = [this](const ServeError& error) {
+      const std::lock_guard lock(mutex_);
+      errors_.push_back(error);
+    }};
+  }
+  std::vector<ServeError> errors() const {
+    const std::lock_guard lock(mutex_);
+    return errors_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<ServeError> errors_;
+};
+
+TEST(Serve, ReturnsWhenTheListenerIsClosed) {
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    Task<void> server = spawn([&] { serve(listener, greet); });
+    EXPECT_EQ(greeting_from(listener.local_address()), "hello");
+    listener.close();
+    server.get();
+    serve(listener, greet);  // closed already
+  });
+}
+
+TEST(Serve, TakesAnyCallable) {
+  struct Counting {
+    std::atomic<int>& calls;
+    void operator()(TcpStream stream) const {
+      ++calls;
+      greet(stream);
+    }
+  };
+  run([] {
+    std::atomic<int> calls{0};
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    Task<void> server = spawn([&] { serve(listener, Counting{calls}); });
+    greeting_from(listener.local_address());
+    greeting_from(listener.local_address());
+    listener.close();
+    server.get();
+    EXPECT_EQ(calls, 2);
+  });
+}
+
+TEST(Serve, HandlersExceptionEndsItsConnectionAlone) {
+  run([] {
+    ErrorLog log;
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    const auto fail_at_x = [](TcpStream& stream) {
+      if (stream.read_until("\n") == "x\n") throw std::runtime_error("found an x");
+      stream.write_all("fine");
+    };
+    Task<void> server = spawn([&] { serve(listener, fail_at_x, log.options()); });
+    TcpStream first = TcpStream::connect(listener.local_address());
+    TcpStream second = TcpStream::connect(listener.local_address());
+    first.write_all("x\n");
+    EXPECT_EQ(first.read_to_end(10), "");
+    second.write_all("y\n");
+    EXPECT_EQ(second.read_to_end(10), "fine");
+    listener.close();
+    server.get();
+    const std::vector<ServeError> errors = log.errors();
+    ASSERT_EQ(errors.size(), 1U);
+    EXPECT_EQ(errors[0].stage, ServeError::Stage::kHandler);
+    EXPECT_EQ(errors[0].address, first.local_address());
+    EXPECT_THAT(message_of([&] { std::rethrow_exception(errors[0].error); }), "found an x");
+  });
+}
+
+TEST(Serve, BrokenOffConnectionsAreNotWorthALine) {
+  testing::internal::CaptureStderr();
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    const auto handler = [](TcpStream& stream) {
+      if (stream.read_until("\n") == "talk\n") throw std::runtime_error("worth a line");
+      stream.read_until("\n");
+    };
+    Task<void> server = spawn([&] { serve(listener, handler); });
+    TcpStream rude = TcpStream::connect(listener.local_address());
+    rude.write_all("quiet\n");
+    sleep_for(milliseconds(2));
+    reset(rude);
+    TcpStream odd = TcpStream::connect(listener.local_address());
+    odd.write_all("talk\n");
+    odd.read_to_end(10);
+    listener.close();
+    server.get();
+  });
+  const std::string printed = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(printed, HasSubstr("weft: connection from 127.0.0.1:"));
+  EXPECT_THAT(printed, HasSubstr(": worth a line\n"));
+  EXPECT_EQ(std::count(printed.begin(), printed.end(), '\n'), 1) << printed;
+}
+
+TEST(Serve, NeverExceedsItsLimit) {
+  run([] {
+    std::atomic<int> now{0}, most{0};
+    const auto handler = [&](TcpStream& stream) {
+      const int count = ++now;
+      int seen = most;
+      while (seen < count && !most.compare_exchange_weak(seen, count)) {
+      }
+      stream.write_all("hello");
+      stream.read_to_end(0);
+      --now;
+    };
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    Task<void> server = spawn([&] { serve(listener, handler, {.max_connections = 3}); });
+    std::vector<Task<void>> clients;
+    for (int i = 0; i < 40; ++i) {
+      clients.push_back(spawn([&] { EXPECT_EQ(greeting_from(listener.local_address()), "hello"); }));
+    }
+    for (Task<void>& client : clients) client.get();
+    listener.close();
+    server.get();
+    EXPECT_LE(most, 3);
+    EXPECT_GE(most, 1);
+  });
+}
+
+TEST(Serve, ListenerMayBeClosedWhileTheLimitIsReached) {
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    Task<void> server =
+        spawn([&] { serve(listener, greet, {.max_connections = 1, .drain_timeout = milliseconds(1)}); });
+    TcpStream client = TcpStream::connect(listener.local_address());
+    EXPECT_EQ(client.read_until("o"), "hello");
+    sleep_for(milliseconds(2));
+    listener.close();
+    server.get();
+  });
+}
+
+TEST(Serve, LimitOfNoneIsRefused) {
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    EXPECT_THROW(serve(listener, greet, {.max_connections = 0}), std::invalid_argument);
+  });
+}
+
+TEST(Serve, NeedsAFiber) {
+  TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+  EXPECT_THROW(serve(listener, greet), std::logic_error);
+}
+
+TEST(ServeDrain, WaitsForConnectionsAndTakesNoMore) {
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    const SocketAddress address = listener.local_address();
+    Task<void> server = spawn([&] { serve(listener, greet, {.drain_timeout = seconds(60)}); });
+    TcpStream client = TcpStream::connect(address);
+    EXPECT_EQ(client.read_until("o"), "hello");
+    listener.close();
+    sleep_for(milliseconds(5));
+    EXPECT_FALSE(server.done());
+    EXPECT_EQ(error_of([&] { TcpStream::connect(address); }), std::errc::connection_refused);
+    client.close();
+    server.get();
+  });
+}
+
+TEST(ServeDrain, CancelsWhatGoesOnForTooLong) {
+  run([] {
+    std::atomic<int> cancelled{0};
+    const auto stubborn = [&](TcpStream& stream) {
+      stream.write_all("hello");
+      try {
+        sleep_for(std::chrono::hours(1));
+      } catch (const Cancelled&) {
+        ++cancelled;
+        throw;
+      }
+    };
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    Task<void> server = spawn([&] { serve(listener, stubborn, {.drain_timeout = milliseconds(10)}); });
+    TcpStream first = TcpStream::connect(listener.local_address());
+    TcpStream second = TcpStream::connect(listener.local_address());
+    first.read_until("o");
+    second.read_until("o");
+    listener.close();
+    server.get();
+    EXPECT_EQ(cancelled, 2);
+    EXPECT_EQ(first.read_to_end(10), "");
+  });
+}
+
+TEST(ServeDrain, FollowsACancellationToo) {
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    Task<void> server = spawn([&] { serve(listener, greet, {.drain_timeout = seconds(60)}); });
+    TcpStream client = TcpStream::connect(listener.local_address());
+    EXPECT_EQ(client.read_until("o"), "hello");
+    server.cancel();
+    until([&] { return !listener.is_open(); });
+    EXPECT_FALSE(server.done());
+    client.close();
+    EXPECT_THROW(server.get(), Cancelled);
+  });
+}
+
+TEST(ServeDrain, SecondCancellationCutsItShort) {
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    Task<void> server = spawn([&] { serve(listener, greet, {.drain_timeout = std::chrono::hours(1)}); });
+    TcpStream client = TcpStream::connect(listener.local_address());
+    EXPECT_EQ(client.read_until("o"), "hello");
+    server.cancel();
+    until([&] { return !listener.is_open(); });
+    server.cancel();
+    EXPECT_THROW(server.get(), Cancelled);
+    EXPECT_EQ(client.read_to_end(10), "");
+  });
+}
+
+// Takes descriptors until the process may have no more.
+class FullTable {
+ public:
+  FullTable() {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &former_), 0);
+    const int first_free = ::dup(STDERR_FILENO);
+    ::close(first_free);
+    const rlimit lowered{static_cast<rlim_t>(first_free) + 8, former_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &lowered), 0);
+    for (int fd = ::dup(STDERR_FILENO); fd >= 0; fd = ::dup(STDERR_FILENO)) taken_.push_back(fd);
+  }
+  ~FullTable() {
+    while (!taken_.empty()) give_one_back();
+    ::setrlimit(RLIMIT_NOFILE, &former_);
+  }
+  void give_one_back() {
+    ::close(taken_.back());
+    taken_.pop_back();
+  }
+
+ private:
+  rlimit former_{};
+  std::vector<int> taken_;
+};
+
+std::chrono::nanoseconds process_cpu_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+TEST(ServeWithoutDescriptors, WaitsQuietlyTellsOnceAndGoesOn) {
+  run([] {
+    ErrorLog log;
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    std::optional<FullTable> full(std::in_place);
+    Task<void> server = spawn([&] { serve(listener, greet, log.options()); });
+    full->give_one_back();
+    // Takes the last number; the server's end finds none.
+    TcpStream client = TcpStream::connect(listener.local_address());
+    until([&] { return !log.errors().empty(); });
+    const auto before = process_cpu_time();
+    sleep_for(milliseconds(200));
+    EXPECT_LT(process_cpu_time() - before, milliseconds(100)) << "the server spins";
+    EXPECT_FALSE(server.done());
+    full.reset();
+    EXPECT_EQ(client.read_until("o"), "hello");
+    EXPECT_EQ(greeting_from(listener.local_address()), "hello");
+    client.close();
+    listener.close();
+    server.get();
+    const std::vector<ServeError> errors = log.errors();
+    ASSERT_EQ(errors.size(), 1U);
+    EXPECT_EQ(errors[0].stage, ServeError::Stage::kAccept);
+    EXPECT_EQ(errors[0].address, listener.local_address());
+    EXPECT_EQ(error_of([&] { std::rethrow_exception(errors[0].error); }), std::errc::too_many_files_open);
+  });
+}
+
+TEST(ServeWithoutDescriptors, TakesTheNextAsSoonAsAConnectionEnds) {
+  run([] {
+    ErrorLog log;
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    Task<void> server = spawn([&] { serve(listener, greet, log.options()); });
+    TcpStream first = TcpStream::connect(listener.local_address());
+    first.read_until("o");
+    FullTable full;
+    full.give_one_back();
+    TcpStream second = TcpStream::connect(listener.local_address());
+    until([&] { return !log.errors().empty(); });
+    first.shutdown();  // frees the server's end, not ours
+    EXPECT_EQ(second.read_until("o"), "hello");
+    second.close();
+    listener.close();
+    server.get();
+  });
+}
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,228 @@
+// Goal: every call that waits can be cancelled or timed out, and closed under its feet; the stream is usable after the
+// one, and nobody is misled after the other, not even when the number is opened again at once. Method: a fiber waits, a
+// second one ends its wait.
+
+#include <gmock/gmock.h>
+
+#include <array>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/tcp.h"
+
+namespace weft {
+namespace {
+
+using namespace support;
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+// A listener that answers nobody any more: its queue is full, and the kernel drops what comes.
+class SilentListener {
+ public:
+  SilentListener() : listener_(TcpListener::bind("127.0.0.1", 0, {.backlog = 0})) {
+    try {
+      for (;;) {
+        queued_.push_back(timeout(milliseconds(50), [&] { return TcpStream::connect(address()); }));
+      }
+    } catch (const TimeoutError&) {
+    }
+  }
+  SocketAddress address() const { return listener_.local_address(); }
+
+ private:
+  TcpListener listener_;
+  std::vector<TcpStream> queued_;
+};
+
+// Starts `call`, gives it time to wait, cancels it.
+void expect_cancellable(const std::function<void()>& call) {
+  Task<void> task = spawn([&] { call(); });
+  sleep_for(milliseconds(2));
+  EXPECT_FALSE(task.done());
+  task.cancel();
+  EXPECT_THROW(task.get(), Cancelled);
+}
+
+void fill(TcpStream& stream) {
+  const std::string block(1 << 20, 'b');
+  EXPECT_THROW(timeout(milliseconds(20), [&] {
+                 for (;;) stream.write_all(block);
+               }),
+               TimeoutError);
+}
+
+TEST(Cancel, EndsARead) {
+  run([] {
+    auto [client, server] = connect_pair();
+    std::array<std::byte, 8> buffer;
+    expect_cancellable([&] { server.read_some(buffer); });
+    client.write_all("still fine");
+    client.shutdown();
+    EXPECT_EQ(server.read_to_end(100), "still fine");
+  });
+}
+
+TEST(Cancel, EndsAWrite) {
+  run([] {
+    auto [client, server] = connect_pair();
+    fill(client);
+    expect_cancellable([&] { client.write_all("one more"); });
+    server.write_all("still fine");
+    server.shutdown();
+    EXPECT_EQ(client.read_to_end(100), "still fine");
+  });
+}
+
+TEST(Cancel, EndsAnAccept) {
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    expect_cancellable([&] { listener.accept(); });
+    auto [client, server] = connect_to(listener);
+    EXPECT_TRUE(server.is_open());
+  });
+}
+
+TEST(Cancel, EndsAConnect) {
+  run([] {
+    SilentListener silent;
+    expect_cancellable([&] { TcpStream::connect(silent.address()); });
+  });
+}
+
+TEST(Cancel, ReachesAReaderThatNeverHasToWaitAndLosesNothing) {
+  run([] {
+    constexpr std::size_t kTotal = 10'000;
+    auto [client, server] = connect_pair();
+    client.write_all(std::string(kTotal, 'b'));
+    std::string byte(1, '?');
+    std::size_t count = 0;
+    EXPECT_THROW(timeout(milliseconds(0), [&] {
+                   while (count < kTotal) count += server.read_some(bytes_of(byte));
+                 }),
+                 TimeoutError);
+    EXPECT_LT(count, kTotal);
+    client.shutdown();
+    EXPECT_EQ(count + server.read_to_end(kTotal).size(), kTotal);
+  });
+}
+
+TEST(Timeout, EndsReadAcceptAndConnect) {
+  run([] {
+    auto [client, server] = connect_pair();
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    std::array<std::byte, 8> buffer;
+    EXPECT_THROW(timeout(milliseconds(5), [&] { server.read_some(buffer); }), TimeoutError);
+    EXPECT_THROW(timeout(milliseconds(5), [&] { listener.accept(); }), TimeoutError);
+    SilentListener silent;
+    EXPECT_THROW(timeout(milliseconds(5), [&] { TcpStream::connect(silent.address()); }), TimeoutError);
+  });
+}
+
+// Starts `call`, gives it time to wait, closes what it waits on.
+void expect_closable(const std::function<void()>& call, const std::function<void()>& close) {
+  Task<std::string> task = spawn([&] {
+    std::string message;
+    const std::error_code code = error_of([&] {
+      try {
+        call();
+      } catch (const std::exception& error) {
+        message = error.what();
+        throw;
+      }
+    });
+    EXPECT_EQ(code, std::errc::operation_canceled);
+    return message;
+  });
+  sleep_for(milliseconds(2));
+  EXPECT_FALSE(task.done());
+  close();
+  EXPECT_THAT(task.get(), HasSubstr("closed meanwhile"));
+}
+
+TEST(Close, EndsARead) {
+  run([] {
+    auto [client, server] = connect_pair();
+    std::array<std::byte, 8> buffer;
+    expect_closable([&] { server.read_some(buffer); }, [&] { server.close(); });
+    EXPECT_EQ(client.read_to_end(10), "") << "the peer sees the end";
+    EXPECT_EQ(error_of([&] { server.read_some(buffer); }), std::errc::bad_file_descriptor);
+    EXPECT_THAT(message_of([&] { server.read_some(buffer); }), HasSubstr("closed before"));
+  });
+}
+
+TEST(Close, EndsAWrite) {
+  run([] {
+    auto [client, server] = connect_pair();
+    fill(client);
+    expect_closable([&] { client.write_all("one more"); }, [&] { client.close(); });
+  });
+}
+
+TEST(Close, EndsEveryAccept) {
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    Task<void> other = spawn([&] { listener.accept(); });
+    expect_closable([&] { listener.accept(); }, [&] { listener.close(); });
+    EXPECT_EQ(error_of([&] { other.get(); }), std::errc::operation_canceled);
+  });
+}
+
+TEST(Close, ByAPlainThreadEndsAReadAndAWrite) {
+  run([] {
+    auto [client, server] = connect_pair();
+    fill(server);
+    std::array<std::byte, 8> buffer;
+    Task<void> reader = spawn([&] { server.read_some(buffer); });
+    expect_closable([&] { server.write_all("more"); }, [&] { std::thread([&] { server.close(); }).join(); });
+    EXPECT_EQ(error_of([&] { reader.get(); }), std::errc::operation_canceled);
+  });
+}
+
+TEST(Close, SameNumberOpenedAtOnceServesTheNewStreamOnly) {
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    int reused = 0;
+    for (int round = 0; round < 50; ++round) {
+      auto [client, server] = connect_to(listener);
+      const int number = client.native_handle();
+      std::array<std::byte, 8> buffer;
+      Task<void> reader = spawn([&] { client.read_some(buffer); });
+      sleep_for(std::chrono::microseconds(100));
+      client.close();
+      // The reader has yet to leave, or has just left: the kernel decides whether the number is free by now.
+      auto [next_client, next_server] = connect_to(listener);
+      EXPECT_EQ(error_of([&] { reader.get(); }), std::errc::operation_canceled);
+      auto [last_client, last_server] = connect_to(listener);
+      for (TcpStream* stream : {&next_client, &next_server, &last_client, &last_server}) {
+        reused += stream->native_handle() == number;
+      }
+      next_server.write_all("new");
+      next_server.shutdown();
+      EXPECT_EQ(next_client.read_to_end(10), "new");
+      EXPECT_EQ(error_of([&] { client.read_some(buffer); }), std::errc::bad_file_descriptor);
+      client.close();  // again: must not reach whoever has the number now
+      last_server.write_all("last");
+      last_server.shutdown();
+      EXPECT_EQ(last_client.read_to_end(10), "last");
+    }
+    EXPECT_GT(reused, 0) << "the numbers were not reused, so nothing was tested";
+  });
+}
+
+TEST(RuntimeEnd, CancelsWhoeverStillWaits) {
+  TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+  Task<void> left = run([&] {
+    Task<void> task = spawn([&] { listener.accept(); });
+    yield();
+    return task;
+  });
+  EXPECT_TRUE(left.cancelled());
+  EXPECT_TRUE(listener.is_open());
+}
+
+}  // namespace
+}  // namespace weft
