@@ -36,12 +36,14 @@ void on_interrupt(int) {
 
 InterruptScope::InterruptScope() {
   const std::lock_guard lock(g_mutex);
+  // Before the handler is in place: a signal that comes at once counts.
+  if (g_scopes == 0) g_interrupts.store(0, std::memory_order_seq_cst);
+  before_ = g_interrupts.load(std::memory_order_seq_cst);
   if (g_scopes++ > 0) return;
   struct sigaction current {};
   ::sigaction(SIGINT, nullptr, &current);
   const bool standard = (current.sa_flags & SA_SIGINFO) == 0 && current.sa_handler == SIG_DFL;
   if (!standard) return;
-  g_interrupts.store(0, std::memory_order_seq_cst);
   struct sigaction ours {};
   ours.sa_handler = &on_interrupt;
   ours.sa_flags = SA_RESTART | SA_ONSTACK;
@@ -62,7 +64,9 @@ InterruptScope::~InterruptScope() {
   }
 }
 
-unsigned InterruptScope::count() noexcept { return g_interrupts.load(std::memory_order_seq_cst); }
+bool InterruptScope::interrupted() const noexcept {
+  return g_interrupts.load(std::memory_order_seq_cst) != before_;
+}
 
 Atomic<std::uint32_t>& main_events() noexcept { return g_main_events; }
 

@@ -13,8 +13,11 @@ class InterruptScope {
   InterruptScope(const InterruptScope&) = delete;
   InterruptScope& operator=(const InterruptScope&) = delete;
 
-  /// How often the signal has come since the handler was installed.
-  static unsigned count() noexcept;
+  /// Whether the signal has come since.
+  bool interrupted() const noexcept;
+
+ private:
+  unsigned before_;
 };
 
 /// What threads that wait for a main task sleep on: raised, and everybody woken, by each interrupt

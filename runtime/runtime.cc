@@ -4,6 +4,7 @@
 #include "weft/runtime.h"
 
 #include <cstdio>
+#include <optional>
 #include <stdexcept>
 
 #include "base/futex.h"
@@ -53,18 +54,26 @@ struct Runtime::Inside {
       : lost_exceptions{given.on_lost_exception},
         reactor(detail::make_driver(options.driver)),
         scheduler(scheduler_options(options, given.slow_fiber.count()), *reactor),
-        blocking(options.blocking_threads) {
-    scheduler.services() = {reactor.get(), &blocking, &lost_exceptions};
+        blocking(std::in_place, options.blocking_threads) {
+    detail::Services& services = scheduler.services();
+    services.reactor = reactor.get();
+    services.blocking.store(&*blocking, std::memory_order_release);
+    services.lost_exceptions = &lost_exceptions;
   }
-  // Fibers first, for they use all the rest. Then the members, the last one first: threads of the
-  // blocking pool may still be on their way out of a call into the scheduler, and workers out of
-  // one into the reactor.
-  ~Inside() { scheduler.cancel_all_and_wait(); }
+  // Fibers first, for they use all the rest. Then the blocking pool, whose last jobs may post new
+  // ones, which find it gone. What is left, workers and driver, the destructors end in that order.
+  ~Inside() {
+    WEFT_ASSERT(detail::current_fiber() == nullptr, "a fiber cannot wait for its own end");
+    scheduler.cancel_all_and_wait();
+    scheduler.services().blocking.store(nullptr, std::memory_order_release);
+    blocking.reset();
+    scheduler.cancel_all_and_wait();
+  }
 
   const detail::LostExceptionHandler lost_exceptions;
   const std::unique_ptr<detail::Reactor> reactor;
   detail::Scheduler scheduler;
-  detail::BlockingPool blocking;
+  std::optional<detail::BlockingPool> blocking;
 };
 
 Runtime::Runtime(const Options& options) {
@@ -94,7 +103,6 @@ void Runtime::wait_for_main(const detail::TaskRef& main) {
           }) {}
   };
   const detail::InterruptScope interrupts;
-  const unsigned interrupts_before = detail::InterruptScope::count();
   EndHook hook;
   detail::TaskState& state = detail::state_of(main.fiber());
   if (!state.add(hook)) return;
@@ -102,7 +110,7 @@ void Runtime::wait_for_main(const detail::TaskRef& main) {
   for (;;) {
     const std::uint32_t seen = detail::main_events().load(std::memory_order_seq_cst);
     if (state.ended()) break;
-    if (!cancelled && detail::InterruptScope::count() != interrupts_before) {
+    if (!cancelled && interrupts.interrupted()) {
       cancelled = true;
       main.cancel();
     }

@@ -1,8 +1,8 @@
 // A server: accepts in the calling fiber, and runs each connection in a fiber of its own.
 //
-// The calling fiber alone touches the list of tasks. Connections only count themselves out, and wake the caller if it
-// waits for that: for room under the limit, or for descriptors. It may wait for the end of the listener at the same
-// time, hence wait_for_close().
+// The calling fiber alone touches the list of tasks. Connections only count themselves out, and
+// wake the caller if it waits for that: for room under the limit, or for descriptors. It may wait
+// for the end of the listener at the same time, hence wait_for_close().
 
 #include <weft/error.h>
 #include <weft/serve.h>
@@ -30,8 +30,9 @@ constexpr milliseconds kLongestPause{1000};
 constexpr std::size_t kLeastKeptTasks = 64;
 
 bool is_want_of_resources(const std::error_code& code) noexcept {
-  return code == std::errc::too_many_files_open || code == std::errc::too_many_files_open_in_system ||
-         code == std::errc::no_buffer_space || code == std::errc::not_enough_memory;
+  return code == std::errc::too_many_files_open ||
+         code == std::errc::too_many_files_open_in_system || code == std::errc::no_buffer_space ||
+         code == std::errc::not_enough_memory;
 }
 
 bool is_broken_off(const std::error_code& code) noexcept {
@@ -66,7 +67,8 @@ class Server {
   void run();
 
  private:
-  // A connection's place under the limit, from before its task is made until its callable is destroyed, run or not.
+  // A connection's place under the limit, from before its task is made until its callable is
+  // destroyed, run or not.
   class Place {
    public:
     explicit Place(Server& server) noexcept : server_(&server) { server.take_place(); }
@@ -91,7 +93,8 @@ class Server {
   std::exception_ptr accept_one();
   void admit(TcpStream stream);
   void serve_one(TcpStream stream) const;
-  void report(ServeError::Stage stage, const SocketAddress& address, std::exception_ptr error) const noexcept;
+  void report(ServeError::Stage stage, const SocketAddress& address,
+              std::exception_ptr error) const noexcept;
   bool drain();
   bool join_all();
 
@@ -100,9 +103,9 @@ class Server {
   const ServeOptions& options_;
 
   Spinlock lock_;
-  std::size_t connections_ = 0;    // under lock_
-  std::uint64_t departures_ = 0;   // under lock_; how many have ended
-  WakeToken waiter_;               // under lock_; who waits for the next to end
+  std::size_t connections_ = 0;   // under lock_
+  std::uint64_t departures_ = 0;  // under lock_; how many have ended
+  WakeToken waiter_;              // under lock_; who waits for the next to end
   // By the calling fiber.
   std::vector<Task<void>> tasks_;  // ended ones are dropped now and then
   std::size_t tidy_at_ = kLeastKeptTasks;
@@ -193,7 +196,8 @@ void Server::accept_until_closed() {
   }
 }
 
-// Returns the error when one says that resources have run out, or that the listener has been closed.
+// Returns the error when one says that resources have run out, or that the listener has been
+// closed.
 std::exception_ptr Server::accept_one() {
   try {
     admit(listener_.accept());

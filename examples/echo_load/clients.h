@@ -87,6 +87,7 @@ inline void show_progress(const std::vector<Client>& clients, Clock::time_point 
 
 inline void connect_all(std::vector<Client>& clients, const weft::SocketAddress& server) {
   std::vector<weft::Task<weft::TcpStream>> connecting;
+  connecting.reserve(clients.size());
   for (std::size_t i = 0; i < clients.size(); ++i) {
     connecting.push_back(weft::spawn([server] { return weft::TcpStream::connect(server); }));
   }
@@ -101,6 +102,7 @@ inline void put_under_load(std::vector<Client>& clients, unsigned seconds) {
   const auto start = Clock::now();
   const auto end = start + std::chrono::seconds(seconds);
   std::vector<weft::Task<void>> tasks;
+  tasks.reserve(clients.size() + 1);
   for (Client& client : clients) {
     tasks.push_back(weft::spawn([&client, end] { ask_until(end, client); }));
   }

@@ -14,8 +14,8 @@ namespace fetch {
 
 namespace http = boost::beast::http;
 
-inline constexpr std::size_t kReadSize = 16 * 1024;
-inline constexpr std::size_t kLargestPage = 64 * 1024 * 1024;
+inline constexpr std::size_t kReadSize = std::size_t{16} << 10;
+inline constexpr std::size_t kLargestPage = std::size_t{64} << 20;
 
 // One request and its answer, written as if there were nothing else to do. All that waits (resolve
 // the name, connect, write, read) suspends this task alone. Beast's parser takes bytes from

@@ -28,12 +28,6 @@ struct FiberCode {
   void (*no_stack)(Fiber&) noexcept;
 };
 
-enum class FiberKind : std::uint8_t {
-  kFiber,   ///< Runs on a pool stack.
-  kThread,  ///< Stands for a plain thread that waits.
-  kWorker,  ///< A worker's own stack, where it looks for work and sleeps.
-};
-
 /// The two words that the C++ runtime keeps for a thread (Itanium C++ ABI, __cxa_eh_globals): the
 /// exceptions being handled and the count of those in flight. They belong to the stack, so they are
 /// swapped with it.
@@ -58,8 +52,9 @@ struct alignas(64) Fiber {
   Context context = nullptr;  // where it stopped; null before it first did
   ExceptionState exceptions;
   int saved_errno = 0;
-  FiberKind kind = FiberKind::kFiber;
   std::uint8_t stack_class = 0;
+  // Changed by the fiber itself: while not zero, nothing is thrown at it. For destructors.
+  std::uint8_t masks = 0;
   std::uint16_t pins = 0;  // changed by the fiber itself; while not zero it stays on `home`
   Stack* stack = nullptr;  // null until first run
   WaitWord word;

@@ -12,7 +12,7 @@ FiberPool& FiberPool::instance() noexcept {
 }
 
 Fiber* FiberPool::take(std::size_t count) {
-  std::lock_guard lock(lock_);
+  std::lock_guard lock(mutex_);
   if (free_ == nullptr) grow();
   Fiber* const first = free_;
   Fiber* last = first;
@@ -23,7 +23,7 @@ Fiber* FiberPool::take(std::size_t count) {
 }
 
 void FiberPool::give(Fiber* first, Fiber* last) noexcept {
-  std::lock_guard lock(lock_);
+  std::lock_guard lock(mutex_);
   last->next = free_;
   free_ = first;
 }

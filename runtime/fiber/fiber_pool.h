@@ -5,8 +5,8 @@
 // grows is bounded by the largest number of fibers that were ever alive at once.
 
 #include <cstddef>
+#include <mutex>
 
-#include "base/spinlock.h"
 #include "fiber/fiber.h"
 
 namespace weft::detail {
@@ -40,10 +40,10 @@ class FiberPool {
   };
 
   FiberPool() = default;
-  void grow();  // under lock_
+  void grow();  // under mutex_
 
-  Spinlock lock_;
-  Fiber* free_ = nullptr;  // under lock_
+  std::mutex mutex_;
+  Fiber* free_ = nullptr;  // under mutex_
   // The chunks, newest first. Pushed under the lock, read by anyone. [chunks]
   Atomic<Chunk*> chunks_{nullptr};
   Atomic<std::size_t> capacity_{0};

@@ -29,6 +29,14 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+// For a function that is entered but never returns, because its stack is left for good: it would
+// stay on ThreadSanitizer's shadow call stack, which is used again with the stack.
+#if defined(WEFT_TSAN) && defined(__clang__)
+#define WEFT_NEVER_RETURNS __attribute__((disable_sanitizer_instrumentation))
+#else
+#define WEFT_NEVER_RETURNS
+#endif
+
 namespace weft::detail {
 
 /// What the sanitizers know a stack by. A fiber's is filled in from its stack, a worker's own from

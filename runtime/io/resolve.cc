@@ -87,7 +87,10 @@ std::vector<SocketAddress> resolve(std::string_view host, std::uint16_t port) {
   } else if (scheduler == nullptr) {
     answer(*question);
   } else {
-    scheduler->services().blocking->submit(std::make_unique<Job>(question));
+    detail::BlockingPool* const pool =
+        scheduler->services().blocking.load(std::memory_order_acquire);
+    if (pool == nullptr) throw std::logic_error("weft::resolve: the runtime is ending");
+    pool->submit(std::make_unique<Job>(question));
     question->answered.wait();
   }
   if (question->failure) std::rethrow_exception(question->failure);

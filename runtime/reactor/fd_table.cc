@@ -114,8 +114,9 @@ Wake FdEntry::wait_for_close(Generation generation, Spinlock& held) {
     Spinlock& inner;
     static void unlock(void* self) noexcept {
       const Locks locks = *static_cast<Locks*>(self);
-      locks.inner.unlock();
+      // The inner one last: the waiter takes it before its frame, and perhaps the outer lock, go.
       locks.outer.unlock();
+      locks.inner.unlock();
     }
   } locks{held, lock_};
   lock_.lock();

@@ -19,6 +19,8 @@ constexpr Nanos kLeastSpin = 1'000;
 // change.
 constexpr unsigned kParksBetweenProbes = 16;
 constexpr Nanos kNotWatched = 0;
+// A worker that has slept for this long gives free stacks back, a batch each time.
+constexpr Nanos kIdleBeforeTrim = 100'000'000;
 
 }  // namespace
 
@@ -38,8 +40,8 @@ void Worker::housekeeping() {
   turns_left_ = kTurnsBetweenHousekeeping;
   fail_starved();
   batching_ = true;
+  poll_driver();  // events before timers, as in asyncio
   if (timers_.next_deadline() != kNever) timers_.expire(now());
-  poll_driver();
   batching_ = false;
 }
 
@@ -76,7 +78,7 @@ Fiber* Worker::found(Fiber* fiber) noexcept {
       offer_lone(*ring_.front());
     }
   }
-  searching_ = batched_ = false;
+  searching_ = batched_ = trimmed_ = false;
   return fiber;
 }
 
@@ -87,9 +89,10 @@ Fiber* Worker::take_injected() noexcept {
   const std::size_t got = injector.pop(port_, fibers, std::min(share, kInjectedAtOnce));
   if (got == 0) return nullptr;
   batching_ = true;
-  for (std::size_t i = 1; i < got; ++i) enqueue(*fibers[i]);
+  // In strict order all queue behind those that are ready.
+  for (std::size_t i = fifo_ ? 0 : 1; i < got; ++i) enqueue(*fibers[i]);
   batching_ = false;
-  return fibers[0];
+  return fifo_ ? nullptr : fibers[0];
 }
 
 // ---- Elsewhere.
@@ -110,22 +113,14 @@ Fiber* Worker::search() noexcept {
 // while: two workers that took them from each other at once would spend their time on that. `now`
 // is kNotWatched when the caller does not look long enough to tell.
 Fiber* Worker::steal_round(Nanos now) noexcept {
+  if (Fiber* const rescued = rescue()) return rescued;
   const unsigned workers = scheduler_.worker_count();
   const unsigned first = rng_.below(workers);
-  const bool rescue = scheduler_.take_rescue();
   for (unsigned i = 0; i < workers; ++i) {
     Worker& victim = scheduler_.worker((first + i) % workers);
     if (&victim == this) continue;
-    if (rescue) {
-      batching_ = true;
-      victim.timers_.expire(weft::detail::now());
-      batching_ = false;
-    }
-    const bool stuck = rescue || seems_stuck(victim, now);
-    Fiber* stolen = ring_.steal_from(victim.ring_, stuck);
-    if (stolen == nullptr && stuck) {
-      stolen = victim.lifo_.exchange(nullptr, std::memory_order_acq_rel);  // [lifo]
-    }
+    Fiber* stolen = ring_.steal_from(victim.ring_, false);
+    if (stolen == nullptr && seems_stuck(victim, now)) stolen = take_lone(victim);
     if (stolen != nullptr) {
       stats_.steals.add();
       victim.robbed_.store(true, std::memory_order_relaxed);
@@ -133,6 +128,27 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
     }
   }
   return nullptr;
+}
+
+Fiber* Worker::take_lone(Worker& victim) noexcept {
+  if (Fiber* const lone = ring_.steal_from(victim.ring_, true)) return lone;
+  if (!victim.lifo_waits()) return nullptr;
+  return victim.lifo_.exchange(nullptr, std::memory_order_acq_rel);  // [lifo]
+}
+
+// Takes over for the worker that the monitor has found stuck: its timers, which make fibers ready
+// here, and its lone fibers.
+Fiber* Worker::rescue() noexcept {
+  const int stuck = scheduler_.take_rescue();
+  if (stuck < 0 || static_cast<unsigned>(stuck) == index_) return nullptr;
+  Worker& victim = scheduler_.worker(static_cast<unsigned>(stuck));
+  batching_ = true;
+  victim.timers_.expire(now());
+  batching_ = false;
+  Fiber* const stolen = take_lone(victim);
+  if (stolen == nullptr) return next_local();
+  stats_.steals.add();
+  return stolen;
 }
 
 bool Worker::seems_stuck(Worker& victim, Nanos now) noexcept {
@@ -179,26 +195,40 @@ Fiber* Worker::spin() noexcept {
 
 void Worker::park() {
   Idle& idle = scheduler_.idle();
-  const bool last = idle.announce(index_, searching_);
+  Driver& driver = scheduler_.driver();
+  // Whoever watches the driver is woken for other work only when nobody else sleeps.
+  const bool watches = driver.acquire(index_);
+  const bool last = idle.announce(index_, searching_, watches);
   searching_ = false;
-  const bool work = !inbox_.empty() || scheduler_.stopping() || (last && scheduler_.has_work());
-  if (!work) {
+  bool slept_long = false;
+  if (!must_stay_awake(last)) {
     stats_.parks.add();
-    stacks_.trim();
-    Driver& driver = scheduler_.driver();
-    const Nanos deadline = timers_.next_deadline();
-    if (driver.acquire(index_)) {
+    const Nanos deadline = std::min(timers_.next_deadline(), trim_time());
+    if (watches) {
       parker_.park(driver, index_, deadline, events_);
-      driver.release(index_);
     } else {
       parker_.park(deadline);
     }
+    slept_long = events_.empty() && !trimmed_ && now() >= deadline;
   }
-  searching_ = idle.leave(index_) == Idle::Left::kToSearch;
+  if (watches) driver.release(index_);
+  const Idle::Left left = idle.leave(index_);
+  searching_ = left == Idle::Left::kToSearch;
   scheduler_.note_activity();
   batching_ = true;
   deliver();
   batching_ = false;
+  if (slept_long && left == Idle::Left::kByItself) trimmed_ = !stacks_.trim();
 }
+
+// The second look, after the announcement. Besides what is published to all there may be fibers of
+// its own, which a rescue or a late event has made ready.
+bool Worker::must_stay_awake(bool last_searcher) const noexcept {
+  return scheduler_.stopping() || !inbox_.empty() || !own_.empty() || !ring_.empty() ||
+         lifo_waits() || (last_searcher && scheduler_.has_work());
+}
+
+// When to give memory back, if the sleep is that long: stacks that ran once and now lie about.
+Nanos Worker::trim_time() const noexcept { return trimmed_ ? kNever : now() + kIdleBeforeTrim; }
 
 }  // namespace weft::detail

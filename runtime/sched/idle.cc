@@ -7,7 +7,8 @@
 
 namespace weft::detail {
 
-Idle::Idle(unsigned workers) : state_(workers * kOneAwake), entries_(workers, Entry::kAwake) {
+Idle::Idle(unsigned workers)
+    : state_(workers * kOneAwake), workers_(workers), entries_(workers, Entry::kAwake) {
   sleepers_.reserve(workers);
 }
 
@@ -25,11 +26,11 @@ bool Idle::end_search() noexcept {
   return searching(before) == 1;
 }
 
-bool Idle::announce(unsigned worker, bool was_searching) noexcept {
+bool Idle::announce(unsigned worker, bool was_searching, bool watches_driver) noexcept {
   std::lock_guard lock(lock_);
   WEFT_ASSERT(entries_[worker] == Entry::kAwake, "a worker announces itself once");
   entries_[worker] = Entry::kAsleep;
-  sleepers_.push_back(worker);
+  sleepers_.insert(watches_driver ? sleepers_.begin() : sleepers_.end(), worker);
   const std::uint64_t leaving = kOneAwake + (was_searching ? kOneSearching : 0);
   // The announcement. The caller's second look comes after it. [wake]
   const std::uint64_t before = state_.fetch_sub(leaving, std::memory_order_seq_cst);
@@ -50,7 +51,7 @@ Idle::Left Idle::leave(unsigned worker) noexcept {
 
 bool Idle::pick(unsigned worker) noexcept {
   // Relaxed would miss an announcement that precedes it in the order of invariant 1. [wake]
-  if (awake(state_.load(std::memory_order_seq_cst)) == entries_.size()) return false;
+  if (awake(state_.load(std::memory_order_seq_cst)) == workers_) return false;
   std::lock_guard lock(lock_);
   if (entries_[worker] != Entry::kAsleep)
     return false;  // awake, or picked: it will look at its inbox

@@ -54,9 +54,10 @@ class Idle {
   bool begin_search() noexcept;
   /// True when the caller was the last searcher, and must pick() the next.
   [[nodiscard]] bool end_search() noexcept;
-  /// Goes to the sleepers. True when nobody searches any more, so that the caller must look at
-  /// every queue again; otherwise its own inbox is enough.
-  [[nodiscard]] bool announce(unsigned worker, bool was_searching) noexcept;
+  /// Goes to the sleepers; as the last to be picked, if it watches the driver. True when nobody
+  /// searches any more, so that the caller must look at every queue again; otherwise its own inbox
+  /// is enough.
+  [[nodiscard]] bool announce(unsigned worker, bool was_searching, bool watches_driver) noexcept;
 
   enum class Left : std::uint8_t {
     kByItself,  ///< Nobody had picked it.
@@ -71,7 +72,7 @@ class Idle {
   /// Whom to unpark for work that anyone may run; kNobody when nobody sleeps or somebody searches.
   int pick() noexcept {
     const std::uint64_t state = state_.load(std::memory_order_seq_cst);  // [wake]
-    if (searching(state) != 0 || awake(state) == entries_.size()) return kNobody;
+    if (searching(state) != 0 || awake(state) == workers_) return kNobody;
     return pick_slowly();
   }
   /// True when `worker` sleeps and is to be unparked for its inbox.
@@ -99,6 +100,7 @@ class Idle {
   // How many search (low half) and how many are awake (high half, searchers included). Changed by
   // read-modify-write only; read by every producer. [wake]
   alignas(64) Atomic<std::uint64_t> state_;
+  const unsigned workers_;  // beside state_, whose readers want it
   // Kept apart from state_, which producers read all the time.
   alignas(64) Spinlock lock_;
   std::vector<Entry> entries_;  // under lock_; the size is constant

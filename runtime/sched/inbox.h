@@ -43,8 +43,9 @@ class Inbox {
   alignas(64) Atomic<Fiber*> head_{nullptr};
 };
 
-/// A worker's own FIFO of pinned fibers, out of thieves' reach.
-class PinnedQueue {
+/// A FIFO of fibers that one worker alone may run, out of thieves' reach. Unbounded, and needs no
+/// memory.
+class OwnQueue {
  public:
   bool empty() const noexcept { return head_ == nullptr; }
   void push(Fiber& fiber) noexcept {

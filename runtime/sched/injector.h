@@ -21,7 +21,6 @@
 #include <new>
 
 #include "base/atomic.h"
-#include "base/spinlock.h"
 
 namespace weft::detail {
 
@@ -77,7 +76,7 @@ class Injector {
   }
 
   Queue queue_;
-  Spinlock outside_lock_;
+  std::mutex outside_lock_;  // not a spinlock: the queue may allocate
   typename Queue::producer_token_t outside_{
       queue_};  // one for all threads that are no workers, under the lock
   alignas(64) Atomic<std::int64_t> count_{0};

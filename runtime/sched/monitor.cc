@@ -56,31 +56,37 @@ bool Monitor::look(Nanos time) {
   for (unsigned i = 0; i < scheduler_.worker_count(); ++i) {
     Worker& worker = scheduler_.worker(i);
     Watch& watch = watches_[i];
-    const std::uint64_t turns = worker.stats().turns.read();
-    if (turns != watch.turns) {
-      watch = {turns, time, false};
+    const std::uint64_t turns = worker.stats().turns.read() - watch.turns;
+    // Long turns: whatever the worker thinks of it, others would be of use.
+    if (turns < kBriskTurns) worker.encourage_offers();
+    if (turns != 0) {
       active = true;
+      watch = {watch.turns + turns, time, false};
     } else {
-      examine(worker, watch, time);
+      report(worker, watch, time);
     }
+    if (needs_rescue(worker, time - watch.since, time)) scheduler_.rescue(i);
   }
+  if (active) scheduler_.watch_driver();
   return active;
 }
 
-// A worker that has not switched since the last look, or the one before.
-void Monitor::examine(Worker& worker, Watch& watch, Nanos time) {
+// Stuck in a fiber, with others behind it; or so slow that its timers are late.
+bool Monitor::needs_rescue(const Worker& worker, Nanos stuck, Nanos time) const {
+  if (worker.observed() == worker.root()) return false;
+  const Nanos deadline = worker.next_deadline();
+  if (deadline != kNever && deadline + kPeriod < time) return true;
+  return stuck >= kPeriod && (worker.lifo_waits() || worker.has_queued());
+}
+
+void Monitor::report(Worker& worker, Watch& watch, Nanos time) {
+  const SchedulerOptions& options = scheduler_.options();
   const Fiber* const fiber = worker.observed();
   const Nanos stuck = time - watch.since;
-  if (fiber == worker.root() || stuck < kPeriod) return;
-  const bool timers_wait = worker.next_deadline() <= time;
-  if (timers_wait || worker.lifo_waits() || worker.has_queued() || scheduler_.driver().active()) {
-    scheduler_.rescue();
-  }
-  const SchedulerOptions& options = scheduler_.options();
-  if (!watch.reported && options.on_slow != nullptr && stuck >= options.slow_after) {
-    watch.reported = true;
-    options.on_slow(*fiber, stuck);
-  }
+  if (watch.reported || options.on_slow == nullptr || stuck < options.slow_after) return;
+  if (fiber == worker.root()) return;
+  watch.reported = true;
+  options.on_slow(*fiber, stuck);
 }
 
 }  // namespace weft::detail

@@ -38,13 +38,16 @@ class Monitor {
 
   void run();
   bool look(Nanos time);
-  void examine(Worker& worker, Watch& watch, Nanos time);
+  void report(Worker& worker, Watch& watch, Nanos time);
+  bool needs_rescue(const Worker& worker, Nanos stuck, Nanos time) const;
   void rouse() noexcept;
 
   static constexpr std::uint32_t kWatching = 0;
   static constexpr std::uint32_t kAsleep = 1;
   static constexpr std::uint32_t kStopped = 2;
   static constexpr Nanos kPeriod = 10'000'000;
+  // Fewer switches than this in a period are slow ones: 10 us and more.
+  static constexpr std::uint64_t kBriskTurns = 1000;
   // So many looks without a sign of life before it sleeps: a server that is asked once in a while
   // would otherwise pay for waking the monitor each time.
   static constexpr int kQuietLooks = 100;

@@ -36,31 +36,22 @@ class RunQueue {
 
   // -- By the owner.
 
-  /// False when the ring is full. `alone` says that no other worker exists, and spares the
-  /// barriers.
-  bool push(T* item, bool alone) noexcept {
+  /// False when the ring is full.
+  bool push(T* item) noexcept {
     const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
     // Acquire: a consumer has read the slot before it moved head. [rq-head]
     if (tail - head_.load(std::memory_order_acquire) == kCapacity) return false;
     slot(tail).store(item, std::memory_order_relaxed);
-    if (alone) {
-      tail_.store(tail + 1, std::memory_order_release);
-    } else {
-      tail_.store(tail + 1, std::memory_order_seq_cst);  // [rq-tail], [wake]
-    }
+    tail_.store(tail + 1, std::memory_order_seq_cst);  // [rq-tail], [wake]
     return true;
   }
 
   /// The oldest item, or null.
-  T* pop(bool alone) noexcept {
+  T* pop() noexcept {
     std::uint32_t head = head_.load(std::memory_order_relaxed);
     for (;;) {
       if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
       T* const item = slot(head).load(std::memory_order_relaxed);
-      if (alone) {
-        head_.store(head + 1, std::memory_order_release);
-        return item;
-      }
       if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel,  // [rq-head]
                                       std::memory_order_relaxed)) {
         return item;

@@ -1,7 +1,10 @@
 #include "sched/scheduler.h"
 
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -25,6 +28,19 @@ bool describe_current(CurrentFiberInfo& info) noexcept {
   info.line = fiber->line.load(std::memory_order_relaxed);
   info.function = fiber->function.load(std::memory_order_relaxed);
   return true;
+}
+
+}  // namespace
+
+namespace {
+
+// membarrier(2), as the rare side of an asymmetric Dekker.
+void barrier_on_all_threads() noexcept {
+  static const bool registered =
+      ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+  if (registered && ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) return;
+  // Refused: by a filter, or an old kernel. Every processor switches threads within this.
+  ::usleep(20'000);
 }
 
 }  // namespace
@@ -144,8 +160,16 @@ bool Scheduler::has_work() const noexcept {
   return false;
 }
 
-void Scheduler::rescue() noexcept {
-  rescue_.store(true, std::memory_order_release);
+void Scheduler::rescue(unsigned stuck) noexcept {
+  const int sleeper = idle_.pick_any();
+  if (sleeper == Idle::kNobody) return;  // those awake steal by themselves
+  rescue_.store(static_cast<int>(stuck), std::memory_order_release);
+  workers_[static_cast<unsigned>(sleeper)]->unpark();
+}
+
+void Scheduler::watch_driver() noexcept {
+  if (!driver_.active() || !driver_.acquire(0)) return;
+  driver_.release(0);
   const int sleeper = idle_.pick_any();
   if (sleeper != Idle::kNobody) workers_[static_cast<unsigned>(sleeper)]->unpark();
 }
@@ -173,6 +197,10 @@ void Scheduler::finished_while_closing() noexcept {
 // meanwhile. Those belong to somebody's cleaning up, and get the time of a round to do it.
 void Scheduler::cancel_all_and_wait() {
   closing_.store(true, std::memory_order_seq_cst);
+  // A worker that counts the end of a fiber and then reads `closing_` does so without a barrier, at
+  // every fiber's end. This one serves for both sides: whoever still reads false has had its count
+  // seen by quiet().
+  barrier_on_all_threads();
   struct Cancelled {
     Fiber* fiber;
     std::uint64_t id;

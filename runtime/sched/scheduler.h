@@ -37,7 +37,7 @@ struct SchedulerOptions {
 /// composition root before the first fiber runs; the scheduler itself uses none of it.
 struct Services {
   Reactor* reactor = nullptr;
-  BlockingPool* blocking = nullptr;
+  Atomic<BlockingPool*> blocking{nullptr};  // null again when the runtime ends
   const LostExceptionHandler* lost_exceptions = nullptr;
 };
 
@@ -91,21 +91,26 @@ class Scheduler {
   void note_activity() noexcept;  // by a worker that wakes
   bool begin_spin() noexcept { return !spinning_.exchange(true, std::memory_order_acquire); }
   void end_spin() noexcept { spinning_.store(false, std::memory_order_release); }
-  bool take_rescue() noexcept {
-    return rescue_.load(std::memory_order_relaxed) &&
-           rescue_.exchange(false, std::memory_order_acq_rel);
+  /// The worker that is to be rescued, by whoever asks first; negative when there is none.
+  int take_rescue() noexcept {
+    return rescue_.load(std::memory_order_relaxed) < 0
+               ? kNobodyStuck
+               : rescue_.exchange(kNobodyStuck, std::memory_order_acq_rel);
   }
 
   // -- For the monitor and for reports.
 
   /// Wakes a worker, if one sleeps, to take over what waits for one that is stuck.
-  void rescue() noexcept;
+  void rescue(unsigned stuck) noexcept;
+  /// Wakes a worker, if one sleeps, to watch the driver, if nobody does.
+  void watch_driver() noexcept;
   SchedulerStats stats() const noexcept;
   const SchedulerOptions& options() const noexcept { return options_; }
 
  private:
   // The cost of waking a sleeping thread, 20 to 40 us where this was written.
   static constexpr Nanos kSpinLimit = 50'000;
+  static constexpr int kNobodyStuck = -1;
   static constexpr Nanos kMillisecond = 1'000'000;
   static constexpr Nanos kSecond = 1'000'000'000;
 
@@ -132,8 +137,8 @@ class Scheduler {
   Atomic<std::uint64_t> started_outside_{0};
   // One spins at a time: taken and left by workers.
   alignas(64) Atomic<bool> spinning_{false};
-  // Set by the monitor, taken by the worker that it wakes.
-  Atomic<bool> rescue_{false};
+  // The worker that is stuck: set by the monitor, taken by the worker that it wakes.
+  Atomic<int> rescue_{kNobodyStuck};
   // Set once, by the destructor; a sleeping worker looks after it has announced itself. [wake]
   Atomic<bool> stopping_{false};
   Atomic<bool> closing_{false};

@@ -111,7 +111,7 @@ bool Worker::yield() {
 
 // ---- A fiber's first and last instructions.
 
-void Worker::fiber_main(Transfer arrival) {
+WEFT_NEVER_RETURNS void Worker::fiber_main(Transfer arrival) {
   // The first frame: there is no caller to unwind into.
 #if defined(__x86_64__)
   asm volatile(".cfi_undefined rip");
@@ -126,7 +126,7 @@ void Worker::fiber_main(Transfer arrival) {
 
 // A stack whose fiber has ended runs the next one that has not started yet by calling it: no
 // switch, and the stack is warm.
-void Worker::run_fibers(Fiber& first) {
+WEFT_NEVER_RETURNS void Worker::run_fibers(Fiber& first) {
   Fiber* self = &first;
   for (;;) {
     self->code->run(*self);

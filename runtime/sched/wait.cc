@@ -12,15 +12,14 @@ namespace {
 
 // A plain thread waits through a descriptor too, so that primitives need not know who waits. It is
 // returned when the thread ends; a late waker finds its epoch moved on.
+thread_local bool t_stand_in_gone = false;
+
 class ThreadStandIn {
  public:
-  ThreadStandIn() : fiber_(FiberPool::instance().take(1)) {
-    fiber_->kind = FiberKind::kThread;
-    fiber_->word.reset();
-  }
+  ThreadStandIn() : fiber_(FiberPool::instance().take(1)) { fiber_->word.reset(); }
   ~ThreadStandIn() {
+    t_stand_in_gone = true;
     fiber_->word.reset();
-    fiber_->kind = FiberKind::kFiber;
     FiberPool::instance().give(fiber_, fiber_);
   }
   ThreadStandIn(const ThreadStandIn&) = delete;
@@ -33,7 +32,11 @@ class ThreadStandIn {
 
 Fiber& this_thread_stand_in() {
   thread_local ThreadStandIn stand_in;
-  return stand_in.fiber();
+  if (!t_stand_in_gone) return stand_in.fiber();
+  // The destructor of another thread-local waits, after this one's has run: rare enough to keep a
+  // descriptor for good.
+  thread_local Fiber* const last = FiberPool::instance().take(1);
+  return *last;
 }
 
 Wake suspend_thread(Nanos deadline, Arm arm, void* argument) {
@@ -65,7 +68,7 @@ void make_runnable(Fiber& fiber, Scheduler* scheduler) noexcept {
 
 Fiber& current_waiter() noexcept {
   Worker* const here = current_worker();
-  return here != nullptr ? here->current() : this_thread_stand_in();
+  return here != nullptr && here->runs_fiber() ? here->current() : this_thread_stand_in();
 }
 
 Fiber* current_fiber() noexcept {
@@ -76,38 +79,42 @@ Fiber* current_fiber() noexcept {
 namespace {
 // An exception on its way would meet a second one, and the program end.
 Cancellable allowed(const Worker& here, Cancellable wanted) noexcept {
-  return here.unwinding() ? Cancellable::kNo : wanted;
+  return here.may_throw() ? wanted : Cancellable::kNo;
 }
 }  // namespace
 
 Wake suspend(Arm arm, void* argument, Cancellable cancellable) {
   Worker* const here = current_worker();
-  if (here == nullptr) return suspend_thread(kNever, arm, argument);
+  if (here == nullptr || !here->runs_fiber()) return suspend_thread(kNever, arm, argument);
   return here->suspend(arm, argument, allowed(*here, cancellable));
 }
 
 Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable) {
   Worker* const here = current_worker();
-  if (here == nullptr) return suspend_thread(deadline, arm, argument);
+  if (here == nullptr || !here->runs_fiber()) return suspend_thread(deadline, arm, argument);
   return here->suspend_until(deadline, arm, argument, allowed(*here, cancellable));
 }
 
+bool claim(WakeToken token, Wake reason) noexcept {
+  return token.fiber->word.wake(token.epoch, reason);
+}
+
+void resume(Fiber& fiber) noexcept {
+  make_runnable(fiber, fiber.scheduler.load(std::memory_order_relaxed));
+}
+
 bool wake(WakeToken token, Wake reason) noexcept {
-  Fiber& fiber = *token.fiber;
-  // Read first: once woken, the fiber may end and its descriptor serve another runtime.
-  Scheduler* const scheduler = fiber.scheduler.load(std::memory_order_relaxed);
-  if (!fiber.word.wake(token.epoch, reason)) return false;
-  make_runnable(fiber, scheduler);
+  if (!claim(token, reason)) return false;
+  resume(*token.fiber);
   return true;
 }
 
 bool cancel(Fiber& fiber, Epoch epoch) noexcept {
-  Scheduler* const scheduler = fiber.scheduler.load(std::memory_order_relaxed);
   switch (fiber.word.cancel(epoch)) {
     case WaitWord::Cancel::kStale:
       return false;
     case WaitWord::Cancel::kWoken:
-      make_runnable(fiber, scheduler);
+      resume(fiber);
       return true;
     case WaitWord::Cancel::kPending:
       return true;
@@ -122,14 +129,14 @@ bool take_cancellation() noexcept {
 
 bool yield_now() {
   Worker* const here = current_worker();
-  if (here != nullptr) return here->yield();
+  if (here != nullptr && here->runs_fiber()) return here->yield();
   ::sched_yield();
   return false;
 }
 
 bool spend_budget() {
   Worker* const here = current_worker();
-  if (here == nullptr || !here->charge()) return false;
+  if (here == nullptr || !here->runs_fiber() || !here->charge()) return false;
   return yield_now();
 }
 

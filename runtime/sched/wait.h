@@ -53,6 +53,11 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument,
 /// Ends a wait. True for the one caller that did. From any thread, never blocks.
 bool wake(WakeToken token, Wake reason = Wake::kNormal) noexcept;
 
+/// The two halves of wake(), for a waker that holds a lock: claim() under it, resume() after it.
+/// Between the two the fiber cannot run.
+bool claim(WakeToken token, Wake reason = Wake::kNormal) noexcept;
+void resume(Fiber& fiber) noexcept;
+
 /// Asks `fiber`, which is at `epoch`, to stop. False when it has moved on since the epoch was read.
 bool cancel(Fiber& fiber, Epoch epoch) noexcept;
 

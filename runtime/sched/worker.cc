@@ -40,7 +40,6 @@ Worker::Worker(Scheduler& scheduler, unsigned index)
       spin_budget_(scheduler.spin_limit()) {
   alone_ = scheduler.worker_count() == 1;
   fifo_ = scheduler.strict_fifo();
-  root_.kind = FiberKind::kWorker;
 }
 
 void Worker::run() {
@@ -65,7 +64,7 @@ void Worker::start(Fiber& fiber) noexcept {
 void Worker::enqueue_pinned(Fiber& fiber) noexcept {
   // Unless it is at home it is sent there.
   if (fiber.home == this) {
-    pinned_.push(fiber);
+    own_.push(fiber);
   } else {
     scheduler_.send_home(fiber);
   }
@@ -79,10 +78,10 @@ void Worker::spill(Fiber& fiber) noexcept {
     if (count > 0) scheduler_.injector().push(port_, older.data(), count);
   } catch (const std::bad_alloc&) {
     // Out of memory, but nothing is lost: they stay here, in the one queue that needs none.
-    for (std::uint32_t i = 0; i < count; ++i) pinned_.push(*older[i]);
+    for (std::uint32_t i = 0; i < count; ++i) own_.push(*older[i]);
   }
   // Room was made, by this or by thieves.
-  const bool pushed = ring_.push(&fiber, alone_);
+  const bool pushed = ring_.push(&fiber);
   WEFT_ASSERT(pushed, "only the owner fills its ring");
 }
 
@@ -94,20 +93,19 @@ void Worker::wake_another() noexcept {
 }
 
 // Pinned fibers and the others take turns, so that neither starves the other.
-Fiber* Worker::next_with_pinned() noexcept {
-  take_inbox();
+Fiber* Worker::next_with_own() noexcept {
   const bool others_turn = (stats_.turns.read() & 1) == 0;
   if (others_turn) {
     if (Fiber* const other = next_unpinned()) return other;
   }
-  if (Fiber* const pinned = pinned_.pop()) return pinned;
+  if (Fiber* const pinned = own_.pop()) return pinned;
   return next_unpinned();
 }
 
 void Worker::take_inbox() noexcept {
   for (Fiber* fiber = inbox_.take_all(); fiber != nullptr;) {
     Fiber* const next = fiber->next;
-    pinned_.push(*fiber);
+    own_.push(*fiber);
     fiber = next;
   }
 }

@@ -49,12 +49,15 @@ class Worker {
 
   Fiber& current() const noexcept { return *current_.load(std::memory_order_relaxed); }
   bool runs_fiber() const noexcept { return &current() != &root_; }
-  /// Whether an exception is unwinding the stack of the fiber that runs here.
-  bool unwinding() const noexcept { return static_cast<unsigned>(exceptions_->uncaught) != 0; }
+  /// Whether a cancellation may be thrown at the fiber that runs here: not while an exception
+  /// unwinds its stack, nor in destructors that the runtime calls.
+  bool may_throw() const noexcept {
+    return static_cast<unsigned>(exceptions_->uncaught) == 0 && current().masks == 0;
+  }
   /// Takes a pending cancellation of the running fiber, where one may be thrown.
   bool take_cancellation() noexcept {
     WaitWord& word = current().word;
-    return word.cancel_pending() && !unwinding() && word.take_pending();
+    return word.cancel_pending() && may_throw() && word.take_pending();
   }
   Scheduler& scheduler() const noexcept { return scheduler_; }
   unsigned index() const noexcept { return index_; }
@@ -77,13 +80,15 @@ class Worker {
   void send(Fiber& fiber) noexcept { inbox_.push(fiber); }
   void unpark() noexcept;
   /// More than the one fiber that the owner will run next.
-  bool has_spare() const noexcept { return ring_.size() > 1; }
+  bool has_spare() const noexcept { return ring_.size() + (lifo_waits() ? 1 : 0) > 1; }
   bool has_queued() const noexcept { return !ring_.empty(); }
   /// What runs here, for reports; it may have ended meanwhile.
   Fiber* observed() const noexcept { return current_.load(std::memory_order_relaxed); }
   const Fiber* root() const noexcept { return &root_; }
   WorkerStats& stats() noexcept { return stats_; }
   bool lifo_waits() const noexcept { return lifo_.load(std::memory_order_relaxed) != nullptr; }
+  /// Tells the worker that others could use its lone fibers.
+  void encourage_offers() noexcept { robbed_.store(true, std::memory_order_relaxed); }
   Nanos next_deadline() const noexcept { return timers_.next_deadline(); }
 
  private:
@@ -113,7 +118,8 @@ class Worker {
   Fiber& pick_raw() noexcept;  // may have no stack yet
   Fiber* next_local() noexcept;
   Fiber* next_unpinned() noexcept;
-  Fiber* next_with_pinned() noexcept;
+  Fiber* next_alone() noexcept;
+  Fiber* next_with_own() noexcept;
   Fiber* take_lifo() noexcept;
   void take_inbox() noexcept;
   void enqueue(Fiber& fiber) noexcept;
@@ -135,8 +141,12 @@ class Worker {
   Fiber* search() noexcept;
   Fiber* spin() noexcept;
   Fiber* steal_round(Nanos now) noexcept;
+  Fiber* rescue() noexcept;
+  Fiber* take_lone(Worker& victim) noexcept;
   bool seems_stuck(Worker& victim, Nanos now) noexcept;
   void park();
+  bool must_stay_awake(bool last_searcher) const noexcept;
+  Nanos trim_time() const noexcept;
 
   static constexpr int kTurnsBetweenHousekeeping = 61;
   static constexpr int kOperationsPerTurn = 128;
@@ -171,8 +181,8 @@ class Worker {
   } lone_;
   std::uint64_t next_id_ = 0;
   std::uint64_t last_id_ = 0;
-  PinnedQueue pinned_;
-  PinnedQueue starved_;  // fibers for which there was no stack
+  OwnQueue own_;      // pinned fibers; where there is no other worker, all
+  OwnQueue starved_;  // fibers for which there was no stack
   FiberCache fibers_;
 
   Scheduler& scheduler_;
@@ -183,7 +193,7 @@ class Worker {
   // [lifo]
   alignas(64) Atomic<Fiber*> lifo_{nullptr};
   RunQueue<Fiber> ring_;
-  // Set by a thief, taken by the owner; a hint. See offer_lone().
+  // Set by a thief or the monitor, taken by the owner; a hint. See offer_lone().
   Atomic<bool> robbed_{false};
   Inbox inbox_;
   Parker parker_;
@@ -202,6 +212,7 @@ class Worker {
   std::vector<Sighting> sightings_;  // when each victim was last seen to move on
   Nanos spin_budget_;
   unsigned parks_until_probe_ = 0;
+  bool trimmed_ = true;  // the stacks, since fibers ran here last
 };
 
 /// An id for a fiber that is made by a plain thread.

@@ -24,24 +24,33 @@ inline Fiber& Worker::with_stack(Fiber& fiber) noexcept {
 }
 
 inline Fiber* Worker::next_local() noexcept {
-  if (!inbox_.looks_empty() || !pinned_.empty()) [[unlikely]]
-    return next_with_pinned();
+  if (!inbox_.looks_empty()) [[unlikely]]
+    take_inbox();
+  if (alone_) return next_alone();
+  if (!own_.empty()) [[unlikely]]
+    return next_with_own();
   return next_unpinned();
 }
 
+inline Fiber* Worker::next_alone() noexcept {
+  if (lifo_.load(std::memory_order_relaxed) != nullptr && lifo_run_ < kLifoInARow) {
+    ++lifo_run_;
+    return take_lifo();
+  }
+  lifo_run_ = 0;
+  Fiber* const oldest = own_.pop();
+  return oldest != nullptr ? oldest : take_lifo();
+}
+
 inline Fiber* Worker::next_unpinned() noexcept {
-  if (lifo_.load(std::memory_order_relaxed) == nullptr) {
-    lifo_run_ = 0;
-    return pop_ring();
-  }
   // What was woken last goes first, but not for ever.
-  if (lifo_run_ >= kLifoInARow) {
-    lifo_run_ = 0;
-    if (Fiber* const oldest = pop_ring()) return oldest;
+  if (lifo_.load(std::memory_order_relaxed) != nullptr && lifo_run_ < kLifoInARow) {
+    ++lifo_run_;
+    if (Fiber* const woken = take_lifo()) return woken;
   }
-  ++lifo_run_;
-  if (Fiber* const woken = take_lifo()) return woken;
-  return pop_ring();
+  lifo_run_ = 0;
+  if (Fiber* const oldest = pop_ring()) return oldest;
+  return lifo_.load(std::memory_order_relaxed) != nullptr ? take_lifo() : nullptr;
 }
 
 inline Fiber* Worker::take_lifo() noexcept {
@@ -71,11 +80,13 @@ inline void Worker::ready(Fiber& fiber) noexcept {
 inline void Worker::enqueue(Fiber& fiber) noexcept {
   if (fiber.pins > 0) [[unlikely]] {
     enqueue_pinned(fiber);
-    return;
+  } else if (alone_) {
+    own_.push(fiber);
+  } else {
+    if (!ring_.push(&fiber)) [[unlikely]]
+      spill(fiber);
+    notify(fiber);
   }
-  if (!ring_.push(&fiber, alone_)) [[unlikely]]
-    spill(fiber);
-  if (!alone_) notify(fiber);
 }
 
 // After a fiber was published: wakes a worker if that is needed.
@@ -110,8 +121,8 @@ inline void Worker::offer_lone(Fiber& fiber) noexcept {
 }
 
 inline Fiber* Worker::pop_ring() noexcept {
-  Fiber* const fiber = ring_.pop(alone_);
-  if (fiber == lone_.offered) lone_.was_vain = true;
+  Fiber* const fiber = ring_.pop();
+  if (fiber != nullptr && fiber == lone_.offered) lone_.was_vain = true;
   return fiber;
 }
 

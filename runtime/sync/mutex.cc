@@ -8,8 +8,9 @@
 // not empty.
 //
 // Invariants
-//  1. kWaiters is set exactly while the list is not empty and nobody has the list's lock. So an
-//     unlock that finds kHeld alone has nobody to wake.
+//  1. Where nobody has the list's lock, a list that is not empty has kWaiters set. So an unlock
+//  that
+//     finds kHeld alone has nobody to wake.
 //  2. A waiter that was taken off the list and woken either was given the mutex (kHeld stayed set
 //     for it) or tries to take it before it does anything else, a cancellation included. If it
 //     fails, somebody holds the mutex, and that one's unlock finds the list. Hence no wake-up is
@@ -69,13 +70,14 @@ void Mutex::forget_waiter_bit() noexcept {
 void Mutex::unlock_slowly() noexcept {
   WaitQueue queue(waiters_);
   queue.lock();
-  // Woken under the list's lock: the mutex may be destroyed once the next holder has it, and it
-  // cannot have it before this lets go.
   while (Waiter* const waiter = queue.pop_front()) {
     waiter->granted = detail::now() - waiter->since >= kPatience;
     const bool granted = waiter->granted;
-    if (detail::wake(waiter->token)) {
+    const detail::WakeToken token = waiter->token;
+    if (detail::claim(token)) {
+      // The mutex may be destroyed once the next holder has run, so it is let go first.
       queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));
+      detail::resume(*token.fiber);
       return;
     }
     // Too late for it: it was cancelled. The next one, then.

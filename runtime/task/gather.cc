@@ -58,7 +58,11 @@ class Hooks {
     }
   }
   ~Hooks() {
-    if (wait_.remaining == 0) return;
+    {
+      // Under the lock: at zero the last child has done with this frame.
+      std::lock_guard guard(wait_.lock);
+      if (wait_.remaining == 0) return;
+    }
     for (std::size_t i = 0; i < count_; ++i) at(i).child->remove(at(i));
   }
   Hooks(const Hooks&) = delete;

@@ -1,6 +1,7 @@
 // Waiting for a task, and asking it to stop.
 
 #include <mutex>
+#include <stdexcept>
 
 #include "sched/worker.h"
 #include "task/task_state.h"
@@ -34,6 +35,9 @@ struct JoinHook : CompletionHook {
 
 // One wait, until the task ends or something else ends it.
 Wake wait_for_end(TaskState& state) {
+  if (&state_of(current_waiter()) == &state) {
+    throw std::logic_error("weft::Task: a task cannot wait for itself");
+  }
   JoinHook hook(current_token());
   state.lock.lock();
   if (state.ended()) {
@@ -60,11 +64,9 @@ void TaskRef::await() const {
   while (!state.ended()) {
     // As in asyncio: who waits for a task and is cancelled passes that on, and learns the outcome
     // from the task; a request that came after the task had ended is the caller's own.
-    if (wait_for_end(state) == Wake::kCancelled) {
-      cancel();
-    } else if (take_cancellation()) {
-      throw Cancelled();
-    }
+    const Wake reason = wait_for_end(state);
+    const bool passed_on = reason == Wake::kCancelled && cancel();
+    if (!passed_on && (reason == Wake::kCancelled || take_cancellation())) throw Cancelled();
   }
 }
 

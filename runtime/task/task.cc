@@ -28,6 +28,22 @@ void free_state(Fiber& fiber) noexcept {
   state.~TaskState();
 }
 
+// Keeps cancellations off the running fiber, for destructors.
+class MaskScope {
+ public:
+  MaskScope() noexcept : self_(current_fiber()) {
+    if (self_ != nullptr) ++self_->masks;
+  }
+  ~MaskScope() {
+    if (self_ != nullptr) --self_->masks;
+  }
+  MaskScope(const MaskScope&) = delete;
+  MaskScope& operator=(const MaskScope&) = delete;
+
+ private:
+  Fiber* const self_;
+};
+
 // By whoever dropped the last handle.
 void destroy_body(Fiber& fiber) noexcept {
   TaskState& state = state_of(fiber);
@@ -87,7 +103,6 @@ void complete(TaskState& state, TaskOutcome outcome) noexcept {
 
 TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
   if (fiber.word.take_pending()) {
-    state.body->discard();
     state.error = std::make_exception_ptr(Cancelled());
     return TaskOutcome::kCancelled;
   }
@@ -105,7 +120,11 @@ TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
 
 void run_task(Fiber& fiber) noexcept {
   TaskState& state = state_of(fiber);
-  complete(state, run_body(fiber, state));
+  const TaskOutcome outcome = run_body(fiber, state);
+  // From here on only destructors run, out of which nothing may be thrown.
+  fiber.masks = 1;
+  state.body->discard();
+  complete(state, outcome);
   if (!drop_handle(state)) return;
   destroy_body(fiber);
   // Nobody else knows the fiber any more; it is freed when it has left its stack.
@@ -172,6 +191,7 @@ NewTask::NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnS
   fiber.stack_class = stack_class;
   fiber.saved_errno = 0;
   fiber.exceptions = {};
+  fiber.masks = 0;
   fiber.context = nullptr;
   fiber.pins = options.pinned ? 1 : 0;
   fiber.home = here != nullptr && &here->scheduler() == scheduler_ ? here : &scheduler_->worker(0);
@@ -209,7 +229,10 @@ TaskRef::TaskRef(const TaskRef& other) noexcept : fiber_(other.fiber_) {
 
 void TaskRef::release() noexcept {
   if (!drop_handle(state_of(*fiber_))) return;
-  destroy_body(*fiber_);
+  {
+    const MaskScope mask;
+    destroy_body(*fiber_);
+  }
   release_fiber(*fiber_);
 }
 

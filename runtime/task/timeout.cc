@@ -69,7 +69,7 @@ bool TimeoutScope::finish() noexcept {
 void TimeoutScope::reschedule(TimePoint when) {
   TimerQueue::cancel(inside());
   if (expired()) throw std::logic_error("weft::TimeoutScope: it has expired and cannot be moved");
-  arm(inside(), detail::to_deadline(when));
+  arm(inside(), detail::deadline_at(when.time_since_epoch()));
 }
 
 void TimeoutScope::reschedule(std::nullopt_t) {

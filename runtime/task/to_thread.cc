@@ -30,8 +30,10 @@ class Job final : public BlockingPool::Job {
 void call_on_thread(std::shared_ptr<ThreadCall> call) {
   Scheduler* const scheduler = Scheduler::current();
   if (scheduler == nullptr) throw std::logic_error("weft::to_thread: called outside a fiber");
+  BlockingPool* const pool = scheduler->services().blocking.load(std::memory_order_acquire);
+  if (pool == nullptr) throw std::logic_error("weft::to_thread: the runtime is ending");
   ThreadCall& shared = *call;
-  scheduler->services().blocking->submit(std::make_unique<Job>(std::move(call)));
+  pool->submit(std::make_unique<Job>(std::move(call)));
   // The caller keeps `shared` alive.
   shared.done.wait();
 }

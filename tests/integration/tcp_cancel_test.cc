@@ -57,7 +57,8 @@ void fill(TcpStream& stream) {
 
 TEST(Cancel, EndsARead) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     std::array<std::byte, 8> buffer;
     expect_cancellable([&] { server.read_some(buffer); });
     client.write_all("still fine");
@@ -68,7 +69,8 @@ TEST(Cancel, EndsARead) {
 
 TEST(Cancel, EndsAWrite) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     fill(client);
     expect_cancellable([&] { client.write_all("one more"); });
     server.write_all("still fine");
@@ -81,7 +83,8 @@ TEST(Cancel, EndsAnAccept) {
   run([] {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     expect_cancellable([&] { listener.accept(); });
-    auto [client, server] = connect_to(listener);
+    Connected pair = connect_to(listener);
+    TcpStream& server = pair.server;
     EXPECT_TRUE(server.is_open());
   });
 }
@@ -96,7 +99,8 @@ TEST(Cancel, EndsAConnect) {
 TEST(Cancel, ReachesAReaderThatNeverHasToWaitAndLosesNothing) {
   run([] {
     constexpr std::size_t kTotal = 10'000;
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     client.write_all(std::string(kTotal, 'b'));
     std::string byte(1, '?');
     std::size_t count = 0;
@@ -112,7 +116,8 @@ TEST(Cancel, ReachesAReaderThatNeverHasToWaitAndLosesNothing) {
 
 TEST(Timeout, EndsReadAcceptAndConnect) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream& server = pair.server;
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     std::array<std::byte, 8> buffer;
     EXPECT_THROW(timeout(milliseconds(5), [&] { server.read_some(buffer); }), TimeoutError);
@@ -145,7 +150,8 @@ void expect_closable(const std::function<void()>& call, const std::function<void
 
 TEST(Close, EndsARead) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     std::array<std::byte, 8> buffer;
     expect_closable([&] { server.read_some(buffer); }, [&] { server.close(); });
     EXPECT_EQ(client.read_to_end(10), "") << "the peer sees the end";
@@ -156,7 +162,8 @@ TEST(Close, EndsARead) {
 
 TEST(Close, EndsAWrite) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream& client = pair.client;
     fill(client);
     expect_closable([&] { client.write_all("one more"); }, [&] { client.close(); });
   });
@@ -173,7 +180,8 @@ TEST(Close, EndsEveryAccept) {
 
 TEST(Close, ByAPlainThreadEndsAReadAndAWrite) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream& server = pair.server;
     fill(server);
     std::array<std::byte, 8> buffer;
     Task<void> reader = spawn([&] { server.read_some(buffer); });
@@ -187,16 +195,19 @@ TEST(Close, SameNumberOpenedAtOnceServesTheNewStreamOnly) {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     int reused = 0;
     for (int round = 0; round < 50; ++round) {
-      auto [client, server] = connect_to(listener);
+      Connected pair = connect_to(listener);
+      TcpStream& client = pair.client;
       const int number = client.native_handle();
       std::array<std::byte, 8> buffer;
       Task<void> reader = spawn([&] { client.read_some(buffer); });
       sleep_for(std::chrono::microseconds(100));
       client.close();
       // The reader has yet to leave, or has just left: the kernel decides whether the number is free by now.
-      auto [next_client, next_server] = connect_to(listener);
+      Connected next = connect_to(listener);
+      TcpStream &next_client = next.client, &next_server = next.server;
       EXPECT_EQ(error_of([&] { reader.get(); }), std::errc::operation_canceled);
-      auto [last_client, last_server] = connect_to(listener);
+      Connected last = connect_to(listener);
+      TcpStream &last_client = last.client, &last_server = last.server;
       for (TcpStream* stream : {&next_client, &next_server, &last_client, &last_server}) {
         reused += stream->native_handle() == number;
       }

@@ -17,7 +17,8 @@ using std::chrono::milliseconds;
 // Runs `test` at one end, while `pieces` arrive at it one by one.
 void with_pieces(const std::vector<std::string>& pieces, const std::function<void(TcpStream&)>& test) {
   run([&] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     gather(
         [&] {
           for (const std::string& piece : pieces) {
@@ -108,7 +109,8 @@ TEST(ReadToEnd, PassedLimitTakesNothing) {
 
 TEST(CancelledRead, OfAnExactNumberHasTakenNothing) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     client.write_all("abc");
     std::string four(4, '?');
     EXPECT_THROW(timeout(milliseconds(20), [&] { server.read_exactly(bytes_of(four)); }), TimeoutError);
@@ -123,7 +125,8 @@ TEST(CancelledRead, OfAnExactNumberHasTakenNothing) {
 
 TEST(CancelledRead, ForADelimiterOrTheEndHasTakenNothing) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     client.write_all("abc");
     EXPECT_THROW(timeout(milliseconds(10), [&] { server.read_until("\n"); }), TimeoutError);
     EXPECT_THROW(timeout(milliseconds(10), [&] { server.read_to_end(100); }), TimeoutError);

@@ -76,7 +76,8 @@ TEST(Tcp, HoldsAThousandConnections) {
 
 TEST(Tcp, OneHalfGoesOnWhenTheOtherHasEnded) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     client.write_all("request");
     client.shutdown();
     EXPECT_EQ(server.read_to_end(100), "request");
@@ -89,7 +90,8 @@ TEST(Tcp, OneHalfGoesOnWhenTheOtherHasEnded) {
 
 TEST(Tcp, EndStaysTheEnd) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     client.close();
     std::array<std::byte, 8> buffer;
     EXPECT_EQ(server.read_some(buffer), 0U);
@@ -100,7 +102,8 @@ TEST(Tcp, EndStaysTheEnd) {
 
 TEST(Tcp, EmptyReadsAndWritesDoNothing) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     EXPECT_EQ(client.read_some({}), 0U);
     client.read_exactly({});
     client.write_all("");
@@ -112,7 +115,8 @@ TEST(Tcp, EmptyReadsAndWritesDoNothing) {
 
 TEST(Tcp, IncompleteReadHoldsWhatCame) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     client.write_all("abc");
     client.close();
     std::string text(4, '?');
@@ -129,7 +133,8 @@ TEST(Tcp, IncompleteReadHoldsWhatCame) {
 
 TEST(Tcp, PartsArriveInOrderHoweverMany) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     std::vector<std::string> texts(300);
     std::string all;
     for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -193,7 +198,8 @@ TEST(Tcp, SpeaksIpv6) {
     } catch (const std::system_error& error) {
       GTEST_SKIP() << error.what();
     }
-    auto [client, server] = connect_to(*listener);
+    Connected pair = connect_to(*listener);
+    TcpStream &client = pair.client, &server = pair.server;
     EXPECT_THAT(client.peer_address().to_string(), HasSubstr("[::1]:"));
     EXPECT_EQ(server.peer_address(), client.local_address());
   });
@@ -202,7 +208,8 @@ TEST(Tcp, SpeaksIpv6) {
 TEST(Tcp, BothEndsKnowBothAddresses) {
   run([] {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
-    auto [client, server] = connect_to(listener);
+    Connected pair = connect_to(listener);
+    TcpStream &client = pair.client, &server = pair.server;
     EXPECT_EQ(client.peer_address(), listener.local_address());
     EXPECT_EQ(server.local_address(), listener.local_address());
     EXPECT_EQ(server.peer_address(), client.local_address());
@@ -219,7 +226,8 @@ int nodelay_of(const TcpStream& stream) {
 
 TEST(Tcp, SmallWritesGoOutAtOnceUnlessToldOtherwise) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     EXPECT_EQ(nodelay_of(client), 1);
     EXPECT_EQ(nodelay_of(server), 1);
     client.set_nodelay(false);
@@ -229,8 +237,10 @@ TEST(Tcp, SmallWritesGoOutAtOnceUnlessToldOtherwise) {
 
 TEST(Tcp, ResetInMidWriteEndsThatFiberAlone) {
   run([] {
-    auto [client, server] = connect_pair();
-    auto [other_client, other_server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
+    Connected other = connect_pair();
+    TcpStream &other_client = other.client, &other_server = other.server;
     const std::string block(1 << 20, 'b');
     Task<void> writer = spawn([&] {
       for (;;) client.write_all(block);
@@ -249,7 +259,8 @@ TEST(Tcp, ResetInMidWriteEndsThatFiberAlone) {
 
 TEST(Tcp, ResetIsAnErrorForWhoeverReads) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     Task<std::string> reader = spawn([&] { return client.read_to_end(10); });
     yield();
     reset(server);
@@ -275,7 +286,8 @@ TEST(Tcp, HandleThatNeverWasIsABadDescriptor) {
 
 TEST(Tcp, MovedStreamGoesOnUnderItsNewName) {
   run([] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     client.write_all("ab");
     EXPECT_EQ(server.read_until("a"), "a");
     TcpStream moved = std::move(server);

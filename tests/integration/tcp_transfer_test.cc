@@ -50,7 +50,8 @@ std::size_t receive(TcpStream& stream, std::size_t block) {
 
 void transfer_both_ways(std::size_t write_block, std::size_t read_block) {
   run([&] {
-    auto [client, server] = connect_pair();
+    Connected pair = connect_pair();
+    TcpStream &client = pair.client, &server = pair.server;
     auto [a, b, there, back] =
         gather([&] { send(client, write_block); }, [&] { send(server, write_block); },
                [&] { return receive(server, read_block); }, [&] { return receive(client, read_block); });

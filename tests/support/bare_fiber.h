@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <latch>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -107,6 +108,31 @@ inline void move_to(BareScheduler& scheduler, unsigned worker) {
       while (!weft::detail::wake(token)) weft::detail::yield_now();
     });
     weft::detail::suspend(nullptr, nullptr, weft::detail::Cancellable::kNo);
+  }
+}
+
+/// Starts two fibers that wake each other over and over, each time into the slot that runs next,
+/// until `stop` is set, and call `each_turn`. By a fiber.
+inline void play_ping_pong(BareScheduler& scheduler, std::function<void()> each_turn,
+                           const bool& stop) {
+  struct Game {
+    weft::detail::WakeToken tokens[2] = {weft::detail::current_token(),
+                                         weft::detail::current_token()};
+    std::function<void()> each_turn;
+  };
+  const auto game = std::make_shared<Game>();
+  game->each_turn = std::move(each_turn);
+  for (int i = 0; i < 2; ++i) {
+    scheduler.start([game, i, &stop] {
+      while (!stop) {
+        game->each_turn();
+        game->tokens[i] = weft::detail::current_token();
+        weft::detail::wake(game->tokens[1 - i]);
+        // Cancellable, so that the last one to sleep is not left when the other has stopped.
+        if (weft::detail::suspend(nullptr, nullptr) == weft::detail::Wake::kCancelled) return;
+      }
+      weft::detail::wake(game->tokens[1 - i]);
+    });
   }
 }
 

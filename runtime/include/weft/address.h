@@ -17,7 +17,8 @@ class SocketAddress {
   /// No address: to_string() is "(none)".
   SocketAddress() noexcept : storage_{} {}
 
-  /// Reads a numeric address, "127.0.0.1", "::1" or "fe80::1%eth0". Nothing for anything else, names included.
+  /// Reads a numeric address, "127.0.0.1", "::1" or "fe80::1%eth0". Nothing for anything else,
+  /// names included.
   static std::optional<SocketAddress> parse(std::string_view host, std::uint16_t port);
   /// Copies what the kernel gave. Nothing for another family than IPv4 and IPv6.
   static std::optional<SocketAddress> from(const sockaddr* address, socklen_t size) noexcept;

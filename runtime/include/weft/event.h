@@ -18,8 +18,8 @@ class Event {
   /// set() is called. Cancellable: throws Cancelled.
   void wait();
 
-  /// Sets the flag and wakes everybody, in the order in which they came. What was done before is
-  /// seen by them. Never suspends.
+  /// Sets the flag and makes everybody ready, in the order in which they came. What was done before
+  /// is seen by them. Never suspends.
   void set() noexcept;
 
   /// Takes the flag down. Never suspends.

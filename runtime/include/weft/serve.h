@@ -17,7 +17,8 @@ namespace weft {
 /// Something that went wrong while serving, and did not end the server.
 struct ServeError {
   enum class Stage {
-    kAccept,   ///< No connection can be taken for want of resources. Told once, until one is taken again.
+    kAccept,   ///< No connection can be taken for want of resources. Told once, until one is taken
+               ///< again.
     kHandler,  ///< The handler threw.
   };
   Stage stage;
@@ -33,8 +34,9 @@ struct ServeOptions {
   std::size_t max_connections = kUnlimited;
   /// How long connections may go on once no new ones are taken. Zero or less: not at all.
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
-  /// Told of each error, by the fiber that met it, several at a time. Must not throw. Empty: a connection that the peer
-  /// broke off (ECONNRESET, EPIPE) is nothing, and the rest is a line on standard error each.
+  /// Told of each error, by the fiber that met it, several at a time. Must not throw. Empty: a
+  /// connection that the peer broke off (ECONNRESET, EPIPE) is nothing, and the rest is a line on
+  /// standard error each.
   std::function<void(const ServeError&)> on_error = {};
   /// Bytes; 0: the runtime's default. See SpawnOptions.
   std::size_t stack_size = 0;
@@ -52,14 +54,16 @@ void serve(TcpListener& listener, ConnectionHandler handler, const ServeOptions&
 
 }  // namespace detail
 
-/// Takes connections and runs `handler(stream)` in a fiber of its own for each. The handler takes a TcpStream& or a
-/// TcpStream; the stream is closed when it returns. It is copied or moved here once, and that one object serves all
-/// connections, on several workers at once. A handler that throws ends its own connection and nothing else.
+/// Takes connections and runs `handler(stream)` in a fiber of its own for each. The handler takes a
+/// TcpStream& or a TcpStream; the stream is closed when it returns. It is copied or moved here
+/// once, and that one object serves all connections, on several workers at once. A handler that
+/// throws ends its own connection and nothing else.
 ///
-/// Goes on until the listener is closed, and then returns, or until it is cancelled, and then closes the listener and
-/// throws Cancelled. In both cases it first waits until the connections have ended: those still running after
-/// `drain_timeout`, or when a second cancellation comes, are cancelled. When descriptors or memory run out it waits until
-/// a connection ends, or a while, and goes on. Any other error of accept() ends it as closing does, and is thrown.
+/// Goes on until the listener is closed, and then returns, or until it is cancelled, and then
+/// closes the listener and throws Cancelled. In both cases it first waits until the connections
+/// have ended: those still running after `drain_timeout`, or when a second cancellation comes, are
+/// cancelled. When descriptors or memory run out it waits until a connection ends, or a while, and
+/// goes on. Any other error of accept() ends it as closing does, and is thrown.
 ///
 /// Only in a fiber. Suspends; cancellable. Throws std::invalid_argument for max_connections == 0.
 template <class Handler>

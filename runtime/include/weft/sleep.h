@@ -7,6 +7,7 @@ namespace weft {
 
 namespace detail {
 std::int64_t deadline_in(std::chrono::nanoseconds span) noexcept;
+std::int64_t deadline_at(std::chrono::nanoseconds moment) noexcept;
 void sleep_to(std::int64_t deadline);
 
 /// Saturates: more than 292 years is for ever.
@@ -15,6 +16,7 @@ constexpr std::chrono::nanoseconds to_span(std::chrono::duration<Rep, Period> sp
   using Real = std::chrono::duration<long double, std::nano>;
   const long double exact = Real(span).count();
   constexpr long double kLimit = 9.2e18L;
+  if (!(exact == exact)) return {};  // not a number: better at once than never
   if (exact >= kLimit) return std::chrono::nanoseconds::max();
   if (exact <= -kLimit) return std::chrono::nanoseconds::min();
   return std::chrono::ceil<std::chrono::nanoseconds>(span);

@@ -17,17 +17,18 @@ struct StreamState;
 /// Which half of a stream to shut down.
 enum class Shutdown { kRead, kWrite, kBoth };
 
-/// A stream of bytes to and from a peer: what TcpStream and its like have in common. Owns its descriptor and closes it
-/// when it dies.
+/// A stream of bytes to and from a peer: what TcpStream and its like have in common. Owns its
+/// descriptor and closes it when it dies.
 ///
-/// One fiber may read while another writes; two readers or two writers must take turns. close() may be called by
-/// anyone at any time: who waits on the stream is woken with an error. The object itself is moved or destroyed only
-/// while nobody is inside a call on it.
+/// One fiber may read while another writes; two readers or two writers must take turns. close() may
+/// be called by anyone at any time: who waits on the stream is woken with an error. The object
+/// itself is moved or destroyed only while nobody is inside a call on it.
 ///
-/// Calls that wait suspend the fiber and are cancellable: they throw Cancelled, and the stream remains usable. They need
-/// a runtime: in a plain thread they throw std::logic_error. All others may be called by any thread. What fails is a
-/// std::system_error that names the operation and the peer; its code is ECANCELED if the stream was closed meanwhile,
-/// and EBADF if it was closed before.
+/// Calls that wait suspend the fiber and are cancellable: they throw Cancelled, and the stream
+/// remains usable. They need a runtime: in a plain thread they throw std::logic_error. All others
+/// may be called by any thread. What fails is a std::system_error that names the operation and the
+/// peer; its code is ECANCELED if the stream was closed meanwhile, and EBADF if it was closed
+/// before.
 class Stream {
  public:
   /// As much as read_until() looks at unless told otherwise.
@@ -35,17 +36,19 @@ class Stream {
 
   // -- Reading.
 
-  /// Waits for some bytes and returns how many came; 0 at the end of the stream, or if `into` is empty.
+  /// Waits for some bytes and returns how many came; 0 at the end of the stream, or if `into` is
+  /// empty.
   std::size_t read_some(std::span<std::byte> into);
-  /// Fills `into`. Throws IncompleteRead, with what came, if the stream ends before. Cancelled, it has taken nothing from
-  /// the stream.
+  /// Fills `into`. Throws IncompleteRead, with what came, if the stream ends before. Cancelled, it
+  /// has taken nothing from the stream.
   void read_exactly(std::span<std::byte> into);
-  /// Returns what comes up to the first `delimiter`, and the delimiter. Throws LimitExceeded if that is not within the
-  /// next `limit` bytes, and takes nothing; IncompleteRead if the stream ends before, and std::invalid_argument for an
-  /// empty delimiter. Cancelled, it has taken nothing.
+  /// Returns what comes up to the first `delimiter`, and the delimiter. Throws LimitExceeded if
+  /// that is not within the next `limit` bytes, and takes nothing; IncompleteRead if the stream
+  /// ends before, and std::invalid_argument for an empty delimiter. Cancelled, it has taken
+  /// nothing.
   std::string read_until(std::string_view delimiter, std::size_t limit = kDefaultLimit);
-  /// Returns everything up to the end of the stream. Throws LimitExceeded for more than `limit` bytes, and takes nothing.
-  /// Cancelled, it has taken nothing.
+  /// Returns everything up to the end of the stream. Throws LimitExceeded for more than `limit`
+  /// bytes, and takes nothing. Cancelled, it has taken nothing.
   std::string read_to_end(std::size_t limit);
 
   // -- Writing. Each writes all of its data, or throws; then some of it may have been written.
@@ -57,14 +60,16 @@ class Stream {
 
   // -- The end.
 
-  /// Tells the peer that nothing more will come (kWrite), or ignores what it sends (kRead). Never suspends.
+  /// Tells the peer that nothing more will come (kWrite), or ignores what it sends (kRead). Never
+  /// suspends.
   void shutdown(Shutdown half = Shutdown::kWrite);
-  /// Closes the descriptor, and wakes whoever waits on it. The number is given back when they have left. Closing again
-  /// does nothing. Never suspends.
+  /// Closes the descriptor, and wakes whoever waits on it. The number is given back when they have
+  /// left. Closing again does nothing. Never suspends.
   void close() noexcept;
   bool is_open() const noexcept;
 
-  /// The descriptor, still owned by the stream; -1 if there never was one. It is non-blocking: leave it so.
+  /// The descriptor, still owned by the stream; -1 if there never was one. It is non-blocking:
+  /// leave it so.
   int native_handle() const noexcept;
 
  protected:

@@ -22,9 +22,10 @@ class TcpStream : public Stream {
   TcpStream& operator=(TcpStream&&) noexcept = default;
   ~TcpStream() = default;
 
-  /// Connects to `host`, a numeric address or a name (see resolve(), whose errors this throws too). A name's addresses
-  /// are tried in order; if none answers, the last error is thrown. Waits until the connection stands; the kernel gives
-  /// up after about two minutes, a `timeout` scope earlier. Cancelled, nothing is left behind.
+  /// Connects to `host`, a numeric address or a name (see resolve(), whose errors this throws too).
+  /// A name's addresses are tried in order; if none answers, the last error is thrown. Waits until
+  /// the connection stands; the kernel gives up after about two minutes, a `timeout` scope earlier.
+  /// Cancelled, nothing is left behind.
   static TcpStream connect(std::string_view host, std::uint16_t port);
   static TcpStream connect(const SocketAddress& peer);
 
@@ -41,7 +42,8 @@ class TcpStream : public Stream {
 
 /// How to listen.
 struct ListenOptions {
-  /// Connections the kernel keeps until they are accepted; it has a limit of its own (net.core.somaxconn).
+  /// Connections the kernel keeps until they are accepted; it has a limit of its own
+  /// (net.core.somaxconn).
   int backlog = 4096;
   /// Lets several listeners share one port, between which the kernel spreads connections.
   bool reuse_port = false;
@@ -49,8 +51,8 @@ struct ListenOptions {
   bool ipv6_only = false;
 };
 
-/// Takes TCP connections. Owns its descriptor and closes it when it dies. Any number of fibers may accept at once, and
-/// close() may be called by anyone at any time; the rest is as with Stream.
+/// Takes TCP connections. Owns its descriptor and closes it when it dies. Any number of fibers may
+/// accept at once, and close() may be called by anyone at any time; the rest is as with Stream.
 class TcpListener {
  public:
   /// No listener: every call fails with EBADF.
@@ -59,21 +61,23 @@ class TcpListener {
   TcpListener& operator=(TcpListener&& other) noexcept;
   ~TcpListener();
 
-  /// Listens on `host`: a numeric address, a name (see resolve(); the first address counts), or "" for all interfaces,
-  /// IPv6 and IPv4. Port 0 lets the kernel choose. May be called by a plain thread too. Throws std::system_error that
-  /// names the address. Suspends only to resolve a name.
-  static TcpListener bind(std::string_view host, std::uint16_t port, const ListenOptions& options = {});
+  /// Listens on `host`: a numeric address, a name (see resolve(); the first address counts), or ""
+  /// for all interfaces, IPv6 and IPv4. Port 0 lets the kernel choose. May be called by a plain
+  /// thread too. Throws std::system_error that names the address. Suspends only to resolve a name.
+  static TcpListener bind(std::string_view host, std::uint16_t port,
+                          const ListenOptions& options = {});
   static TcpListener bind(const SocketAddress& address, const ListenOptions& options = {});
 
-  /// Waits for the next connection. Connections that fail before they are taken are passed over. Throws
-  /// std::system_error; one of EMFILE, ENFILE, ENOBUFS or ENOMEM says that resources have run out, and leaves the
-  /// connection waiting. Cancellable.
+  /// Waits for the next connection. Connections that fail before they are taken are passed over.
+  /// Throws std::system_error; one of EMFILE, ENFILE, ENOBUFS or ENOMEM says that resources have
+  /// run out, and leaves the connection waiting. Cancellable.
   TcpStream accept();
 
   SocketAddress local_address() const;
   std::uint16_t local_port() const { return local_address().port(); }
 
-  /// Stops listening: who waits in accept() gets ECANCELED, new connections are refused. Closing again does nothing.
+  /// Stops listening: who waits in accept() gets ECANCELED, new connections are refused. Closing
+  /// again does nothing.
   void close() noexcept;
   bool is_open() const noexcept;
   int native_handle() const noexcept;

@@ -85,7 +85,7 @@ decltype(auto) timeout(std::chrono::duration<Rep, Period> span, F&& body) {
 template <class Duration, class F>
 decltype(auto) timeout_at(std::chrono::time_point<std::chrono::steady_clock, Duration> moment,
                           F&& body) {
-  return detail::timeout_to(detail::to_span(moment.time_since_epoch()).count(),
+  return detail::timeout_to(detail::deadline_at(detail::to_span(moment.time_since_epoch())),
                             std::forward<F>(body));
 }
 

@@ -48,10 +48,10 @@ class Scheduler;
 class Body {
  public:
   virtual ~Body() = default;
-  /// Runs the callable, stores the result and destroys the callable. Throws what the callable
-  /// throws.
+  /// Runs the callable and stores the result. Throws what the callable throws.
   virtual void run() = 0;
-  /// Destroys the callable, which will never run.
+  /// Destroys the callable, when it has run or will never run: what it captured is free then, not
+  /// only when the last handle goes.
   virtual void discard() noexcept = 0;
 };
 
@@ -94,11 +94,6 @@ class CallBody final : public ResultBody<T> {
   }
 
   void run() override {
-    // Destroyed when it has run, not when the last handle goes: what it captured is free then.
-    struct Done {
-      CallBody& body;
-      ~Done() { body.discard(); }
-    } done{*this};
     if constexpr (std::is_void_v<T>) {
       std::invoke(std::move(callable_));
       this->emplace();
