@@ -38,7 +38,7 @@ class EpollReactor final : public Reactor {
   IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) override;
 
  private:
-  static constexpr std::size_t kEventsAtOnce = 256;
+  static constexpr std::size_t kEventsAtOnce = 128;
 
   // epoll.cc
   int wait_for_events(Nanos deadline) noexcept;

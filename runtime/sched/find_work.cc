@@ -54,6 +54,9 @@ void Worker::fail_starved() noexcept {
 
 void Worker::poll_driver() noexcept {
   Driver& driver = scheduler_.driver();
+  // With a ring that is half full there is enough to do, and what comes would not fit behind it: it
+  // would overtake, by way of the injector.
+  if (ring_.size() > RunQueue<Fiber>::kHalf) return;
   if (!driver.active() || !driver.acquire(index_)) return;
   stats_.polls.add();
   driver.poll(index_, 0, events_);

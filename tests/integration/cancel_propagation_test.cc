@@ -7,6 +7,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "support/live_count.h"
 #include "support/task_steps.h"
@@ -82,6 +83,62 @@ TEST(CancelPropagation, OfAGetIsPassedOnEachTime) {
     outer.cancel();
     EXPECT_EQ(outer.get(), 7);
     EXPECT_EQ(inner.cancelling(), 2u);
+  });
+}
+
+// A request that the task waited for can no longer take up is not lost: it is the caller's own. A
+// loop that gets one short task after the other could not be stopped otherwise.
+TEST(CancelPropagation, OfAGetIsNotLostWhenTheTaskEndsInTheMeantime) {
+  run_pinned([] {
+    weft::Event about, go;
+    weft::Task<int> inner = weft::spawn({.pinned = true}, [&] {
+      go.wait();
+      return 1;
+    });
+    weft::Task<void> outer = weft::spawn({.pinned = true}, [&] {
+      about.set();
+      inner.get();
+      weft::yield();
+    });
+    about.wait();
+    go.set();        // the task goes on first,
+    outer.cancel();  // and has ended when the caller does
+    EXPECT_THROW(outer.get(), weft::Cancelled);
+  });
+}
+
+TEST(CancelPropagation, OfAGetIsNotLostWhenTheTaskDoesNotSuspendAgain) {
+  run_pinned([] {
+    weft::Task<void> outer;
+    outer = weft::spawn({.pinned = true}, [&] {
+      weft::spawn({.pinned = true}, [&] { outer.cancel(); }).get();
+      weft::yield();
+    });
+    EXPECT_THROW(outer.get(), weft::Cancelled);
+  });
+}
+
+TEST(CancelPropagation, StopsALoopOfGets) {
+  weft::run([] {
+    std::vector<weft::Task<void>> loops;
+    for (int i = 0; i < 20; ++i) {
+      loops.push_back(weft::spawn([] {
+        for (;;) weft::spawn([] {}).get();
+      }));
+    }
+    weft::sleep_for(2ms);
+    for (weft::Task<void>& loop : loops) loop.cancel();
+    const auto ended = [&] {
+      for (weft::Task<void>& loop : loops) loop.join();
+    };
+    EXPECT_NO_THROW(weft::timeout(support::kGenerous, ended));
+    // Whatever happened, the test ends.
+    for (weft::Task<void>& loop : loops) {
+      while (!loop.done()) {
+        loop.cancel();
+        weft::yield();
+      }
+    }
   });
 }
 

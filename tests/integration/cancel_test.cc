@@ -140,18 +140,6 @@ TEST(Cancel, WaitsForTheNextSuspensionWhileTheTaskRuns) {
   });
 }
 
-TEST(Cancel, ThatMeetsNoSuspensionChangesNothing) {
-  run_pinned([] {
-    weft::Task<int> task;
-    task = weft::spawn({.pinned = true}, [&task] {
-      task.cancel();
-      return 4;
-    });
-    EXPECT_EQ(task.get(), 4);
-    EXPECT_FALSE(task.cancelled());
-  });
-}
-
 TEST(Cancel, WorksFromThreadsToo) {
   weft::run([] {
     weft::Event reached;

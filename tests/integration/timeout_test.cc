@@ -135,6 +135,12 @@ TEST(Timeout, EndsEveryKindOfWait) {
                                  for (;;) weft::yield();
                                }),
                  weft::TimeoutError);
+    EXPECT_THROW(weft::timeout(1ms,
+                               [] {
+                                 const Clock::time_point give_up = Clock::now() + kGenerous;
+                                 while (Clock::now() < give_up) weft::spawn([] {}).get();
+                               }),
+                 weft::TimeoutError);
     weft::Mutex mutex;
     mutex.lock();
     EXPECT_THROW(weft::timeout(1ms, [&] { mutex.lock(); }), weft::TimeoutError);

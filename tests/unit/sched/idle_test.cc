@@ -35,15 +35,15 @@ TEST(Idle, NoMoreThanHalfOfThoseAwakeSearch) {
 
 TEST(Idle, SleepersDoNotRaiseTheLimit) {
   Idle idle(4);
-  EXPECT_TRUE(idle.announce(0, kNotSearching));
-  EXPECT_TRUE(idle.announce(1, kNotSearching));
+  EXPECT_TRUE(idle.announce(0, kNotSearching, false));
+  EXPECT_TRUE(idle.announce(1, kNotSearching, false));
   EXPECT_TRUE(idle.begin_search());
   EXPECT_FALSE(idle.begin_search());
 }
 
 TEST(Idle, TheOnlyOneAwakeMaySearch) {
   Idle idle(2);
-  EXPECT_TRUE(idle.announce(1, kNotSearching));
+  EXPECT_TRUE(idle.announce(1, kNotSearching, false));
   EXPECT_TRUE(idle.begin_search());
 }
 
@@ -60,16 +60,16 @@ TEST(Idle, LastToEndItsSearchIsTold) {
 
 TEST(Idle, AnnouncingCountsAsAsleep) {
   Idle idle(2);
-  EXPECT_TRUE(idle.announce(0, kNotSearching));
+  EXPECT_TRUE(idle.announce(0, kNotSearching, false));
   EXPECT_EQ(idle.awake(), 1u);
-  EXPECT_TRUE(idle.announce(1, kNotSearching));
+  EXPECT_TRUE(idle.announce(1, kNotSearching, false));
   EXPECT_EQ(idle.awake(), 0u);
 }
 
 TEST(Idle, WhoGivesUpSearchingIsCountedOff) {
   Idle idle(2);
   ASSERT_TRUE(idle.begin_search());
-  EXPECT_TRUE(idle.announce(0, kSearching));
+  EXPECT_TRUE(idle.announce(0, kSearching, false));
   EXPECT_EQ(idle.searching(), 0u);
   EXPECT_EQ(idle.awake(), 1u);
 }
@@ -78,28 +78,28 @@ TEST(Idle, OnlyWhoLeavesNobodySearchingMustLookEverywhere) {
   Idle idle(4);
   ASSERT_TRUE(idle.begin_search());
   ASSERT_TRUE(idle.begin_search());
-  EXPECT_FALSE(idle.announce(0, kNotSearching)) << "two search for it";
-  EXPECT_FALSE(idle.announce(1, kSearching)) << "one searches on";
-  EXPECT_TRUE(idle.announce(2, kSearching)) << "the last to give up";
-  EXPECT_TRUE(idle.announce(3, kNotSearching)) << "nobody searched";
+  EXPECT_FALSE(idle.announce(0, kNotSearching, false)) << "two search for it";
+  EXPECT_FALSE(idle.announce(1, kSearching, false)) << "one searches on";
+  EXPECT_TRUE(idle.announce(2, kSearching, false)) << "the last to give up";
+  EXPECT_TRUE(idle.announce(3, kNotSearching, false)) << "nobody searched";
 }
 
 // ---- Leaving by itself.
 
 TEST(Idle, SleeperThatLeavesByItselfIsAwakeAndNoSearcher) {
   Idle idle(2);
-  ASSERT_TRUE(idle.announce(0, kNotSearching));
+  ASSERT_TRUE(idle.announce(0, kNotSearching, false));
   EXPECT_EQ(idle.leave(0), Idle::Left::kByItself);
   EXPECT_EQ(idle.awake(), 2u);
   EXPECT_EQ(idle.searching(), 0u);
   EXPECT_EQ(idle.pick(), Idle::kNobody) << "it is in the list no more";
-  EXPECT_TRUE(idle.announce(0, kNotSearching)) << "and may come back";
+  EXPECT_TRUE(idle.announce(0, kNotSearching, false)) << "and may come back";
 }
 
 TEST(Idle, LeavingFromTheMiddleKeepsTheOthersInOrder) {
   Idle idle(3);
   for (unsigned worker = 0; worker < 3; ++worker) {
-    ASSERT_TRUE(idle.announce(worker, kNotSearching));
+    ASSERT_TRUE(idle.announce(worker, kNotSearching, false));
   }
   EXPECT_EQ(idle.leave(1), Idle::Left::kByItself);
   EXPECT_EQ(idle.pick(), 2);
@@ -111,15 +111,15 @@ TEST(Idle, LeavingFromTheMiddleKeepsTheOthersInOrder) {
 
 TEST(Idle, LastToFallAsleepIsWokenFirst) {
   Idle idle(3);
-  ASSERT_TRUE(idle.announce(2, kNotSearching));
-  ASSERT_TRUE(idle.announce(0, kNotSearching));
+  ASSERT_TRUE(idle.announce(2, kNotSearching, false));
+  ASSERT_TRUE(idle.announce(0, kNotSearching, false));
   EXPECT_EQ(idle.pick(), 0);
 }
 
 TEST(Idle, WhoIsPickedCountsAsAwakeAndSearchingAtOnce) {
   Idle idle(2);
-  ASSERT_TRUE(idle.announce(0, kNotSearching));
-  ASSERT_TRUE(idle.announce(1, kNotSearching));
+  ASSERT_TRUE(idle.announce(0, kNotSearching, false));
+  ASSERT_TRUE(idle.announce(1, kNotSearching, false));
   ASSERT_EQ(idle.pick(), 1);
   EXPECT_EQ(idle.awake(), 1u);
   EXPECT_EQ(idle.searching(), 1u);
@@ -131,8 +131,8 @@ TEST(Idle, WhoIsPickedCountsAsAwakeAndSearchingAtOnce) {
 
 TEST(Idle, NobodyIsPickedWhileSomebodySearches) {
   Idle idle(3);
-  ASSERT_TRUE(idle.announce(0, kNotSearching));
-  ASSERT_TRUE(idle.announce(1, kNotSearching));
+  ASSERT_TRUE(idle.announce(0, kNotSearching, false));
+  ASSERT_TRUE(idle.announce(1, kNotSearching, false));
   ASSERT_TRUE(idle.begin_search());
   EXPECT_EQ(idle.pick(), Idle::kNobody);
   ASSERT_TRUE(idle.end_search());
@@ -142,7 +142,7 @@ TEST(Idle, NobodyIsPickedWhileSomebodySearches) {
 
 TEST(Idle, RescuePicksAlthoughSomebodySearches) {
   Idle idle(2);
-  ASSERT_TRUE(idle.announce(0, kNotSearching));
+  ASSERT_TRUE(idle.announce(0, kNotSearching, false));
   ASSERT_TRUE(idle.begin_search());
   EXPECT_EQ(idle.pick_any(), 0);
   EXPECT_EQ(idle.searching(), 2u);
@@ -154,7 +154,7 @@ TEST(Idle, RescuePicksAlthoughSomebodySearches) {
 
 TEST(Idle, SleeperIsPickedForItsInboxOnceAndIsNoSearcher) {
   Idle idle(2);
-  ASSERT_TRUE(idle.announce(0, kNotSearching));
+  ASSERT_TRUE(idle.announce(0, kNotSearching, false));
   EXPECT_TRUE(idle.pick(0));
   EXPECT_EQ(idle.awake(), 2u);
   EXPECT_EQ(idle.searching(), 0u);
@@ -166,7 +166,7 @@ TEST(Idle, SleeperIsPickedForItsInboxOnceAndIsNoSearcher) {
 
 TEST(Idle, InboxOfAnotherWakesNoSleeper) {
   Idle idle(3);
-  ASSERT_TRUE(idle.announce(0, kNotSearching));
+  ASSERT_TRUE(idle.announce(0, kNotSearching, false));
   EXPECT_FALSE(idle.pick(1)) << "awake: it will look";
   EXPECT_EQ(idle.awake(), 2u);
   EXPECT_EQ(idle.leave(0), Idle::Left::kByItself);
@@ -174,7 +174,7 @@ TEST(Idle, InboxOfAnotherWakesNoSleeper) {
 
 TEST(Idle, SleeperIsPickedForItsInboxAlthoughSomebodySearches) {
   Idle idle(2);
-  ASSERT_TRUE(idle.announce(0, kNotSearching));
+  ASSERT_TRUE(idle.announce(0, kNotSearching, false));
   ASSERT_TRUE(idle.begin_search());
   EXPECT_TRUE(idle.pick(0)) << "nobody else can run what is in there";
   EXPECT_EQ(idle.leave(0), Idle::Left::kForInbox);
@@ -182,7 +182,7 @@ TEST(Idle, SleeperIsPickedForItsInboxAlthoughSomebodySearches) {
 
 TEST(Idle, WhoWasPickedToSearchIsNotPickedForItsInboxToo) {
   Idle idle(2);
-  ASSERT_TRUE(idle.announce(0, kNotSearching));
+  ASSERT_TRUE(idle.announce(0, kNotSearching, false));
   ASSERT_EQ(idle.pick(), 0);
   EXPECT_FALSE(idle.pick(0));
   EXPECT_EQ(idle.leave(0), Idle::Left::kToSearch);
@@ -194,7 +194,7 @@ TEST(Idle, CountsAreRightAgainAfterManyTurns) {
   for (int turn = 0; turn < 1000; ++turn) {
     for (unsigned worker = 0; worker < 4; ++worker) {
       const bool searches = idle.begin_search();
-      static_cast<void>(idle.announce(worker, searches));
+      static_cast<void>(idle.announce(worker, searches, false));
     }
     ASSERT_EQ(idle.awake(), 0u);
     ASSERT_EQ(idle.searching(), 0u);
@@ -216,8 +216,8 @@ TEST(IdleDeathTest, BrokenBooksAbort) {
   Idle idle(2);
   EXPECT_DEATH(static_cast<void>(idle.end_search()), "every end of a search had its beginning");
   EXPECT_DEATH(static_cast<void>(idle.leave(0)), "only who announced itself leaves");
-  ASSERT_TRUE(idle.announce(0, kNotSearching));
-  EXPECT_DEATH(static_cast<void>(idle.announce(0, kNotSearching)), "announces itself once");
+  ASSERT_TRUE(idle.announce(0, kNotSearching, false));
+  EXPECT_DEATH(static_cast<void>(idle.announce(0, kNotSearching, false)), "announces itself once");
 }
 
 }  // namespace

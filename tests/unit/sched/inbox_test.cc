@@ -94,8 +94,8 @@ TEST(Inbox, EverySendersFibersArriveOnceAndInItsOrder) {
   EXPECT_TRUE(inbox.empty());
 }
 
-TEST(PinnedQueue, IsAFifo) {
-  PinnedQueue queue;
+TEST(OwnQueue, IsAFifo) {
+  OwnQueue queue;
   auto fibers = make_fibers(3);
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(queue.pop(), nullptr);
@@ -106,8 +106,8 @@ TEST(PinnedQueue, IsAFifo) {
   EXPECT_EQ(queue.pop(), nullptr);
 }
 
-TEST(PinnedQueue, MayRunEmptyBetween) {
-  PinnedQueue queue;
+TEST(OwnQueue, MayRunEmptyBetween) {
+  OwnQueue queue;
   auto fibers = make_fibers(3);
   queue.push(fibers[0]);
   EXPECT_EQ(queue.pop(), &fibers[0]);

@@ -37,12 +37,12 @@ class RunQueueTest : public testing::TestWithParam<std::uint32_t> {
   }
 
   // Pushes the numbers `first`, `first` + 1, ...
-  void push(Queue& queue, int first, int count, bool alone = false) {
-    for (int i = first; i < first + count; ++i) ASSERT_TRUE(queue.push(&items_[i], alone));
+  void push(Queue& queue, int first, int count) {
+    for (int i = first; i < first + count; ++i) ASSERT_TRUE(queue.push(&items_[i]));
   }
-  static std::vector<int> drain(Queue& queue, bool alone = false) {
+  static std::vector<int> drain(Queue& queue) {
     std::vector<int> numbers;
-    while (int* const item = queue.pop(alone)) numbers.push_back(*item);
+    while (int* const item = queue.pop()) numbers.push_back(*item);
     return numbers;
   }
   static std::vector<int> numbers(int first, int count) {
@@ -63,15 +63,14 @@ TEST_P(RunQueueTest, IsEmptyAtFirst) {
   EXPECT_TRUE(queue_.empty());
   EXPECT_EQ(queue_.size(), 0u);
   EXPECT_FALSE(queue_.has_one());
-  EXPECT_EQ(queue_.pop(false), nullptr);
-  EXPECT_EQ(queue_.pop(true), nullptr);
+  EXPECT_EQ(queue_.pop(), nullptr);
 }
 
 TEST_P(RunQueueTest, GivesItemsBackInOrder) {
-  for (const bool alone : {false, true}) {
-    push(queue_, 0, 5, alone);
+  {
+    push(queue_, 0, 5);
     EXPECT_EQ(queue_.size(), 5u);
-    EXPECT_EQ(drain(queue_, alone), numbers(0, 5));
+    EXPECT_EQ(drain(queue_), numbers(0, 5));
     EXPECT_TRUE(queue_.empty());
   }
 }
@@ -85,7 +84,7 @@ TEST_P(RunQueueTest, KeepsOrderOverManyTurnsOfTheRing) {
     push(queue_, pushed, 2);
     pushed += 2;
     for (int i = 0; i < 2; ++i) {
-      const int* const item = queue_.pop(popped % 2 == 0);
+      const int* const item = queue_.pop();
       ASSERT_NE(item, nullptr);
       EXPECT_EQ(*item, popped++);
     }
@@ -94,11 +93,11 @@ TEST_P(RunQueueTest, KeepsOrderOverManyTurnsOfTheRing) {
 
 TEST_P(RunQueueTest, RefusesMoreThanItsCapacityAndLosesNothing) {
   push(queue_, 0, kCapacity);
-  EXPECT_FALSE(queue_.push(&items_[50], false));
-  EXPECT_FALSE(queue_.push(&items_[50], true));
+  EXPECT_FALSE(queue_.push(&items_[50]));
+  EXPECT_FALSE(queue_.push(&items_[50]));
   EXPECT_EQ(queue_.size(), kCapacity);
-  EXPECT_EQ(*queue_.pop(false), 0);
-  EXPECT_TRUE(queue_.push(&items_[kCapacity], false)) << "one has left";
+  EXPECT_EQ(*queue_.pop(), 0);
+  EXPECT_TRUE(queue_.push(&items_[kCapacity])) << "one has left";
   EXPECT_EQ(drain(queue_), numbers(1, kCapacity));
 }
 
@@ -110,7 +109,7 @@ TEST_P(RunQueueTest, KnowsALoneItem) {
   push(queue_, 8, 1);
   EXPECT_FALSE(queue_.has_one());
   EXPECT_EQ(*queue_.front(), 7);
-  queue_.pop(false);
+  queue_.pop();
   EXPECT_TRUE(queue_.has_one());
   EXPECT_EQ(*queue_.front(), 8);
 }
@@ -137,7 +136,7 @@ TEST_P(RunQueueTest, LessThanHalfIsNotTaken) {
 TEST_P(RunQueueTest, ThiefFindsNothingInAnEmptyRing) {
   EXPECT_EQ(thief_.steal_from(queue_, true), nullptr);
   push(queue_, 0, 1);
-  queue_.pop(false);
+  queue_.pop();
   EXPECT_EQ(thief_.steal_from(queue_, true), nullptr);
   EXPECT_TRUE(thief_.empty());
 }
@@ -163,7 +162,7 @@ TEST_P(RunQueueTest, LoneItemIsLeftToItsOwnerUnlessAskedFor) {
   EXPECT_EQ(*item, 4);
   EXPECT_TRUE(queue_.empty());
   EXPECT_TRUE(thief_.empty());
-  EXPECT_EQ(queue_.pop(false), nullptr);
+  EXPECT_EQ(queue_.pop(), nullptr);
 }
 
 TEST_P(RunQueueTest, LootGoesBehindWhatTheThiefHas) {
@@ -198,7 +197,7 @@ TEST_P(RunQueueTest, OwnerFindsRoomAgainWhereThievesHaveBeen) {
   push(queue_, 0, kCapacity);
   ASSERT_NE(thief_.steal_from(queue_, false), nullptr);
   push(queue_, 8, kCapacity / 2);
-  EXPECT_FALSE(queue_.push(&items_[50], false));
+  EXPECT_FALSE(queue_.push(&items_[50]));
   EXPECT_EQ(drain(queue_), numbers(4, kCapacity));
 }
 
@@ -229,9 +228,9 @@ TEST_P(RunQueueTest, LastItemGoesToTheOwnerOrToTheThief) {
   int owner = 0;
   int thieves = 0;
   for (int i = 1; i <= rounds; ++i) {
-    ASSERT_TRUE(queue_.push(&items_[0], false));
+    ASSERT_TRUE(queue_.push(&items_[0]));
     round.store(i);
-    const bool popped = queue_.pop(false) != nullptr;
+    const bool popped = queue_.pop() != nullptr;
     while (done.load() < i) std::this_thread::yield();
     // The thief loses when its swap does, although the item was there when it looked.
     ASSERT_EQ(static_cast<int>(popped) + stolen[i - 1], 1) << "round " << i;
