@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "weft/runtime.h"
+#include <weft/runtime.h>
 
 namespace weft::detail {
 

@@ -1,7 +1,7 @@
 // The composition root: the one file that sees every layer, and puts a runtime together and takes
 // it apart.
 
-#include "weft/runtime.h"
+#include <weft/runtime.h>
 
 #include <cstdio>
 #include <optional>
@@ -94,7 +94,7 @@ void Runtime::refuse_nesting() {
   }
 }
 
-void Runtime::wait_for_main(const detail::TaskRef& main) {
+void Runtime::wait_for_main(const detail::TaskRef& main, const detail::InterruptScope& interrupts) {
   struct EndHook : detail::CompletionHook {
     EndHook() noexcept
         : CompletionHook([](CompletionHook&, detail::TaskOutcome) noexcept {
@@ -102,7 +102,6 @@ void Runtime::wait_for_main(const detail::TaskRef& main) {
             return detail::WakeToken();
           }) {}
   };
-  const detail::InterruptScope interrupts;
   EndHook hook;
   detail::TaskState& state = detail::state_of(main.fiber());
   if (!state.add(hook)) return;

@@ -1,4 +1,4 @@
-#include "weft/address.h"
+#include <weft/address.h>
 
 #include <arpa/inet.h>
 #include <net/if.h>

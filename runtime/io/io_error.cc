@@ -18,8 +18,9 @@ void throw_io_error(int error, const char* operation, const std::string& object)
 Reactor& need_reactor(const char* operation) {
   Reactor* const reactor = current_reactor();
   if (reactor == nullptr) {
-    throw std::logic_error(std::string("weft: '") + operation +
-                           "' may have to wait, so it needs a fiber: call it from within weft::run");
+    throw std::logic_error(
+        std::string("weft: '") + operation +
+        "' may have to wait, so it needs a fiber: call it from within weft::run");
   }
   return *reactor;
 }

@@ -6,7 +6,8 @@ namespace weft::detail {
 
 class Reactor;
 
-/// Throws std::system_error: "`operation` `object`: ...". Says so when the descriptor was closed (EBADF, ECANCELED).
+/// Throws std::system_error: "`operation` `object`: ...". Says so when the descriptor was closed
+/// (EBADF, ECANCELED).
 [[noreturn]] void throw_io_error(int error, const char* operation, const std::string& object);
 
 /// The reactor of the calling fiber. Throws std::logic_error in a plain thread.

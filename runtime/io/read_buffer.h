@@ -65,7 +65,8 @@ class ReadBuffer {
     storage_.erase(0, begin_);
     end_ -= begin_;
     begin_ = 0;
-    if (storage_.size() - end_ < least) storage_.resize(std::max(2 * storage_.size(), end_ + least));
+    if (storage_.size() - end_ < least)
+      storage_.resize(std::max(2 * storage_.size(), end_ + least));
   }
 
   std::string storage_;  // its size is the room there is

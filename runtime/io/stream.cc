@@ -1,4 +1,4 @@
-#include "weft/stream.h"
+#include <weft/stream.h>
 
 #include <weft/error.h>
 
@@ -116,7 +116,8 @@ void Stream::read_exactly(std::span<std::byte> into) {
     throw;
   }
   if (got < into.size()) {
-    detail::throw_incomplete("read_exactly", self, {into.begin(), into.begin() + static_cast<std::ptrdiff_t>(got)});
+    detail::throw_incomplete("read_exactly", self,
+                             {into.begin(), into.begin() + static_cast<std::ptrdiff_t>(got)});
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// What is behind the handles. On the heap, so that a handle can be moved while its address is what others hold.
+// What is behind the handles. On the heap, so that a handle can be moved while its address is what
+// others hold.
 
 #include <weft/address.h>
 

@@ -19,7 +19,8 @@ struct SocketOption {
   int level, option, value;
 };
 
-// The kernel reports what happened to a connection that waited as if it were the listener's error: accept(2).
+// The kernel reports what happened to a connection that waited as if it were the listener's error:
+// accept(2).
 bool only_that_connection_failed(int error) noexcept {
   switch (error) {
     case ECONNABORTED:
@@ -48,7 +49,8 @@ int listen_at(int fd, const SocketAddress& address, const ListenOptions& options
   };
   for (const SocketOption& wanted : socket_options) {
     if (wanted.level == IPPROTO_IPV6 && !address.is_ipv6()) continue;
-    if (::setsockopt(fd, wanted.level, wanted.option, &wanted.value, sizeof(int)) != 0) return errno;
+    if (::setsockopt(fd, wanted.level, wanted.option, &wanted.value, sizeof(int)) != 0)
+      return errno;
   }
   if (::bind(fd, address.data(), address.size()) != 0) return errno;
   return ::listen(fd, options.backlog) == 0 ? 0 : errno;
@@ -59,7 +61,8 @@ int listen_at(int fd, const SocketAddress& address, const ListenOptions& options
 using detail::ListenerState;
 
 TcpListener::TcpListener() noexcept = default;
-TcpListener::TcpListener(std::unique_ptr<ListenerState> state) noexcept : state_(std::move(state)) {}
+TcpListener::TcpListener(std::unique_ptr<ListenerState> state) noexcept
+    : state_(std::move(state)) {}
 TcpListener::TcpListener(TcpListener&& other) noexcept = default;
 TcpListener& TcpListener::operator=(TcpListener&& other) noexcept = default;
 TcpListener::~TcpListener() = default;
@@ -79,7 +82,8 @@ TcpListener::~TcpListener() = default;
   return TcpListener(std::move(state));
 }
 
-TcpListener TcpListener::bind(std::string_view host, std::uint16_t port, const ListenOptions& options) {
+TcpListener TcpListener::bind(std::string_view host, std::uint16_t port,
+                              const ListenOptions& options) {
   if (!host.empty()) return bind(resolve(host, port).front(), options);
   try {
     return bind(SocketAddress::parse("::", port).value(), options);
@@ -106,8 +110,7 @@ TcpStream TcpListener::accept() {
       detail::throw_io_error(result.error, "accept on", self.local.to_string());
     }
     const auto from = SocketAddress::from(address, size).value_or(SocketAddress());
-    return TcpStream(
-        std::make_unique<detail::StreamState>(static_cast<int>(result.count), from));
+    return TcpStream(std::make_unique<detail::StreamState>(static_cast<int>(result.count), from));
   }
 }
 

@@ -26,8 +26,8 @@ namespace {
 
 constexpr int kMostSelfConnections = 3;
 
-// These two are not inlined: compilers keep errno's address across calls, and after a suspension it would be another
-// thread's.
+// These two are not inlined: compilers keep errno's address across calls, and after a suspension it
+// would be another thread's.
 [[gnu::noinline]] int set_option(int fd, int level, int option, int value) noexcept {
   return ::setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : errno;
 }
@@ -58,8 +58,9 @@ TcpStream::TcpStream(std::unique_ptr<StreamState> state) noexcept : Stream(std::
 TcpStream TcpStream::connect(const SocketAddress& peer) {
   if (peer.empty()) throw std::invalid_argument("TcpStream::connect: the address is empty");
   detail::Reactor& reactor = detail::need_reactor("connect");
-  // Where nobody listens on a port of the range for outgoing connections, the kernel may choose that very port for
-  // this end, and the socket connects to itself. Another attempt gets another port.
+  // Where nobody listens on a port of the range for outgoing connections, the kernel may choose
+  // that very port for this end, and the socket connects to itself. Another attempt gets another
+  // port.
   for (int attempt = 0; attempt < detail::kMostSelfConnections; ++attempt) {
     TcpStream stream(detail::connect_once(reactor, peer));
     if (stream.local_address() != peer) return stream;

@@ -7,8 +7,8 @@
 
 namespace weft::detail {
 
-/// Makes the driver that Options::driver or WEFT_DRIVER asks for: "epoll", or "auto" (also ""). Throws
-/// std::invalid_argument for any other name, and std::system_error when the kernel refuses.
+/// Makes the driver that Options::driver or WEFT_DRIVER asks for: "epoll", or "auto" (also "").
+/// Throws std::invalid_argument for any other name, and std::system_error when the kernel refuses.
 std::unique_ptr<Reactor> make_driver(std::string_view name);
 
 }  // namespace weft::detail

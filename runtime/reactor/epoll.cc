@@ -65,7 +65,8 @@ void EpollReactor::poll(unsigned /*worker*/, Nanos deadline, std::vector<Ready>&
 }
 
 int EpollReactor::wait_for_events(Nanos deadline) noexcept {
-  const Nanos span = deadline == kNever || deadline == 0 ? deadline : std::max<Nanos>(deadline - now(), 0);
+  const Nanos span =
+      deadline == kNever || deadline == 0 ? deadline : std::max<Nanos>(deadline - now(), 0);
   int count = -1;
   errno = ENOSYS;
 #if defined(SYS_epoll_pwait2)
@@ -80,8 +81,9 @@ int EpollReactor::wait_for_events(Nanos deadline) noexcept {
   if (count < 0 && errno == ENOSYS) {
     has_nanosecond_wait_ = false;
     // Rounded up: a sleep that ends too early is begun again, and again.
-    const Nanos millis = std::min<Nanos>(span / kNanosPerMilli + (span % kNanosPerMilli != 0 ? 1 : 0),
-                                         std::numeric_limits<int>::max());
+    const Nanos millis =
+        std::min<Nanos>(span / kNanosPerMilli + (span % kNanosPerMilli != 0 ? 1 : 0),
+                        std::numeric_limits<int>::max());
     count = ::epoll_wait(epoll_.fd(), events_.data(), int{kEventsAtOnce},
                          span == kNever ? -1 : static_cast<int>(millis));
   }

@@ -2,12 +2,14 @@
 
 // The driver that works everywhere: one edge-triggered epoll instance a runtime.
 //
-// A descriptor is added once, when something first waits on it, for everything and for good. The kernel answers the
-// addition with the readiness there is by then, so no edge can come too early to be seen; and it forgets the
-// descriptor when it is closed. Edge-triggered means told once: what was reported is kept in the descriptor's entry,
-// and a system call is tried only while that says it may succeed (see Readiness).
+// A descriptor is added once, when something first waits on it, for everything and for good. The
+// kernel answers the addition with the readiness there is by then, so no edge can come too early to
+// be seen; and it forgets the descriptor when it is closed. Edge-triggered means told once: what
+// was reported is kept in the descriptor's entry, and a system call is tried only while that says
+// it may succeed (see Readiness).
 //
-// Any worker may poll, but one at a time. The others need not: whom the poller finds ready, all can run.
+// Any worker may poll, but one at a time. The others need not: whom the poller finds ready, all can
+// run.
 
 #include <sys/epoll.h>
 
@@ -22,7 +24,8 @@ namespace weft::detail {
 
 class EpollReactor final : public Reactor {
  public:
-  /// Throws std::system_error. Without `nanoseconds` it sleeps as on a kernel before 5.11: for whole milliseconds.
+  /// Throws std::system_error. Without `nanoseconds` it sleeps as on a kernel before 5.11: for
+  /// whole milliseconds.
   explicit EpollReactor(bool nanoseconds = true);
 
   const char* name() const noexcept override { return "epoll"; }
@@ -46,7 +49,8 @@ class EpollReactor final : public Reactor {
 
   // epoll_io.cc
   template <class Call>
-  IoResult attempt(const Descriptor& descriptor, Direction direction, std::size_t wanted, Call call);
+  IoResult attempt(const Descriptor& descriptor, Direction direction, std::size_t wanted,
+                   Call call);
   int wait(const FdOperation& operation, Direction direction);
   int watch(const FdOperation& operation);
 
@@ -65,7 +69,8 @@ class EpollReactor final : public Reactor {
   const KernelObject epoll_;
   const KernelObject wake_up_;  // an eventfd, whose edges end a sleep; what it counts is never read
   const std::shared_ptr<FdHome> home_ = std::make_shared<FdHome>();
-  // The right to poll: taken by a worker with acquire, left with release, so that events_ goes from one to the next.
+  // The right to poll: taken by a worker with acquire, left with release, so that events_ goes from
+  // one to the next.
   Atomic<bool> seat_taken_{false};
   bool has_nanosecond_wait_;                       // by the poller
   std::array<epoll_event, kEventsAtOnce> events_;  // by the poller

@@ -10,8 +10,8 @@ namespace weft::detail {
 
 namespace {
 
-// The count, or the negative errno. Not inlined: compilers keep errno's address across calls, and after a suspension it
-// would be another thread's.
+// The count, or the negative errno. Not inlined: compilers keep errno's address across calls, and
+// after a suspension it would be another thread's.
 template <class Call>
 [[gnu::noinline]] ssize_t try_call(Call& call, int fd) {
   const ssize_t count = call(fd);
@@ -20,10 +20,11 @@ template <class Call>
 
 }  // namespace
 
-// Calls until it succeeds or fails for good. A call that transferred less than the `wanted` bytes has emptied (or
-// filled) the socket's buffer, and what comes next will be a new edge: so the next call waits at once and saves a
-// system call that must fail. Not so after a hang-up, which was the last edge. (The short count at an urgent mark is
-// the one exception; such a peer waits for its own next segment.)
+// Calls until it succeeds or fails for good. A call that transferred less than the `wanted` bytes
+// has emptied (or filled) the socket's buffer, and what comes next will be a new edge: so the next
+// call waits at once and saves a system call that must fail. Not so after a hang-up, which was the
+// last edge. (The short count at an urgent mark is the one exception; such a peer waits for its own
+// next segment.)
 template <class Call>
 IoResult EpollReactor::attempt(const Descriptor& descriptor, Direction direction,
                                std::size_t wanted, Call call) {
@@ -68,15 +69,16 @@ int EpollReactor::wait(const FdOperation& operation, Direction direction) {
   }
 }
 
-// The first wait on a descriptor in this runtime. Others may link themselves while the kernel is being told: it
-// answers with the readiness there is, which wakes them too. Not inlined, for the sake of errno, as above.
+// The first wait on a descriptor in this runtime. Others may link themselves while the kernel is
+// being told: it answers with the readiness there is, which wakes them too. Not inlined, for the
+// sake of errno, as above.
 [[gnu::noinline]] int EpollReactor::watch(const FdOperation& operation) {
   FdEntry& entry = operation.entry();
   if (!entry.move_to(home_)) return 0;
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  event.data.u64 = (std::uint64_t{operation.generation()} << 32) |
-                   static_cast<std::uint32_t>(operation.fd());
+  event.data.u64 =
+      (std::uint64_t{operation.generation()} << 32) | static_cast<std::uint32_t>(operation.fd());
   if (::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, operation.fd(), &event) == 0) return 0;
   // It was here before, and in another runtime since. This, too, is answered with what is ready.
   if (errno == EEXIST && ::epoll_ctl(epoll_.fd(), EPOLL_CTL_MOD, operation.fd(), &event) == 0) {
@@ -88,9 +90,8 @@ int EpollReactor::wait(const FdOperation& operation, Direction direction) {
 }
 
 IoResult EpollReactor::receive(const Descriptor& socket, std::span<std::byte> into) {
-  return attempt(socket, Direction::kRead, into.size(), [&](int fd) {
-    return ::recv(fd, into.data(), into.size(), 0);
-  });
+  return attempt(socket, Direction::kRead, into.size(),
+                 [&](int fd) { return ::recv(fd, into.data(), into.size(), 0); });
 }
 
 IoResult EpollReactor::send(const Descriptor& socket, std::span<const iovec> parts) {
@@ -117,8 +118,8 @@ IoResult EpollReactor::accept(const Descriptor& listener, sockaddr* peer, sockle
   });
 }
 
-// Asked again, connect() tells how far it is: EALREADY while it goes on, then its result, once. Its errors go past
-// attempt(), as its EAGAIN means that something has run out.
+// Asked again, connect() tells how far it is: EALREADY while it goes on, then its result, once. Its
+// errors go past attempt(), as its EAGAIN means that something has run out.
 IoResult EpollReactor::connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) {
   int error = 0;
   IoResult result = attempt(socket, Direction::kWrite, 0, [&](int fd) -> ssize_t {

@@ -15,8 +15,7 @@ namespace weft::detail {
 
 FdEntry::Generation FdEntry::open() noexcept {
   lock_.lock();
-  const Generation generation =
-      generation_of(state_.load(std::memory_order_relaxed)) + 1;
+  const Generation generation = generation_of(state_.load(std::memory_order_relaxed)) + 1;
   // Nothing has been tried yet, so anything may succeed.
   for (auto& readiness : readiness_) {
     readiness.store(Readiness::kReady, std::memory_order_relaxed);
@@ -62,7 +61,8 @@ bool FdEntry::close(Generation generation) noexcept {
   return true;
 }
 
-// By the last to leave; nobody else can be inside until the number is opened again, which only the kernel allows.
+// By the last to leave; nobody else can be inside until the number is opened again, which only the
+// kernel allows.
 void FdEntry::finish_close() noexcept {
   std::shared_ptr<FdHome> home;
   {
@@ -70,7 +70,8 @@ void FdEntry::finish_close() noexcept {
     home = std::move(home_);
   }
   if (home != nullptr) home->descriptors.fetch_sub(1, std::memory_order_relaxed);
-  // An error here means that data could not be kept, which a socket reports nowhere; and the number is free even so.
+  // An error here means that data could not be kept, which a socket reports nowhere; and the number
+  // is free even so.
   ::close(fd_);
 }
 
@@ -83,8 +84,7 @@ void FdEntry::note_unready(Direction direction, Readiness seen) noexcept {
                                                        std::memory_order_relaxed);  // [fd-ready]
 }
 
-std::optional<Wake> FdEntry::wait(Generation generation, Direction direction,
-                                  const FdHome* home) {
+std::optional<Wake> FdEntry::wait(Generation generation, Direction direction, const FdHome* home) {
   lock_.lock();
   std::optional<Wake> at_once;
   if (!is_open(generation)) {
@@ -183,7 +183,8 @@ void FdEntry::wake_all(Wake reason) noexcept {
 // ---- Where events go.
 
 bool FdEntry::move_to(const std::shared_ptr<FdHome>& home) noexcept {
-  // Dropped after the lock. A former home keeps its count: it may still have waiters here, and goes on watching.
+  // Dropped after the lock. A former home keeps its count: it may still have waiters here, and goes
+  // on watching.
   std::shared_ptr<FdHome> former = home;
   std::lock_guard lock(lock_);
   if (home_ == home) return false;

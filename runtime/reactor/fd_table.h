@@ -1,23 +1,31 @@
 #pragma once
 
-// Every descriptor that fibers wait on, by number. The entries are type-stable: they are never freed, so a late event
-// or a late operation finds a newer generation, never freed memory.
+// Every descriptor that fibers wait on, by number. The entries are type-stable: they are never
+// freed, so a late event or a late operation finds a newer generation, never freed memory.
 //
-// Roles. An owner opens the entry for a number that the kernel gave it. Operations, from many threads, are inside
-// between enter() and leave(). Anyone may close. A poller posts the kernel's events.
+// Roles. An owner opens the entry for a number that the kernel gave it. Operations, from many
+// threads, are inside between enter() and leave(). Anyone may close. A poller posts the kernel's
+// events.
 //
-//   Closed --open(): generation + 1--> Open --close()--> Closing --the last one leaves--> Closed, and then close(2)
+//   Closed --open(): generation + 1--> Open --close()--> Closing --the last one leaves--> Closed,
+//   and then close(2)
 //
 // Invariants
-//  1. close(2) runs once a generation, when the last operation has left: no system call ever runs on a number that
-//     has meanwhile been given to another file. (The idea is that of Go's internal/poll/fd_mutex.go.)
-//  2. The entry is Closed before close(2) is called, for at that moment another thread may open the same number.
-//  3. Who closes counts as an operation until it has woken the waiters; if it left earlier, it could wake those of the
+//  1. close(2) runs once a generation, when the last operation has left: no system call ever runs
+//  on a number that
+//     has meanwhile been given to another file. (The idea is that of Go's
+//     internal/poll/fd_mutex.go.)
+//  2. The entry is Closed before close(2) is called, for at that moment another thread may open the
+//  same number.
+//  3. Who closes counts as an operation until it has woken the waiters; if it left earlier, it
+//  could wake those of the
 //     next generation.
-//  4. A waiter is linked under lock_, while its generation is open and its direction not ready. Who makes the direction
-//     ready does it under lock_, and who closes marks the state first and then takes lock_; both then take the waiters
-//     off. So nobody sleeps through either.
-//  5. "Not ready" is noted only over the very value that was read before the system call. Every event changes the
+//  4. A waiter is linked under lock_, while its generation is open and its direction not ready. Who
+//  makes the direction
+//     ready does it under lock_, and who closes marks the state first and then takes lock_; both
+//     then take the waiters off. So nobody sleeps through either.
+//  5. "Not ready" is noted only over the very value that was read before the system call. Every
+//  event changes the
 //     value, so an event that came between the call's EAGAIN and the note wins.
 
 #include <cstddef>
@@ -43,7 +51,8 @@ class Readiness {
 
   /// A system call may succeed. Its opposite is certain: it would answer EAGAIN.
   bool ready() const noexcept { return (value_ & kReady) != 0; }
-  /// The other side has gone: a call that transferred less than it might have says nothing about the next.
+  /// The other side has gone: a call that transferred less than it might have says nothing about
+  /// the next.
   bool hung_up() const noexcept { return (value_ & kHungUp) != 0; }
 
  private:
@@ -61,9 +70,11 @@ struct FdEvent {
   bool read_hung_up = false, write_hung_up = false;
 };
 
-/// Where the events of a descriptor go. Shared by a reactor and the entries it watches, as either may end first.
+/// Where the events of a descriptor go. Shared by a reactor and the entries it watches, as either
+/// may end first.
 struct FdHome {
-  // Raised by the first to wait on a descriptor there, lowered when it is closed; read by active(). Only a hint.
+  // Raised by the first to wait on a descriptor there, lowered when it is closed; read by active().
+  // Only a hint.
   Atomic<std::int64_t> descriptors{0};
 };
 
@@ -79,8 +90,8 @@ class alignas(64) FdEntry {
 
   // -- Life.
 
-  /// By whoever has just got the number from the kernel. If the number was closed behind our back, its former users
-  /// are told that it is closed.
+  /// By whoever has just got the number from the kernel. If the number was closed behind our back,
+  /// its former users are told that it is closed.
   Generation open() noexcept;
   /// True: the number is the caller's until it calls leave().
   bool enter(Generation generation) noexcept;
@@ -98,10 +109,12 @@ class alignas(64) FdEntry {
   }
   /// Remembers that a system call made after `seen` was read left nothing to do.
   void note_unready(Direction direction, Readiness seen) noexcept;
-  /// Waits until the direction may be ready: kNormal, kClosed or kCancelled. Nothing when events do not go to `home`.
+  /// Waits until the direction may be ready: kNormal, kClosed or kCancelled. Nothing when events do
+  /// not go to `home`.
   std::optional<Wake> wait(Generation generation, Direction direction, const FdHome* home);
-  /// For a wait of another kind that must not outlast the descriptor: kClosed as soon as that is closed, otherwise why
-  /// whoever knows current_token() ended the wait. `held`, a lock of the caller's, is released once it is asleep.
+  /// For a wait of another kind that must not outlast the descriptor: kClosed as soon as that is
+  /// closed, otherwise why whoever knows current_token() ended the wait. `held`, a lock of the
+  /// caller's, is released once it is asleep.
   Wake wait_for_close(Generation generation, Spinlock& held);
 
   // -- Where events go; by operations that are inside.
@@ -138,18 +151,19 @@ class alignas(64) FdEntry {
   static constexpr bool is_open(std::uint64_t state, Generation generation) noexcept {
     return generation_of(state) == generation && (state & kClosing) == 0;
   }
-  void raise(Direction direction, bool hung_up) noexcept;                  // under lock_
+  void raise(Direction direction, bool hung_up) noexcept;                   // under lock_
   void take_waiters(Direction direction, std::vector<Ready>& to) noexcept;  // under lock_
   std::optional<WakeToken> pop_waiter() noexcept;
   void wake_all(Wake reason) noexcept;
   void finish_close() noexcept;
 
-  // Generation (high half), closing bit, count of operations inside. Changed by compare-and-swap; by open(), which
-  // nobody races with, by a store. Release by leave() and acquire by the last to leave: close(2) comes after every
-  // system call of the others. [fd-state]
+  // Generation (high half), closing bit, count of operations inside. Changed by compare-and-swap;
+  // by open(), which nobody races with, by a store. Release by leave() and acquire by the last to
+  // leave: close(2) comes after every system call of the others. [fd-state]
   Atomic<std::uint64_t> state_{kClosing};
-  // Values of Readiness. Raised under lock_, lowered by compare-and-swap without it; read by anyone. They publish
-  // nothing but themselves, yet acquire and release keep a system call between the read and the note. [fd-ready]
+  // Values of Readiness. Raised under lock_, lowered by compare-and-swap without it; read by
+  // anyone. They publish nothing but themselves, yet acquire and release keep a system call between
+  // the read and the note. [fd-ready]
   Atomic<std::uint64_t> readiness_[2] = {Atomic<std::uint64_t>{0}, Atomic<std::uint64_t>{0}};
   int fd_ = -1;  // constant once the table shows the entry
   Spinlock lock_;
@@ -161,8 +175,8 @@ class FdTable {
  public:
   static FdTable& instance() noexcept;
 
-  /// The entry of a number, made if need be. Throws std::bad_alloc, and std::system_error(EMFILE) for a number above
-  /// four million: a program has that many open first.
+  /// The entry of a number, made if need be. Throws std::bad_alloc, and std::system_error(EMFILE)
+  /// for a number above four million: a program has that many open first.
   FdEntry& entry(int fd);
   /// Null when there is none. For numbers that come back from the kernel.
   FdEntry* find(int fd) noexcept;
@@ -180,8 +194,8 @@ class FdTable {
   Atomic<Chunk*> chunks_[kChunks] = {};
 };
 
-/// Owns one descriptor: closes it when it dies. Its members do not change while it lives, so any thread may close it
-/// while others use it.
+/// Owns one descriptor: closes it when it dies. Its members do not change while it lives, so any
+/// thread may close it while others use it.
 class Descriptor {
  public:
   Descriptor() = default;

@@ -1,7 +1,8 @@
 #pragma once
 
-// What the I/O layer asks of a driver: operations that return when they are done. How a driver gets there (by
-// waiting until the call may succeed, or by handing the call to the kernel) is its own affair.
+// What the I/O layer asks of a driver: operations that return when they are done. How a driver gets
+// there (by waiting until the call may succeed, or by handing the call to the kernel) is its own
+// affair.
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -14,24 +15,24 @@
 
 namespace weft::detail {
 
-/// How an operation ended: by errno `error`, or, if that is 0, with `count` (bytes, or the new descriptor). EBADF: the
-/// descriptor was closed before. ECANCELED: it was closed meanwhile.
+/// How an operation ended: by errno `error`, or, if that is 0, with `count` (bytes, or the new
+/// descriptor). EBADF: the descriptor was closed before. ECANCELED: it was closed meanwhile.
 struct IoResult {
   int error = 0;
   std::size_t count = 0;
 };
 
-/// The operations are called by a fiber of the runtime that the reactor belongs to. They suspend while they must, and
-/// throw Cancelled, in which case nothing has been transferred and the descriptor is as it was. Several may run on
-/// one descriptor at once.
+/// The operations are called by a fiber of the runtime that the reactor belongs to. They suspend
+/// while they must, and throw Cancelled, in which case nothing has been transferred and the
+/// descriptor is as it was. Several may run on one descriptor at once.
 class Reactor : public Driver {
  public:
   /// Receives some bytes; none at the end of the stream.
   virtual IoResult receive(const Descriptor& socket, std::span<std::byte> into) = 0;
   /// Sends some bytes of the parts, in order. At most kMostParts parts.
   virtual IoResult send(const Descriptor& socket, std::span<const iovec> parts) = 0;
-  /// Takes a connection; the new descriptor is non-blocking and closed on exec. `size` is the room at `peer`, and then
-  /// what it needs.
+  /// Takes a connection; the new descriptor is non-blocking and closed on exec. `size` is the room
+  /// at `peer`, and then what it needs.
   virtual IoResult accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) = 0;
   virtual IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) = 0;
 

@@ -217,10 +217,12 @@ void Scheduler::cancel_all_and_wait() {
     }
     if (quiet()) return;
     if (round.empty()) {
+      // All are noted before the first is cancelled: what they start then is for the next round.
       FiberPool::instance().for_each([&](Fiber& fiber) {
-        const std::uint64_t id = fiber.id.load(std::memory_order_relaxed);
-        if (cancel_if_ours(fiber)) round.push_back({&fiber, id});
+        if (fiber.scheduler.load(std::memory_order_acquire) != this) return;
+        round.push_back({&fiber, fiber.id.load(std::memory_order_relaxed)});
       });
+      for (const Cancelled& noted : round) cancel_if_ours(*noted.fiber, noted.id);
       if (!round.empty()) continue;
     }
     // A round that found nobody although somebody is left (about to start, or about to be buried)
@@ -229,13 +231,14 @@ void Scheduler::cancel_all_and_wait() {
   }
 }
 
-bool Scheduler::cancel_if_ours(Fiber& fiber) noexcept {
+void Scheduler::cancel_if_ours(Fiber& fiber, std::uint64_t id) noexcept {
   for (;;) {
     // The epoch first: if the descriptor changes hands meanwhile, the word has moved on and the
     // swap fails.
     const Epoch epoch = fiber.word.current_epoch();
-    if (fiber.scheduler.load(std::memory_order_acquire) != this) return false;
-    if (cancel(fiber, epoch)) return true;
+    if (fiber.scheduler.load(std::memory_order_acquire) != this) return;
+    if (fiber.id.load(std::memory_order_relaxed) != id) return;
+    if (cancel(fiber, epoch)) return;
   }
 }
 

@@ -121,7 +121,7 @@ class Scheduler {
   void wake_one() noexcept;
   bool quiet() const noexcept;
   void finished_while_closing() noexcept;
-  bool cancel_if_ours(Fiber& fiber) noexcept;
+  void cancel_if_ours(Fiber& fiber, std::uint64_t id) noexcept;
   void stop() noexcept;
 
   const SchedulerOptions options_;

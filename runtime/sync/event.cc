@@ -1,7 +1,7 @@
-#include "weft/event.h"
+#include <weft/event.h>
 
+#include <weft/error.h>
 #include "sync/wait_queue.h"
-#include "weft/error.h"
 
 namespace weft {
 

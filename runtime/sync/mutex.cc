@@ -1,8 +1,8 @@
-#include "weft/mutex.h"
+#include <weft/mutex.h>
 
+#include <weft/error.h>
 #include "sync/wait_queue.h"
 #include "time/clock.h"
-#include "weft/error.h"
 
 // The word: bit 0 locks the list, kHeld says that somebody has the mutex, kWaiters that the list is
 // not empty.

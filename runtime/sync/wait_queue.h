@@ -15,7 +15,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "sched/wait.h"
-#include "weft/detail/wait_list.h"
+#include <weft/detail/wait_list.h>
 
 namespace weft::detail {
 

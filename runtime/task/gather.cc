@@ -1,11 +1,11 @@
-#include "weft/gather.h"
+#include <weft/gather.h>
 
 #include <memory>
 #include <mutex>
 #include <optional>
 
+#include <weft/error.h>
 #include "task/task_state.h"
-#include "weft/error.h"
 
 // One waiter, many children. Each child carries a hook into the waiter's frame. The hooks of
 // children that still run are removed before the frame goes; a hook that is being told holds its
@@ -127,6 +127,8 @@ void gather_tasks(std::span<const TaskRef> tasks, bool return_exceptions) {
     cancelled = true;
     hooks.wait_for_all_regardless();
     cancel_all(tasks);
+    // What they throw now nobody else will see.
+    for (const TaskRef& task : tasks) task.mark_read();
   }
   if (cancelled || (suspended && take_cancellation())) throw Cancelled();
   if (return_exceptions) return;

@@ -3,10 +3,10 @@
 #include <mutex>
 #include <stdexcept>
 
+#include <weft/error.h>
+#include <weft/task.h>
 #include "sched/worker.h"
 #include "task/task_state.h"
-#include "weft/error.h"
-#include "weft/task.h"
 
 namespace weft::detail {
 

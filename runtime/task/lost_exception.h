@@ -2,9 +2,9 @@
 
 #include <functional>
 
+#include <weft/runtime.h>
 #include "fiber/fiber.h"
 #include "task/task_state.h"
-#include "weft/runtime.h"
 
 namespace weft::detail {
 

@@ -1,4 +1,4 @@
-#include "weft/pin.h"
+#include <weft/pin.h>
 
 #include "sched/worker.h"
 

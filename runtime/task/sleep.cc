@@ -1,9 +1,9 @@
-#include "weft/sleep.h"
+#include <weft/sleep.h>
 
+#include <weft/error.h>
+#include <weft/task.h>
 #include "sched/wait.h"
 #include "time/clock.h"
-#include "weft/error.h"
-#include "weft/task.h"
 
 namespace weft::detail {
 

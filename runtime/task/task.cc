@@ -1,6 +1,6 @@
 // A task's birth, life and end. See task_state.h for who owns what.
 
-#include "weft/task.h"
+#include <weft/task.h>
 
 #include <array>
 #include <cstring>
@@ -108,7 +108,10 @@ TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
   }
   try {
     state.body->run();
-    return TaskOutcome::kValue;
+    if (!fiber.word.take_pending()) return TaskOutcome::kValue;
+    // As in asyncio: asked to stop, and ended before it could be told.
+    state.error = std::make_exception_ptr(Cancelled());
+    return TaskOutcome::kCancelled;
   } catch (const Cancelled&) {
     state.error = std::current_exception();
     return TaskOutcome::kCancelled;

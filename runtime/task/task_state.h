@@ -11,11 +11,11 @@
 #include <exception>
 #include <new>
 
+#include <weft/detail/task_core.h>
 #include "base/list.h"
 #include "base/spinlock.h"
 #include "fiber/fiber.h"
 #include "sched/wait.h"
-#include "weft/detail/task_core.h"
 
 namespace weft::detail {
 

@@ -1,4 +1,4 @@
-#include "weft/timeout.h"
+#include <weft/timeout.h>
 
 #include <new>
 #include <stdexcept>
@@ -31,6 +31,7 @@ struct TimeoutScope::Inside : Timer {
 
   Fiber& fiber;
   const unsigned requests_before = fiber.word.requests();
+  const bool pending_before = fiber.word.cancel_pending();
   Nanos limit = kNever;
   // Written when the timer fires, or by the fiber; TimerQueue::cancel() orders it before the end of
   // the scope.
@@ -63,7 +64,10 @@ bool TimeoutScope::finish() noexcept {
   self.finished = true;
   TimerQueue::cancel(self);
   if (!expired()) return false;
-  return self.fiber.word.uncancel() <= self.requests_before;
+  const bool only_ours = self.fiber.word.uncancel() <= self.requests_before;
+  // The body may have ended before it was told: then nobody else is to be.
+  if (only_ours && !self.pending_before) self.fiber.word.take_pending();
+  return only_ours;
 }
 
 void TimeoutScope::reschedule(TimePoint when) {

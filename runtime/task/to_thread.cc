@@ -1,4 +1,4 @@
-#include "weft/to_thread.h"
+#include <weft/to_thread.h>
 
 #include <stdexcept>
 

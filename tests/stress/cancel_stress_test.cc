@@ -27,7 +27,7 @@ using support::Random;
 using support::scaled;
 using support::throws_cancelled;
 
-constexpr auto kTime = 3s;
+constexpr auto kTime = 1s;
 
 std::chrono::microseconds some_microseconds(Random& random, int most) {
   return std::chrono::microseconds(random.below(most));
@@ -152,7 +152,31 @@ TEST(CancelStress, RequestsAreNeitherLostNorDoubled) {
   });
 }
 
-// One request must be enough for any task that does not swallow it.
+// One request must be enough for any task that does not swallow it, even one that is passed on to a
+// task which ends just then, on another worker.
+TEST(CancelStress, OneRequestEndsALoopOfGets) {
+  support::for_rounds(kTime, [](std::uint64_t stream) {
+    Random random(stream);
+    weft::Runtime runtime(random_options(random));
+    std::vector<weft::Task<void>> tasks;
+    for (int i = 1; i <= 10; ++i) {
+      tasks.push_back(runtime.post([i] {
+        for (;;) {
+          weft::spawn([i] {
+            for (int work = 0; work < i * 20; ++work) asm volatile("");
+          }).get();
+        }
+      }));
+    }
+    std::this_thread::sleep_for(some_microseconds(random, 500));
+    for (weft::Task<void>& task : tasks) EXPECT_TRUE(task.cancel());
+    for (weft::Task<void>& task : tasks) {
+      task.join();  // the watchdog knows when one was lost
+      EXPECT_TRUE(task.cancelled());
+    }
+  });
+}
+
 TEST(CancelStress, OneRequestEndsATask) {
   support::for_rounds(kTime, [](std::uint64_t stream) {
     Random random(stream);

@@ -27,7 +27,7 @@ using support::LiveCount;
 using support::Random;
 using support::scaled;
 
-constexpr auto kTime = 3s;
+constexpr auto kTime = 2s;
 constexpr long kOfAFailure = 1'000'000;
 
 struct Failure {
@@ -223,7 +223,7 @@ TEST(GatherStress, CancelledLeavesNobodyBehind) {
 // The caller leaves because of one child while the others end: the last thing they touch of it must
 // be touched before it is gone.
 TEST(GatherStress, FailuresRaceWithTheEndsOfSiblings) {
-  support::for_rounds(2s, [](std::uint64_t stream) {
+  support::for_rounds(1s, [](std::uint64_t stream) {
     std::atomic<int> ended{0};
     int expected = 0;
     Random random(stream);

@@ -44,7 +44,7 @@ struct Shape {
 
 class ParkingStress : public testing::TestWithParam<Shape> {
  protected:
-  static constexpr Nanos kTime = 600'000'000;
+  static constexpr Nanos kTime = 250'000'000;
 
   ParkingStress()
       : scheduler_({.workers = GetParam().workers, .spin = GetParam().spin}),

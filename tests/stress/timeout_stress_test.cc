@@ -22,7 +22,7 @@ using support::Clock;
 using support::Random;
 using support::throws_cancelled;
 
-constexpr auto kTime = 3s;
+constexpr auto kTime = 2s;
 
 std::chrono::microseconds some_microseconds(Random& random, int most) {
   return std::chrono::microseconds(random.below(most));
@@ -191,6 +191,7 @@ TEST(TimeoutStress, CancelsFromOutsideAreNotMistaken) {
         victim->task.join();
         const unsigned requests = victim->task.cancelling();
         EXPECT_LE(requests, 1u) << "a scope left its own request behind";
+        if (victim->task.cancelled()) continue;  // it never began
         if (victim->task.get()) {
           EXPECT_EQ(requests, 1u) << "cancelled by nobody";
         }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/detail/interrupt_scope.h>
 #include <weft/metrics.h>
 #include <weft/task.h>
 
@@ -66,9 +67,10 @@ class Runtime {
   requires std::is_invocable_v<std::decay_t<F>> detail::ResultOf<F> run(
       F&& main, SpawnSite site = SpawnSite::current()) {
     refuse_nesting();
+    const detail::InterruptScope interrupts;  // before main can be interrupted
     Task<detail::ResultOf<F>> task(
         detail::spawn_on(&scheduler(), {.name = "main"}, site, std::forward<F>(main)));
-    wait_for_main(task.ref());
+    wait_for_main(task.ref(), interrupts);
     return std::move(task).get();
   }
 
@@ -88,7 +90,7 @@ class Runtime {
   struct Inside;
 
   static void refuse_nesting();
-  static void wait_for_main(const detail::TaskRef& main);
+  static void wait_for_main(const detail::TaskRef& main, const detail::InterruptScope& interrupts);
   detail::Scheduler& scheduler() const noexcept;
 
   std::unique_ptr<Inside> inside_;

@@ -376,22 +376,5 @@ TEST_F(WaitTest, FiberOfOneSchedulerWakesAFiberOfAnother) {
   });
 }
 
-TEST(WaitDeathTest, WaitOnAWorkersOwnStackAborts) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  // What runs there is the runtime itself; a fiber without memory for a stack is told there.
-  EXPECT_DEATH(
-      {
-        BareScheduler scheduler(1);
-        struct Asks : Timer {
-          Asks() : Timer([](Timer&) noexcept { suspend(nullptr, nullptr); }) {}
-        } asks;
-        scheduler.run([&] {
-          current_worker()->timers().arm(asks, 1);
-          for (int i = 0; i < 200; ++i) yield_now();
-        });
-      },
-      "a worker's own stack never waits");
-}
-
 }  // namespace
 }  // namespace weft::detail
