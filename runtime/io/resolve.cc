@@ -1,6 +1,7 @@
+#include <weft/resolve.h>
+
 #include <netdb.h>
 #include <weft/event.h>
-#include <weft/resolve.h>
 
 #include <cerrno>
 #include <memory>

@@ -1,6 +1,7 @@
+#include <weft/tcp.h>
+
 #include <netinet/tcp.h>
 #include <weft/resolve.h>
-#include <weft/tcp.h>
 
 #include <cerrno>
 #include <stdexcept>

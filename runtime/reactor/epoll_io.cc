@@ -1,10 +1,12 @@
 // Operations on top of readiness: try where the call may succeed, wait where it must fail.
 
-#include <cerrno>
+#include "reactor/epoll.h"
 
 #include <weft/error.h>
 
-#include "reactor/epoll.h"
+#include <cerrno>
+
+#include "reactor/socket_calls.h"
 
 namespace weft::detail {
 
@@ -91,15 +93,13 @@ int EpollReactor::wait(const FdOperation& operation, Direction direction) {
 
 IoResult EpollReactor::receive(const Descriptor& socket, std::span<std::byte> into) {
   return attempt(socket, Direction::kRead, into.size(),
-                 [&](int fd) { return ::recv(fd, into.data(), into.size(), 0); });
+                 [&](int fd) { return receive_some(fd, into.data(), into.size()); });
 }
 
 IoResult EpollReactor::send(const Descriptor& socket, std::span<const iovec> parts) {
-  // MSG_NOSIGNAL: a peer that has gone is an error of this call, not a signal to the process.
   if (parts.size() == 1) {
-    return attempt(socket, Direction::kWrite, parts[0].iov_len, [&](int fd) {
-      return ::send(fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
-    });
+    return attempt(socket, Direction::kWrite, parts[0].iov_len,
+                   [&](int fd) { return send_some(fd, parts[0].iov_base, parts[0].iov_len); });
   }
   std::size_t wanted = 0;
   for (const iovec& part : parts) wanted += part.iov_len;
@@ -107,14 +107,14 @@ IoResult EpollReactor::send(const Descriptor& socket, std::span<const iovec> par
   message.msg_iov = const_cast<iovec*>(parts.data());  // only read, for all its type says
   message.msg_iovlen = parts.size();
   return attempt(socket, Direction::kWrite, wanted,
-                 [&](int fd) { return ::sendmsg(fd, &message, MSG_NOSIGNAL); });
+                 [&](int fd) { return send_parts(fd, message); });
 }
 
 IoResult EpollReactor::accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) {
   const socklen_t room = size;
   return attempt(listener, Direction::kRead, 0, [&](int fd) -> ssize_t {
     size = room;
-    return ::accept4(fd, peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return accept_one(fd, peer, size);
   });
 }
 
@@ -123,7 +123,7 @@ IoResult EpollReactor::accept(const Descriptor& listener, sockaddr* peer, sockle
 IoResult EpollReactor::connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) {
   int error = 0;
   IoResult result = attempt(socket, Direction::kWrite, 0, [&](int fd) -> ssize_t {
-    if (::connect(fd, peer, size) == 0 || errno == EISCONN) return 0;
+    if (connect_to(fd, peer, size) == 0 || errno == EISCONN) return 0;
     if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
       errno = EAGAIN;
       return -1;

@@ -7,26 +7,22 @@
 // threads, are inside between enter() and leave(). Anyone may close. A poller posts the kernel's
 // events.
 //
-//   Closed --open(): generation + 1--> Open --close()--> Closing --the last one leaves--> Closed,
-//   and then close(2)
+//            open(): generation + 1         close()              the last one leaves
+//     Closed ----------------------> Open ----------> Closing ----------------------> Closed
+//                                                                and then close(2)
 //
 // Invariants
 //  1. close(2) runs once a generation, when the last operation has left: no system call ever runs
-//  on a number that
-//     has meanwhile been given to another file. (The idea is that of Go's
-//     internal/poll/fd_mutex.go.)
+//     on a number that has meanwhile been given to another file. (Go's internal/poll/fd_mutex.go.)
 //  2. The entry is Closed before close(2) is called, for at that moment another thread may open the
-//  same number.
+//     same number.
 //  3. Who closes counts as an operation until it has woken the waiters; if it left earlier, it
-//  could wake those of the
-//     next generation.
+//     could wake those of the next generation.
 //  4. A waiter is linked under lock_, while its generation is open and its direction not ready. Who
-//  makes the direction
-//     ready does it under lock_, and who closes marks the state first and then takes lock_; both
-//     then take the waiters off. So nobody sleeps through either.
+//     makes the direction ready does it under lock_, and who closes marks the state first and then
+//     takes lock_; both then take the waiters off. So nobody sleeps through either.
 //  5. "Not ready" is noted only over the very value that was read before the system call. Every
-//  event changes the
-//     value, so an event that came between the call's EAGAIN and the note wins.
+//     event changes the value, so an event that came between the call's EAGAIN and the note wins.
 
 #include <cstddef>
 #include <cstdint>

@@ -34,6 +34,7 @@ class Reactor : public Driver {
   /// Takes a connection; the new descriptor is non-blocking and closed on exec. `size` is the room
   /// at `peer`, and then what it needs.
   virtual IoResult accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) = 0;
+  /// Cancelled, it leaves a socket that is good for nothing but closing.
   virtual IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) = 0;
 
   static constexpr std::size_t kMostParts = 64;  // well below IOV_MAX

@@ -19,6 +19,7 @@ constexpr Nanos kLeastSpin = 1'000;
 // change.
 constexpr unsigned kParksBetweenProbes = 16;
 constexpr Nanos kNotWatched = 0;
+constexpr unsigned kPollsSkippedInARow = 8;
 // A worker that has slept for this long gives free stacks back, a batch each time.
 constexpr Nanos kIdleBeforeTrim = 100'000'000;
 
@@ -55,8 +56,10 @@ void Worker::fail_starved() noexcept {
 void Worker::poll_driver() noexcept {
   Driver& driver = scheduler_.driver();
   // With a ring that is half full there is enough to do, and what comes would not fit behind it: it
-  // would overtake, by way of the injector.
-  if (ring_.size() > RunQueue<Fiber>::kHalf) return;
+  // would overtake, by way of the injector. But a ring may stay so for ever.
+  const bool plenty = ring_.size() > RunQueue<Fiber>::kHalf;
+  if (plenty && ++polls_skipped_ < kPollsSkippedInARow) return;
+  polls_skipped_ = 0;
   if (!driver.active() || !driver.acquire(index_)) return;
   stats_.polls.add();
   driver.poll(index_, 0, events_);

@@ -212,6 +212,7 @@ class Worker {
   std::vector<Sighting> sightings_;  // when each victim was last seen to move on
   Nanos spin_budget_;
   unsigned parks_until_probe_ = 0;
+  unsigned polls_skipped_ = 0;
   bool trimmed_ = true;  // the stacks, since fibers ran here last
 };
 

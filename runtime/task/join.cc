@@ -61,13 +61,21 @@ void TaskRef::join() const {
 
 void TaskRef::await() const {
   TaskState& state = state_of(*fiber_);
+  bool passed_on = false;
   while (!state.ended()) {
     // As in asyncio: who waits for a task and is cancelled passes that on, and learns the outcome
     // from the task; a request that came after the task had ended is the caller's own.
     const Wake reason = wait_for_end(state);
-    const bool passed_on = reason == Wake::kCancelled && cancel();
-    if (!passed_on && (reason == Wake::kCancelled || take_cancellation())) throw Cancelled();
+    if (reason == Wake::kCancelled && cancel()) {
+      passed_on = true;
+    } else if (reason == Wake::kCancelled || take_cancellation()) {
+      throw Cancelled();
+    }
   }
+  // The task may have been past its last suspension when it was asked, on another worker.
+  const bool untold =
+      passed_on && outcome() == TaskOutcome::kValue && fiber_->word.cancel_pending();
+  if (untold) throw Cancelled();
 }
 
 void request_cancel(Fiber& fiber) noexcept {

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 #include <weft/weft.h>
 
+#include <atomic>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/live_count.h"
@@ -112,6 +114,27 @@ TEST(CancelPropagation, OfAGetIsNotLostWhenTheTaskDoesNotSuspendAgain) {
     weft::Task<void> outer;
     outer = weft::spawn({.pinned = true}, [&] {
       weft::spawn({.pinned = true}, [&] { outer.cancel(); }).get();
+      weft::yield();
+    });
+    EXPECT_THROW(outer.get(), weft::Cancelled);
+  });
+}
+
+TEST(CancelPropagation, OfAGetIsNotLostWhileTheTasksCapturesDie) {
+  run_pinned([] {
+    weft::Task<void> outer;
+    outer = weft::spawn({.pinned = true}, [&] {
+      struct Slow {
+        explicit Slow(weft::Task<void>& task) : waiter(&task) {}
+        Slow(Slow&& other) noexcept : waiter(std::exchange(other.waiter, nullptr)) {}
+        ~Slow() {
+          if (waiter == nullptr) return;
+          waiter->cancel();
+          for (int i = 0; i < 3; ++i) weft::yield();
+        }
+        weft::Task<void>* waiter;
+      };
+      weft::spawn({.pinned = true}, [slow = Slow(outer)] {}).get();
       weft::yield();
     });
     EXPECT_THROW(outer.get(), weft::Cancelled);
@@ -275,6 +298,43 @@ TEST(CancelPropagation, InAHandlerIsThrownAsEver) {
     reached.wait();
     task.cancel();
     EXPECT_TRUE(task.get());
+  });
+}
+
+// Destructors that the runtime itself calls, of what a task captured and returned.
+TEST(CancelPropagation, IsNotThrownOutOfWhatATaskLeavesBehind) {
+  weft::run([] {
+    struct Waits {
+      explicit Waits(std::atomic<int>& count) : ended(&count) {}
+      Waits(Waits&& other) noexcept : ended(std::exchange(other.ended, nullptr)) {}
+      ~Waits() {
+        if (ended == nullptr) return;
+        weft::yield();
+        weft::sleep_for(100us);
+        weft::spawn([] { weft::yield(); }).join();
+        ++*ended;
+      }
+      std::atomic<int>* ended;
+    };
+    std::atomic<int> ended{0};
+    for (int round = 0; round < 20; ++round) {
+      weft::Event begun;
+      weft::Task<Waits> task = weft::spawn([&ended, &begun, captured = Waits(ended)] {
+        begun.set();
+        for (int i = 0; i < 5; ++i) weft::yield();
+        return Waits(ended);
+      });
+      begun.wait();
+      for (int i = 0; i < round; ++i) {
+        task.cancel();
+        weft::yield();
+      }
+      task.join();
+      const int captures = 1;
+      const int results = task.cancelled() ? 0 : 1;
+      task = {};
+      EXPECT_EQ(ended.exchange(0), captures + results);
+    }
   });
 }
 

@@ -140,6 +140,26 @@ TEST(Cancel, WaitsForTheNextSuspensionWhileTheTaskRuns) {
   });
 }
 
+TEST(Cancel, ThatMeetsNoSuspensionShowsAtTheEnd) {
+  run_pinned([] {
+    weft::Task<int> task;
+    task = weft::spawn({.pinned = true}, [&task] {
+      task.cancel();
+      return 4;
+    });
+    task.join();
+    EXPECT_TRUE(task.cancelled());
+    EXPECT_THROW(task.get(), weft::Cancelled);
+    // What it throws says more than that.
+    task = weft::spawn({.pinned = true}, [&task]() -> int {
+      task.cancel();
+      throw std::runtime_error("says more");
+    });
+    EXPECT_THROW(task.get(), std::runtime_error);
+    EXPECT_FALSE(task.cancelled());
+  });
+}
+
 TEST(Cancel, WorksFromThreadsToo) {
   weft::run([] {
     weft::Event reached;

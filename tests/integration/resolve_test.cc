@@ -1,5 +1,6 @@
-// Goal: names and numbers become addresses, and what cannot be resolved says so. Method: names that need no network:
-// numeric ones, localhost, and a top-level domain that is reserved for not existing.
+// Goal: names and numbers become addresses, and what cannot be resolved says so. Method: names that
+// need no network: numeric ones, localhost, and a top-level domain that is reserved for not
+// existing.
 
 #include <weft/resolve.h>
 
@@ -18,8 +19,8 @@ namespace {
 using namespace support;
 
 using testing::HasSubstr;
-using testing::Not;
 using testing::IsEmpty;
+using testing::Not;
 
 bool is_loopback(const SocketAddress& address) {
   return address.host() == "127.0.0.1" || address.host() == "::1";

@@ -1,5 +1,6 @@
-// Goal: a server takes connections up to its limit, survives its handlers and the want of descriptors, and ends in good
-// order. Method: clients in the same program; descriptors are exhausted for real, under a lowered limit.
+// Goal: a server takes connections up to its limit, survives its handlers and the want of
+// descriptors, and ends in good order. Method: clients in the same program; descriptors are
+// exhausted for real, under a lowered limit.
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -153,7 +154,8 @@ TEST(Serve, NeverExceedsItsLimit) {
     Task<void> server = spawn([&] { serve(listener, handler, {.max_connections = 3}); });
     std::vector<Task<void>> clients;
     for (int i = 0; i < 40; ++i) {
-      clients.push_back(spawn([&] { EXPECT_EQ(greeting_from(listener.local_address()), "hello"); }));
+      clients.push_back(
+          spawn([&] { EXPECT_EQ(greeting_from(listener.local_address()), "hello"); }));
     }
     for (Task<void>& client : clients) client.get();
     listener.close();
@@ -166,8 +168,8 @@ TEST(Serve, NeverExceedsItsLimit) {
 TEST(Serve, ListenerMayBeClosedWhileTheLimitIsReached) {
   run([] {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
-    Task<void> server =
-        spawn([&] { serve(listener, greet, {.max_connections = 1, .drain_timeout = milliseconds(1)}); });
+    Task<void> server = spawn(
+        [&] { serve(listener, greet, {.max_connections = 1, .drain_timeout = milliseconds(1)}); });
     TcpStream client = TcpStream::connect(listener.local_address());
     EXPECT_EQ(client.read_until("o"), "hello");
     sleep_for(milliseconds(2));
@@ -217,7 +219,8 @@ TEST(ServeDrain, CancelsWhatGoesOnForTooLong) {
       }
     };
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
-    Task<void> server = spawn([&] { serve(listener, stubborn, {.drain_timeout = milliseconds(10)}); });
+    Task<void> server =
+        spawn([&] { serve(listener, stubborn, {.drain_timeout = milliseconds(10)}); });
     TcpStream first = TcpStream::connect(listener.local_address());
     TcpStream second = TcpStream::connect(listener.local_address());
     first.read_until("o");
@@ -246,7 +249,8 @@ TEST(ServeDrain, FollowsACancellationToo) {
 TEST(ServeDrain, SecondCancellationCutsItShort) {
   run([] {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
-    Task<void> server = spawn([&] { serve(listener, greet, {.drain_timeout = std::chrono::hours(1)}); });
+    Task<void> server =
+        spawn([&] { serve(listener, greet, {.drain_timeout = std::chrono::hours(1)}); });
     TcpStream client = TcpStream::connect(listener.local_address());
     EXPECT_EQ(client.read_until("o"), "hello");
     server.cancel();
@@ -312,7 +316,8 @@ TEST(ServeWithoutDescriptors, WaitsQuietlyTellsOnceAndGoesOn) {
     ASSERT_EQ(errors.size(), 1U);
     EXPECT_EQ(errors[0].stage, ServeError::Stage::kAccept);
     EXPECT_EQ(errors[0].address, listener.local_address());
-    EXPECT_EQ(error_of([&] { std::rethrow_exception(errors[0].error); }), std::errc::too_many_files_open);
+    EXPECT_EQ(error_of([&] { std::rethrow_exception(errors[0].error); }),
+              std::errc::too_many_files_open);
   });
 }
 

@@ -1,6 +1,6 @@
-// Goal: every call that waits can be cancelled or timed out, and closed under its feet; the stream is usable after the
-// one, and nobody is misled after the other, not even when the number is opened again at once. Method: a fiber waits, a
-// second one ends its wait.
+// Goal: every call that waits can be cancelled or timed out, and closed under its feet; the stream
+// is usable after the one, and nobody is misled after the other, not even when the number is opened
+// again at once. Method: a fiber waits, a second one ends its wait.
 
 #include <gmock/gmock.h>
 
@@ -49,9 +49,10 @@ void expect_cancellable(const std::function<void()>& call) {
 
 void fill(TcpStream& stream) {
   const std::string block(1 << 20, 'b');
-  EXPECT_THROW(timeout(milliseconds(20), [&] {
-                 for (;;) stream.write_all(block);
-               }),
+  EXPECT_THROW(timeout(milliseconds(20),
+                       [&] {
+                         for (;;) stream.write_all(block);
+                       }),
                TimeoutError);
 }
 
@@ -104,9 +105,10 @@ TEST(Cancel, ReachesAReaderThatNeverHasToWaitAndLosesNothing) {
     client.write_all(std::string(kTotal, 'b'));
     std::string byte(1, '?');
     std::size_t count = 0;
-    EXPECT_THROW(timeout(milliseconds(0), [&] {
-                   while (count < kTotal) count += server.read_some(bytes_of(byte));
-                 }),
+    EXPECT_THROW(timeout(milliseconds(0),
+                         [&] {
+                           while (count < kTotal) count += server.read_some(bytes_of(byte));
+                         }),
                  TimeoutError);
     EXPECT_LT(count, kTotal);
     client.shutdown();
@@ -123,7 +125,8 @@ TEST(Timeout, EndsReadAcceptAndConnect) {
     EXPECT_THROW(timeout(milliseconds(5), [&] { server.read_some(buffer); }), TimeoutError);
     EXPECT_THROW(timeout(milliseconds(5), [&] { listener.accept(); }), TimeoutError);
     SilentListener silent;
-    EXPECT_THROW(timeout(milliseconds(5), [&] { TcpStream::connect(silent.address()); }), TimeoutError);
+    EXPECT_THROW(timeout(milliseconds(5), [&] { TcpStream::connect(silent.address()); }),
+                 TimeoutError);
   });
 }
 
@@ -185,7 +188,8 @@ TEST(Close, ByAPlainThreadEndsAReadAndAWrite) {
     fill(server);
     std::array<std::byte, 8> buffer;
     Task<void> reader = spawn([&] { server.read_some(buffer); });
-    expect_closable([&] { server.write_all("more"); }, [&] { std::thread([&] { server.close(); }).join(); });
+    expect_closable([&] { server.write_all("more"); },
+                    [&] { std::thread([&] { server.close(); }).join(); });
     EXPECT_EQ(error_of([&] { reader.get(); }), std::errc::operation_canceled);
   });
 }
@@ -202,7 +206,8 @@ TEST(Close, SameNumberOpenedAtOnceServesTheNewStreamOnly) {
       Task<void> reader = spawn([&] { client.read_some(buffer); });
       sleep_for(std::chrono::microseconds(100));
       client.close();
-      // The reader has yet to leave, or has just left: the kernel decides whether the number is free by now.
+      // The reader has yet to leave, or has just left: the kernel decides whether the number is
+      // free by now.
       Connected next = connect_to(listener);
       TcpStream &next_client = next.client, &next_server = next.server;
       EXPECT_EQ(error_of([&] { reader.get(); }), std::errc::operation_canceled);

@@ -1,6 +1,6 @@
-// Goal: the reads that look for something return exactly that, leave the rest, and lose nothing when they end
-// otherwise. Method: one connection, whose other end writes in awkward pieces; a piece is sent only when the one before
-// has been taken.
+// Goal: the reads that look for something return exactly that, leave the rest, and lose nothing
+// when they end otherwise. Method: one connection, whose other end writes in awkward pieces; a
+// piece is sent only when the one before has been taken.
 
 #include <array>
 #include <stdexcept>
@@ -15,7 +15,8 @@ using namespace support;
 using std::chrono::milliseconds;
 
 // Runs `test` at one end, while `pieces` arrive at it one by one.
-void with_pieces(const std::vector<std::string>& pieces, const std::function<void(TcpStream&)>& test) {
+void with_pieces(const std::vector<std::string>& pieces,
+                 const std::function<void(TcpStream&)>& test) {
   run([&] {
     Connected pair = connect_pair();
     TcpStream &client = pair.client, &server = pair.server;
@@ -91,9 +92,8 @@ TEST(ReadUntil, EndWithoutADelimiterIsAnIncompleteRead) {
 }
 
 TEST(ReadUntil, EmptyDelimiterIsAnArgumentError) {
-  with_pieces({"x"}, [](TcpStream& stream) {
-    EXPECT_THROW(stream.read_until(""), std::invalid_argument);
-  });
+  with_pieces(
+      {"x"}, [](TcpStream& stream) { EXPECT_THROW(stream.read_until(""), std::invalid_argument); });
 }
 
 TEST(ReadToEnd, LimitIsInclusive) {
@@ -113,7 +113,8 @@ TEST(CancelledRead, OfAnExactNumberHasTakenNothing) {
     TcpStream &client = pair.client, &server = pair.server;
     client.write_all("abc");
     std::string four(4, '?');
-    EXPECT_THROW(timeout(milliseconds(20), [&] { server.read_exactly(bytes_of(four)); }), TimeoutError);
+    EXPECT_THROW(timeout(milliseconds(20), [&] { server.read_exactly(bytes_of(four)); }),
+                 TimeoutError);
     client.write_all("def");
     server.read_exactly(bytes_of(four));
     EXPECT_EQ(four, "abcd");

@@ -1,5 +1,6 @@
-// Goal: TCP streams and listeners do what their header says between two fibers of one program. Method: connections over
-// the loopback; the number of workers and the driver come from the environment.
+// Goal: TCP streams and listeners do what their header says between two fibers of one program.
+// Method: connections over the loopback; the number of workers and the driver come from the
+// environment.
 
 #include <gmock/gmock.h>
 #include <netinet/in.h>
@@ -175,15 +176,17 @@ TEST(Tcp, BindingATakenPortNamesTheAddress) {
 
 TEST(Tcp, PortIsSharedOnRequest) {
   const TcpListener first = TcpListener::bind("127.0.0.1", 0, {.reuse_port = true});
-  const TcpListener second = TcpListener::bind("127.0.0.1", first.local_port(), {.reuse_port = true});
+  const TcpListener second =
+      TcpListener::bind("127.0.0.1", first.local_port(), {.reuse_port = true});
   EXPECT_EQ(first.local_port(), second.local_port());
 }
 
 TEST(Tcp, NameIsConnectedTo) {
   run([] {
     TcpListener listener = TcpListener::bind("", 0);
-    auto [client, server] = gather([&] { return TcpStream::connect("localhost", listener.local_port()); },
-                                   [&] { return listener.accept(); });
+    auto [client, server] =
+        gather([&] { return TcpStream::connect("localhost", listener.local_port()); },
+               [&] { return listener.accept(); });
     client.write_all("hi");
     client.shutdown();
     EXPECT_EQ(server.read_to_end(10), "hi");
@@ -249,7 +252,8 @@ TEST(Tcp, ResetInMidWriteEndsThatFiberAlone) {
     server.read_exactly(bytes_of(start));
     reset(server);
     const std::error_code code = error_of([&] { writer.get(); });
-    EXPECT_TRUE(code == std::errc::connection_reset || code == std::errc::broken_pipe) << code.message();
+    EXPECT_TRUE(code == std::errc::connection_reset || code == std::errc::broken_pipe)
+        << code.message();
     EXPECT_THAT(message_of([&] { writer.get(); }), HasSubstr("write to 127.0.0.1:"));
     other_client.write_all("alive");
     other_client.shutdown();
@@ -308,7 +312,8 @@ TEST(Tcp, HandlesOutliveTheRuntimeAndServeTheNext) {
     Connected made = connect_pair();
     std::array<std::byte, 8> buffer;
     // Makes the driver watch it.
-    EXPECT_THROW(timeout(std::chrono::milliseconds(1), [&] { made.server.read_some(buffer); }), TimeoutError);
+    EXPECT_THROW(timeout(std::chrono::milliseconds(1), [&] { made.server.read_some(buffer); }),
+                 TimeoutError);
     return made;
   });
   EXPECT_TRUE(pair.server.is_open());

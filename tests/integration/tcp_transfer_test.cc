@@ -1,5 +1,6 @@
-// Goal: large transfers are complete and in order, in both directions at once and under slow readers. Method: every byte
-// is a function of its position, so the receiver needs nothing but a counter.
+// Goal: large transfers are complete and in order, in both directions at once and under slow
+// readers. Method: every byte is a function of its position, so the receiver needs nothing but a
+// counter.
 
 #include <algorithm>
 #include <vector>
@@ -52,9 +53,9 @@ void transfer_both_ways(std::size_t write_block, std::size_t read_block) {
   run([&] {
     Connected pair = connect_pair();
     TcpStream &client = pair.client, &server = pair.server;
-    auto [a, b, there, back] =
-        gather([&] { send(client, write_block); }, [&] { send(server, write_block); },
-               [&] { return receive(server, read_block); }, [&] { return receive(client, read_block); });
+    auto [a, b, there, back] = gather(
+        [&] { send(client, write_block); }, [&] { send(server, write_block); },
+        [&] { return receive(server, read_block); }, [&] { return receive(client, read_block); });
     EXPECT_EQ(there, kTotal);
     EXPECT_EQ(back, kTotal);
   });

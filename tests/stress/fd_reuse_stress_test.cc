@@ -1,7 +1,8 @@
-// Goal: a descriptor's number that is closed and opened again, while others wait and call on it, never carries one
-// connection's bytes to another, and nobody hangs. Method: slots open connections side by side, each writes its own tag
-// and nothing else, and its ends are closed at random moments by fibers and plain threads, sometimes by two at once.
-// The kernel gives out the lowest number, so each is taken over within microseconds. Random, replayed by WEFT_SEED.
+// Goal: a descriptor's number that is closed and opened again, while others wait and call on it,
+// never carries one connection's bytes to another, and nobody hangs. Method: slots open connections
+// side by side, each writes its own tag and nothing else, and its ends are closed at random moments
+// by fibers and plain threads, sometimes by two at once. The kernel gives out the lowest number, so
+// each is taken over within microseconds. Random, replayed by WEFT_SEED.
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -27,7 +28,9 @@ namespace {
 constexpr int kSlots = 8;
 const int kRounds = support::scaled(2000);
 
-TcpStream wrap(int fd) { return TcpStream(std::make_unique<detail::StreamState>(fd, SocketAddress())); }
+TcpStream wrap(int fd) {
+  return TcpStream(std::make_unique<detail::StreamState>(fd, SocketAddress()));
+}
 
 struct Connection {
   explicit Connection(std::uint64_t number) : tag(number) {

@@ -67,7 +67,7 @@ class Players {
         taken += make(own, items_[next++]);
       }
       for (int burst = random.below(static_cast<int>(kCapacity)); burst > 0; --burst) {
-        taken += take(own.pop(false));
+        taken += take(own.pop());
       }
       if (players_ > 1 && own.empty()) {
         taken += rob(
@@ -85,7 +85,7 @@ class Players {
   std::int64_t make(Queue& own, Item& item) {
     item.made = 1;
     std::int64_t spilt = 0;
-    while (!own.push(&item, false)) {
+    while (!own.push(&item)) {
       std::array<Item*, Queue::kHalf> older;
       const std::uint32_t count = own.take_half(older);
       for (std::uint32_t i = 0; i < count; ++i) spilt += take(older[i]);

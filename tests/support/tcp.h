@@ -13,7 +13,9 @@
 
 namespace support {
 
-inline std::span<std::byte> bytes_of(std::string& text) { return std::as_writable_bytes(std::span(text)); }
+inline std::span<std::byte> bytes_of(std::string& text) {
+  return std::as_writable_bytes(std::span(text));
+}
 
 /// Two ends of one connection over the loopback.
 struct Connected {
@@ -22,7 +24,8 @@ struct Connected {
 
 inline Connected connect_to(weft::TcpListener& listener) {
   auto [client, server] =
-      weft::gather([&] { return weft::TcpStream::connect(listener.local_address()); }, [&] { return listener.accept(); });
+      weft::gather([&] { return weft::TcpStream::connect(listener.local_address()); },
+                   [&] { return listener.accept(); });
   return {std::move(client), std::move(server)};
 }
 
@@ -58,7 +61,8 @@ inline void until(const std::function<bool()>& condition) {
 /// Breaks the connection off with a reset instead of an end.
 inline void reset(weft::TcpStream& stream) {
   const linger at_once{1, 0};
-  EXPECT_EQ(::setsockopt(stream.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+  EXPECT_EQ(::setsockopt(stream.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)),
+            0);
   stream.close();
 }
 

@@ -21,7 +21,8 @@ class WaitingThread {
   /// Returns once the body is asleep in suspend().
   void until_asleep() const {
     weft::detail::Fiber* waiter = nullptr;
-    while ((waiter = waiter_.load(std::memory_order_acquire)) == nullptr || !waiter->word.waiting()) {
+    while ((waiter = waiter_.load(std::memory_order_acquire)) == nullptr ||
+           !waiter->word.waiting()) {
       std::this_thread::yield();
     }
   }

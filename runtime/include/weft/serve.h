@@ -17,9 +17,10 @@ namespace weft {
 /// Something that went wrong while serving, and did not end the server.
 struct ServeError {
   enum class Stage {
-    kAccept,   ///< No connection can be taken for want of resources. Told once, until one is taken
-               ///< again.
-    kHandler,  ///< The handler threw.
+    /// No connection can be taken for want of resources. Told once, until one is taken again.
+    kAccept,
+    /// The handler threw.
+    kHandler,
   };
   Stage stage;
   /// The peer's address, or the listener's for kAccept.

@@ -1,4 +1,5 @@
-// Goal: addresses read and print as people write them, and compare as values. Method: tables of texts.
+// Goal: addresses read and print as people write them, and compare as values. Method: tables of
+// texts.
 
 #include <gtest/gtest.h>
 #include <net/if.h>
@@ -36,7 +37,8 @@ TEST(SocketAddress, ScopeIsANameOrANumber) {
 
 TEST(SocketAddress, ReadsNothingElse) {
   using namespace std::string_view_literals;
-  for (const std::string_view host : {""sv, "localhost"sv, "127.0.0"sv, "127.0.0.1 "sv, "1.2.3.4\0"sv, "[::1]"sv, ":::"sv}) {
+  for (const std::string_view host :
+       {""sv, "localhost"sv, "127.0.0"sv, "127.0.0.1 "sv, "1.2.3.4\0"sv, "[::1]"sv, ":::"sv}) {
     EXPECT_EQ(round_trip(host, 1), "nothing") << host;
   }
   EXPECT_EQ(round_trip(std::string(1000, '1'), 1), "nothing");
@@ -53,10 +55,14 @@ TEST(SocketAddress, TakesFromTheKernelTwoFamiliesOnly) {
 
 TEST(SocketAddress, ComparesAsAValue) {
   const std::set<SocketAddress> addresses = {
-      SocketAddress::parse("::1", 1).value(),       SocketAddress::parse("::1", 2).value(),
-      SocketAddress::parse("127.0.0.1", 1).value(), SocketAddress::parse("127.0.0.2", 1).value(),
-      SocketAddress::parse("::1%1", 1).value(),     SocketAddress::parse("::1", 1).value(),
-      SocketAddress(),                              SocketAddress(),
+      SocketAddress::parse("::1", 1).value(),
+      SocketAddress::parse("::1", 2).value(),
+      SocketAddress::parse("127.0.0.1", 1).value(),
+      SocketAddress::parse("127.0.0.2", 1).value(),
+      SocketAddress::parse("::1%1", 1).value(),
+      SocketAddress::parse("::1", 1).value(),
+      SocketAddress(),
+      SocketAddress(),
   };
   EXPECT_EQ(addresses.size(), 6U);
 }

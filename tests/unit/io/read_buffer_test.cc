@@ -1,5 +1,6 @@
-// Goal: bytes leave the buffer in the order in which they came, however the two sides chop them. Method: a random
-// series of calls, checked against a plain string; a failing seed is printed and can be put into kSeed.
+// Goal: bytes leave the buffer in the order in which they came, however the two sides chop them.
+// Method: a random series of calls, checked against a plain string; a failing seed is printed and
+// can be put into kSeed.
 
 #include "io/read_buffer.h"
 

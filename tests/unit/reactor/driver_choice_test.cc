@@ -1,4 +1,5 @@
-// Goal: the name of a driver gets that driver, and a name that is none gets an answer one can act upon.
+// Goal: the name of a driver gets that driver, and a name that is none gets an answer one can act
+// upon.
 
 #include "reactor/driver_choice.h"
 

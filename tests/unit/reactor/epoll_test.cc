@@ -1,6 +1,7 @@
-// Goal: what the kernel reports reaches whoever waits for it, once and with the right generation; sleeps end in time
-// and when interrupted; a call that must fail is not made. Method: one reactor without a scheduler. Plain threads call
-// its operations, the test polls and wakes; sockets are real.
+// Goal: what the kernel reports reaches whoever waits for it, once and with the right generation;
+// sleeps end in time and when interrupted; a call that must fail is not made. Method: one reactor
+// without a scheduler. Plain threads call its operations, the test polls and wakes; sockets are
+// real.
 
 #include "reactor/epoll.h"
 
@@ -19,8 +20,8 @@
 #include <string_view>
 #include <vector>
 
-#include "time/clock.h"
 #include "support/waiting_thread.h"
+#include "time/clock.h"
 
 namespace weft::detail {
 namespace {
@@ -178,7 +179,8 @@ TEST(Epoll, ShortReceiveLeavesTheDirectionUnready) {
   pair.send("0123456789abcdef+");
   receive(reactor, pair.ours, text);
   EXPECT_EQ(text, "0123456789abcdef");
-  EXPECT_TRUE(pair.readiness(Direction::kRead).ready()) << "the buffer was filled: there may be more";
+  EXPECT_TRUE(pair.readiness(Direction::kRead).ready())
+      << "the buffer was filled: there may be more";
   receive(reactor, pair.ours, text);
   EXPECT_EQ(text, "+");
   EXPECT_FALSE(pair.readiness(Direction::kRead).ready()) << "the next call would fail";
@@ -265,7 +267,8 @@ TEST(Epoll, CloseEndsAWait) {
   EXPECT_EQ(result.error, ECANCELED);
 }
 
-// The kernel goes on reporting a file that a duplicate keeps open, under the number it was added with.
+// The kernel goes on reporting a file that a duplicate keeps open, under the number it was added
+// with.
 TEST(Epoll, EventOfAFormerOwnerOfTheNumberIsIgnored) {
   EpollReactor reactor;
   Pair former;

@@ -1,6 +1,6 @@
-// Goal: a number is closed exactly once and only when nobody uses it, no event is lost or reaches the wrong
-// generation, and nobody sleeps through an event or a close. Method: real descriptors without any reactor; the events
-// are posted by hand, the waiters are plain threads.
+// Goal: a number is closed exactly once and only when nobody uses it, no event is lost or reaches
+// the wrong generation, and nobody sleeps through an event or a close. Method: real descriptors
+// without any reactor; the events are posted by hand, the waiters are plain threads.
 
 #include "reactor/fd_table.h"
 
@@ -184,9 +184,8 @@ TEST(FdWait, EventReportsWhoeverWaitsForIt) {
   opened.clear(Direction::kWrite);
   Wake reason = Wake::kClosed;
   {
-    const support::WaitingThread waiter([&] {
-      reason = opened.entry.wait(opened.generation, Direction::kRead, nullptr).value();
-    });
+    const support::WaitingThread waiter(
+        [&] { reason = opened.entry.wait(opened.generation, Direction::kRead, nullptr).value(); });
     waiter.until_asleep();
     EXPECT_TRUE(opened.post({.writable = true}).empty());
     const std::vector<Ready> woken = opened.post(kReadable);
@@ -211,8 +210,8 @@ TEST(FdWait, CloseWakesBothDirectionsAndEverybodyInThem) {
     };
   };
   {
-    const support::WaitingThread first(wait_for(Direction::kRead)), second(wait_for(Direction::kRead)),
-        third(wait_for(Direction::kWrite));
+    const support::WaitingThread first(wait_for(Direction::kRead)),
+        second(wait_for(Direction::kRead)), third(wait_for(Direction::kWrite));
     first.until_asleep();
     second.until_asleep();
     third.until_asleep();

@@ -121,6 +121,41 @@ TEST(Worker, InactiveDriverIsNotPolledUnderLoad) {
   EXPECT_EQ(polls, 0u);
 }
 
+// More fibers than the rings hold, none of which ever waits.
+TEST(Worker, DriverIsPolledHoweverManyFibersAreReady) {
+  for (const unsigned workers : {1u, 2u}) {
+    BareScheduler scheduler(workers);
+    scheduler.driver.set_active(true);
+    Atomic<bool> stop{false};
+    Atomic<bool> known{false};
+    WakeToken token;
+    Atomic<bool> ran{false};
+    scheduler.run([&] {
+      scheduler.start([&] {
+        token = current_token();
+        known = true;
+        EXPECT_EQ(suspend(nullptr, nullptr), Wake::kClosed);
+        ran = true;
+      });
+      while (!known) yield_now();
+      for (unsigned i = 0; i < 600 * workers; ++i) {
+        scheduler.start([&] {
+          while (!stop) yield_now();
+        });
+      }
+      for (int i = 0; i < 10; ++i) yield_now();
+      scheduler.driver.post({token, Wake::kClosed});
+      EXPECT_TRUE(support::eventually([&] {
+        yield_now();
+        return ran.load();
+      })) << workers
+          << " workers";
+      stop = true;
+    });
+    scheduler.scheduler.cancel_all_and_wait();
+  }
+}
+
 // ---- A worker that is held up.
 
 class StuckWorkerTest : public testing::TestWithParam<bool> {

@@ -104,6 +104,8 @@ TEST_F(InjectorTest, ManyThreadsThatComeAndGoLeaveNothingBehind) {
 
 // ---- Lack of memory.
 
+#if !defined(SUPPORT_ASAN) && !defined(SUPPORT_TSAN)  // they need terabytes of addresses
+
 // Runs in a child process: pushes until there is no memory, and exits with 0 if all is as promised.
 [[noreturn]] void push_until_memory_is_out() {
   const rlimit limit{std::size_t{96} << 20, std::size_t{96} << 20};
@@ -142,11 +144,11 @@ TEST_F(InjectorTest, ManyThreadsThatComeAndGoLeaveNothingBehind) {
   std::_Exit(queue.maybe_has_items() ? 14 : 0);
 }
 
-#if !defined(SUPPORT_ASAN) && !defined(SUPPORT_TSAN)  // they need terabytes of addresses
 TEST(InjectorDeathTest, PushWithoutMemoryThrowsAndChangesNothing) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(push_until_memory_is_out(), testing::ExitedWithCode(0), "");
 }
+
 #endif
 
 }  // namespace

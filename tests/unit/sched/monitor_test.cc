@@ -149,23 +149,27 @@ TEST_F(MonitorTest, EventsOfTheDriverAreDeliveredWhileItsWorkerIsStuck) {
     scheduler.driver.set_active(true);
     WakeToken stuck;
     WakeToken other;
+    Atomic<int> known{0};
     Atomic<bool> ran{false};
     std::latch ended(2);
     scheduler.start([&] {
       other = current_token();
+      known.fetch_add(1);
       EXPECT_EQ(suspend(nullptr, nullptr), Wake::kClosed);
       ran = true;
       ended.count_down();
     });
     scheduler.start([&] {
       stuck = current_token();
+      known.fetch_add(1);
       EXPECT_EQ(suspend(nullptr, nullptr), Wake::kClosed);
       EXPECT_FALSE(scheduler.driver.sleeping()) << "this worker had the right to poll";
       scheduler.driver.post({other, Wake::kClosed});
       EXPECT_TRUE(eventually([&] { return ran.load(); })) << "spin " << spin;
       ended.count_down();
     });
-    ASSERT_TRUE(eventually([&] { return scheduler.all_asleep() && scheduler.driver.sleeping(); }));
+    ASSERT_TRUE(eventually(
+        [&] { return known == 2 && scheduler.all_asleep() && scheduler.driver.sleeping(); }));
     scheduler.driver.post({stuck, Wake::kClosed});
     ended.wait();
   }

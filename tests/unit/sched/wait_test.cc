@@ -1,19 +1,17 @@
-// Goal: the one way to wait keeps its contract, for fibers and for plain threads: one party ends a
-// wait, the arming happens once the waiter is asleep, and a cancellation is thrown where it may be.
-// Method: bare fibers on one worker, where order is known, and threads that really sleep.
+// Goal: the one way to wait keeps its contract: one party ends a wait, the arming happens once the
+// waiter is asleep, and a cancellation is delivered where it may be. Method: bare fibers on one
+// worker, where order is known. The waits of plain threads are in wait_thread_test.cc.
 
 #include "sched/wait.h"
 
 #include <gtest/gtest.h>
 
-#include <latch>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "support/bare_fiber.h"
 #include "support/eventually.h"
-#include "support/process_state.h"
 #include "time/clock.h"
 
 namespace weft::detail {
@@ -275,73 +273,7 @@ TEST_F(WaitTest, SpentBudgetDeliversACancellation) {
   });
 }
 
-// ---- Plain threads.
-
-TEST(ThreadWait, WakeFromAnotherThreadEndsTheWait) {
-  for (const Wake reason : {Wake::kNormal, Wake::kClosed}) {
-    const WakeToken token = current_token();
-    std::thread waker([=] {
-      EXPECT_TRUE(support::eventually([&] { return wake(token, reason); }));
-      EXPECT_FALSE(wake(token));
-    });
-    EXPECT_EQ(suspend(nullptr, nullptr), reason);
-    waker.join();
-  }
-}
-
-TEST(ThreadWait, ArmRunsBeforeTheThreadSleeps) {
-  struct Wakes {
-    WakeToken token;
-    bool woke = false;
-  } wakes{current_token()};
-  const auto arm = [](void* argument) noexcept {
-    auto& mine = *static_cast<Wakes*>(argument);
-    mine.woke = wake(mine.token);
-  };
-  EXPECT_EQ(suspend(arm, &wakes), Wake::kNormal);
-  EXPECT_TRUE(wakes.woke);
-}
-
-TEST(ThreadWait, DeadlineEndsTheWaitAndNotEarlier) {
-  const WakeToken token = current_token();
-  const Nanos deadline = now() + 5 * kMillisecond;
-  EXPECT_EQ(suspend_until(deadline, nullptr, nullptr), Wake::kTimeout);
-  EXPECT_GE(now(), deadline);
-  EXPECT_FALSE(wake(token));
-  EXPECT_EQ(suspend_until(0, nullptr, nullptr), Wake::kTimeout);
-}
-
-TEST(ThreadWait, EachThreadHasAWaiterOfItsOwn) {
-  Fiber& mine = current_waiter();
-  EXPECT_EQ(&current_waiter(), &mine);
-  EXPECT_EQ(mine.scheduler.load(), nullptr) << "a stand-in belongs to no runtime";
-  std::thread([&] { EXPECT_NE(&current_waiter(), &mine); }).join();
-  EXPECT_EQ(current_fiber(), nullptr);
-  EXPECT_EQ(current_worker(), nullptr);
-}
-
-TEST(ThreadWait, TokenOfAThreadThatHasEndedWakesNobody) {
-  WakeToken token;
-  std::thread([&] { token = current_token(); }).join();
-  EXPECT_FALSE(wake(token));
-  // The descriptor may serve another thread by now, even one that waits.
-  std::latch asleep(1);
-  std::thread heir([&] {
-    const auto arm = [](void* latch) noexcept { static_cast<std::latch*>(latch)->count_down(); };
-    EXPECT_EQ(suspend_until(now() + 20 * kMillisecond, arm, &asleep), Wake::kTimeout);
-  });
-  asleep.wait();
-  EXPECT_FALSE(wake(token));
-  heir.join();
-}
-
-TEST(ThreadWait, ThreadsAreNeitherCancelledNorCharged) {
-  EXPECT_FALSE(take_cancellation());
-  EXPECT_FALSE(yield_now());
-  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(spend_budget());
-}
-
-// ---- Both together.
+// ---- With threads and other schedulers.
 
 TEST_F(WaitTest, ThreadWakesFiberAndFiberWakesThread) {
   int passed_on = 0;  // plain memory: each wake-up publishes it
@@ -373,6 +305,25 @@ TEST_F(WaitTest, FiberOfOneSchedulerWakesAFiberOfAnother) {
     const Worker* const here = current_worker();
     EXPECT_EQ(sleep(), Wake::kNormal);
     EXPECT_EQ(current_worker(), here) << "woken at home, not where its waker is";
+  });
+}
+
+// What the runtime runs there, for instance for a fiber that got no stack, may end in a user's
+// destructor, which may wait.
+TEST_F(WaitTest, WaitOnAWorkersOwnStackIsTheThreads) {
+  static Wake reason;
+  static bool was_fiber;
+  reason = Wake::kNormal;
+  was_fiber = true;
+  Timer waits([](Timer&) noexcept {
+    was_fiber = current_fiber() != nullptr;
+    reason = suspend_until(now() + kMillisecond, nullptr, nullptr);
+  });
+  run([&] {
+    current_worker()->timers().arm(waits, 1);
+    while (waits.armed()) yield_now();
+    EXPECT_FALSE(was_fiber);
+    EXPECT_EQ(reason, Wake::kTimeout);
   });
 }
 
