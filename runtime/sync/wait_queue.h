@@ -12,10 +12,10 @@
 #include <array>
 #include <cstddef>
 
+#include <weft/detail/wait_list.h>
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "sched/wait.h"
-#include <weft/detail/wait_list.h>
 
 namespace weft::detail {
 
