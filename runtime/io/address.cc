@@ -102,7 +102,8 @@ socklen_t SocketAddress::size() const noexcept {
 }
 
 std::strong_ordering SocketAddress::operator<=>(const SocketAddress& other) const noexcept {
-  if (const auto order = storage_.any.sa_family <=> other.storage_.any.sa_family; order != 0) {
+  if (const auto order = storage_.any.sa_family <=> other.storage_.any.sa_family;
+      std::is_neq(order)) {
     return order;
   }
   int bytes = 0;

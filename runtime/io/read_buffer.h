@@ -53,7 +53,7 @@ class ReadBuffer {
 
  private:
   static constexpr std::size_t kLeastRoom = 4096;
-  static constexpr std::size_t kMostKept = 64 * 1024;
+  static constexpr std::size_t kMostKept = std::size_t{64} * 1024;
 
   void consume(std::size_t count) noexcept {
     begin_ += count;

@@ -95,26 +95,30 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancella
   return here->suspend_until(deadline, arm, argument, allowed(*here, cancellable));
 }
 
-bool claim(WakeToken token, Wake reason) noexcept {
-  return token.fiber->word.wake(token.epoch, reason);
+Claimed claim(WakeToken token, Wake reason) noexcept {
+  // Read first: a thread goes on as soon as its word allows it, and may be gone, and its descriptor
+  // serve a fiber, before it is resumed.
+  Scheduler* const scheduler = token.fiber->scheduler.load(std::memory_order_relaxed);
+  if (!token.fiber->word.wake(token.epoch, reason)) return {};
+  return {token.fiber, scheduler};
 }
 
-void resume(Fiber& fiber) noexcept {
-  make_runnable(fiber, fiber.scheduler.load(std::memory_order_relaxed));
-}
+void resume(const Claimed& waiter) noexcept { make_runnable(*waiter.fiber, waiter.scheduler); }
 
 bool wake(WakeToken token, Wake reason) noexcept {
-  if (!claim(token, reason)) return false;
-  resume(*token.fiber);
+  const Claimed waiter = claim(token, reason);
+  if (!waiter) return false;
+  resume(waiter);
   return true;
 }
 
 bool cancel(Fiber& fiber, Epoch epoch) noexcept {
+  Scheduler* const scheduler = fiber.scheduler.load(std::memory_order_relaxed);
   switch (fiber.word.cancel(epoch)) {
     case WaitWord::Cancel::kStale:
       return false;
     case WaitWord::Cancel::kWoken:
-      resume(fiber);
+      make_runnable(fiber, scheduler);
       return true;
     case WaitWord::Cancel::kPending:
       return true;

@@ -53,10 +53,17 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument,
 /// Ends a wait. True for the one caller that did. From any thread, never blocks.
 bool wake(WakeToken token, Wake reason = Wake::kNormal) noexcept;
 
+/// A wait that has been ended, and a waiter that is still to be made runnable.
+struct Claimed {
+  Fiber* fiber = nullptr;
+  Scheduler* scheduler = nullptr;  // null: a plain thread, which may have gone on by itself
+  explicit operator bool() const noexcept { return fiber != nullptr; }
+};
+
 /// The two halves of wake(), for a waker that holds a lock: claim() under it, resume() after it.
-/// Between the two the fiber cannot run.
-bool claim(WakeToken token, Wake reason = Wake::kNormal) noexcept;
-void resume(Fiber& fiber) noexcept;
+/// Between the two a fiber cannot run.
+Claimed claim(WakeToken token, Wake reason = Wake::kNormal) noexcept;
+void resume(const Claimed& waiter) noexcept;
 
 /// Asks `fiber`, which is at `epoch`, to stop. False when it has moved on since the epoch was read.
 bool cancel(Fiber& fiber, Epoch epoch) noexcept;

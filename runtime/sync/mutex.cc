@@ -74,10 +74,10 @@ void Mutex::unlock_slowly() noexcept {
     waiter->granted = detail::now() - waiter->since >= kPatience;
     const bool granted = waiter->granted;
     const detail::WakeToken token = waiter->token;
-    if (detail::claim(token)) {
+    if (const detail::Claimed next = detail::claim(token)) {
       // The mutex may be destroyed once the next holder has run, so it is let go first.
       queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));
-      detail::resume(*token.fiber);
+      detail::resume(next);
       return;
     }
     // Too late for it: it was cancelled. The next one, then.

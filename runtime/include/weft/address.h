@@ -39,7 +39,7 @@ class SocketAddress {
   socklen_t size() const noexcept;
 
   /// By family, address, scope and port.
-  bool operator==(const SocketAddress& other) const noexcept { return (*this <=> other) == 0; }
+  bool operator==(const SocketAddress& other) const noexcept { return std::is_eq(*this <=> other); }
   std::strong_ordering operator<=>(const SocketAddress& other) const noexcept;
 
  private:

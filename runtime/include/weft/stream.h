@@ -32,7 +32,7 @@ enum class Shutdown { kRead, kWrite, kBoth };
 class Stream {
  public:
   /// As much as read_until() looks at unless told otherwise.
-  static constexpr std::size_t kDefaultLimit = 64 * 1024;
+  static constexpr std::size_t kDefaultLimit = std::size_t{64} * 1024;
 
   // -- Reading.
 

@@ -87,7 +87,8 @@ TEST(ThreadWait, ThreadMayBeGoneBetweenItsClaimAndItsResumption) {
     EXPECT_EQ(suspend_until(now() + 20 * kMillisecond, nullptr, nullptr), Wake::kNormal);
   });
   ASSERT_TRUE(support::eventually([&] { return known && token.fiber->word.waiting(); }));
-  ASSERT_TRUE(claim(token));
+  const Claimed claimed = claim(token);
+  ASSERT_TRUE(claimed);
   thread.join();
 
   BareScheduler scheduler(1);
@@ -99,7 +100,7 @@ TEST(ThreadWait, ThreadMayBeGoneBetweenItsClaimAndItsResumption) {
     });
     ASSERT_TRUE(support::eventually([&] { return heir->word.waiting(); }));
   }
-  resume(*token.fiber);
+  resume(claimed);
   scheduler.run([] { yield_now(); });
   ASSERT_EQ(woken_early, 0) << "nobody has ended the wait of the fiber";
 }
