@@ -43,6 +43,7 @@ void echo_over(int connections, int times) {
   TcpListener listener = TcpListener::bind("127.0.0.1", 0);
   Task<void> server = spawn([&] { serve(listener, echo_until_end); });
   std::vector<Task<void>> clients;
+  clients.reserve(static_cast<std::size_t>(connections));
   for (int i = 0; i < connections; ++i) {
     clients.push_back(spawn([i, times, address = listener.local_address()] {
       ask_and_compare(address, "question of client " + std::to_string(i), times);
@@ -62,6 +63,7 @@ TEST(Tcp, HoldsAThousandConnections) {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     Task<void> server = spawn([&] { serve(listener, echo_until_end); });
     std::vector<TcpStream> streams;
+    streams.reserve(1000);
     for (int i = 0; i < 1000; ++i) streams.push_back(TcpStream::connect(listener.local_address()));
     for (std::size_t i = 0; i < streams.size(); ++i) streams[i].write_all(std::to_string(1000 + i));
     for (std::size_t i = 0; i < streams.size(); ++i) {
@@ -143,6 +145,7 @@ TEST(Tcp, PartsArriveInOrderHoweverMany) {
       all += texts[i];
     }
     std::vector<iovec> parts;
+    parts.reserve(texts.size());
     for (std::string& text : texts) parts.push_back({text.data(), text.size()});
     auto [received, nothing] = gather([&] { return server.read_to_end(all.size()); },
                                       [&] {
@@ -295,7 +298,7 @@ TEST(Tcp, MovedStreamGoesOnUnderItsNewName) {
     client.write_all("ab");
     EXPECT_EQ(server.read_until("a"), "a");
     TcpStream moved = std::move(server);
-    EXPECT_FALSE(server.is_open());
+    EXPECT_FALSE(server.is_open());  // NOLINT(bugprone-use-after-move)
     client.close();
     EXPECT_EQ(moved.read_to_end(10), "b");
   });
