@@ -1,12 +1,15 @@
 #include "interrupt.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <climits>
 #include <mutex>
 
 #include "base/futex.h"
+#include "fiber/sanitizer.h"
+#include "time/clock.h"
 
 namespace weft::detail {
 
@@ -68,7 +71,18 @@ bool InterruptScope::interrupted() const noexcept {
   return g_interrupts.load(std::memory_order_seq_cst) != before_;
 }
 
-Atomic<std::uint32_t>& main_events() noexcept { return g_main_events; }
+std::uint32_t main_events() noexcept { return g_main_events.load(std::memory_order_seq_cst); }
+
+void wait_for_main_event(std::uint32_t seen) noexcept {
+#if defined(WEFT_TSAN)
+  // ThreadSanitizer keeps a signal's handler back until the thread makes a call that it intercepts,
+  // and the futex is none.
+  futex_wait(g_main_events, seen, now() + 20'000'000);
+  ::usleep(0);
+#else
+  futex_wait(g_main_events, seen);
+#endif
+}
 
 void note_main_event() noexcept {
   g_main_events.fetch_add(1, std::memory_order_seq_cst);

@@ -4,13 +4,13 @@
 
 #include <cstdint>
 
-#include "base/atomic.h"
-
 namespace weft::detail {
 
-/// What threads that wait for a main task sleep on: raised, and everybody woken, by each interrupt
-/// and by each end of a main task. Async-signal-safe.
-Atomic<std::uint32_t>& main_events() noexcept;
+/// How many interrupts and ends of main tasks there were: threads that wait for a main task look at
+/// it, then at what they wait for, and sleep unless there were more since. Sleeping may end early.
+std::uint32_t main_events() noexcept;
+void wait_for_main_event(std::uint32_t seen) noexcept;
+/// Wakes them all. Async-signal-safe.
 void note_main_event() noexcept;
 
 }  // namespace weft::detail

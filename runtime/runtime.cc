@@ -7,7 +7,6 @@
 #include <optional>
 #include <stdexcept>
 
-#include "base/futex.h"
 #include "interrupt.h"
 #include "offload/blocking_pool.h"
 #include "options.h"
@@ -107,13 +106,13 @@ void Runtime::wait_for_main(const detail::TaskRef& main, const detail::Interrupt
   if (!state.add(hook)) return;
   bool cancelled = false;
   for (;;) {
-    const std::uint32_t seen = detail::main_events().load(std::memory_order_seq_cst);
+    const std::uint32_t seen = detail::main_events();
     if (state.ended()) break;
     if (!cancelled && interrupts.interrupted()) {
       cancelled = true;
       main.cancel();
     }
-    detail::futex_wait(detail::main_events(), seen);
+    detail::wait_for_main_event(seen);
   }
   state.remove(hook);
 }

@@ -46,7 +46,9 @@ using Arm = void (*)(void* argument) noexcept;
 /// caller's stack.
 Wake suspend(Arm arm, void* argument, Cancellable cancellable = Cancellable::kYes);
 
-/// The same with a deadline (CLOCK_MONOTONIC), which ends the wait with kTimeout.
+/// The same with a deadline (CLOCK_MONOTONIC), which ends the wait with kTimeout. Throws
+/// std::bad_alloc before it has done anything: `arm` has not run, and the caller holds what it
+/// held.
 Wake suspend_until(Nanos deadline, Arm arm, void* argument,
                    Cancellable cancellable = Cancellable::kYes);
 

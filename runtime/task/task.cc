@@ -134,9 +134,11 @@ void run_task(Fiber& fiber) noexcept {
   fiber.life.store(Life::kAbandoned, std::memory_order_relaxed);
 }
 
+// On a worker's own stack, the one case in which user code, the callable's destructor, runs there.
 void fail_without_stack(Fiber& fiber) noexcept {
   TaskState& state = state_of(fiber);
   state.error = std::make_exception_ptr(StackAllocationError());
+  state.body->discard();
   complete(state, TaskOutcome::kFailed);
   if (!drop_handle(state)) return;
   destroy_body(fiber);

@@ -82,9 +82,11 @@ TEST_F(OverflowDeathTest, OfMainIsReported) {
 
 TEST_F(OverflowDeathTest, OfANamelessTaskIsReportedByItsId) {
   EXPECT_EXIT(weft::run([] {
-                weft::Task<void> task = weft::spawn([] { dig(0); });
-                std::fprintf(stderr, "task %llu,", static_cast<unsigned long long>(task.id()));
-                task.get();
+                weft::spawn([] {
+                  std::fprintf(stderr, "task %llu,",
+                               static_cast<unsigned long long>(weft::this_task::id()));
+                  dig(0);
+                }).get();
               }),
               died_of_fault, ContainsRegex("task ([0-9]+),.*stack overflow in fiber [0-9]+"));
 }

@@ -82,8 +82,14 @@ TEST(Resolve, CancelledItLeavesTheQuestionToItself) {
   run(Options{.blocking_threads = 1}, [] {
     // The only thread of the pool is busy, so the answer cannot come before the cancellation.
     std::promise<void> release;
-    Task<void> busy = spawn([&] { to_thread([&] { release.get_future().wait(); }); });
-    yield();
+    Event started;
+    Task<void> busy = spawn([&] {
+      to_thread([&] {
+        started.set();
+        release.get_future().wait();
+      });
+    });
+    started.wait();
     EXPECT_THROW(timeout(std::chrono::milliseconds(2), [] { resolve("localhost"); }), TimeoutError);
     release.set_value();
     busy.get();

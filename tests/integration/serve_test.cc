@@ -153,6 +153,7 @@ TEST(Serve, NeverExceedsItsLimit) {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     Task<void> server = spawn([&] { serve(listener, handler, {.max_connections = 3}); });
     std::vector<Task<void>> clients;
+    clients.reserve(40);
     for (int i = 0; i < 40; ++i) {
       clients.push_back(
           spawn([&] { EXPECT_EQ(greeting_from(listener.local_address()), "hello"); }));

@@ -261,7 +261,7 @@ TEST(Spawn, ManyMayWaitForOneTask) {
     Arrivals waiting(40);
     std::vector<weft::Task<int>> waiters;
     for (int i = 0; i < 40; ++i) {
-      waiters.push_back(weft::spawn([&, task]() mutable {
+      waiters.push_back(weft::spawn([&waiting, task, i]() mutable {
         waiting.arrive();
         if (i % 2 == 0) task.join();
         return task.get();

@@ -118,6 +118,7 @@ void run_slots(unsigned workers) {
                                std::chrono::seconds(20));
     std::atomic<std::uint64_t> next{1};
     std::vector<Task<void>> slots;
+    slots.reserve(kSlots);
     for (int slot = 0; slot < kSlots; ++slot) {
       slots.push_back(spawn([&] {
         for (int round = 0; round < kRounds / kSlots; ++round) {

@@ -62,7 +62,9 @@ std::invoke_result_t<std::decay_t<F>> to_thread(F&& callable) {
   using T = std::invoke_result_t<std::decay_t<F>>;
   auto call = std::make_shared<detail::ThreadCallOf<T, std::decay_t<F>>>(std::forward<F>(callable));
   detail::call_on_thread(call);
-  if (call->error) std::rethrow_exception(call->error);
+  // Taken out, so that whoever drops the call last, perhaps the thread, does not drop the
+  // exception.
+  if (call->error) std::rethrow_exception(std::exchange(call->error, nullptr));
   if constexpr (!std::is_void_v<T>) return call->take();
 }
 

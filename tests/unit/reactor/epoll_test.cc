@@ -203,9 +203,9 @@ TEST(Epoll, AfterAHangUpAShortReceiveLeavesItReady) {
 TEST(Epoll, SenderWaitsForRoomAndSendsOn) {
   EpollReactor reactor;
   const Pair pair;
-  const std::string block(64 * 1024, 'b');
+  const std::string block(std::size_t{64} * 1024, 'b');
   const iovec part{const_cast<char*>(block.data()), block.size()};
-  constexpr std::size_t kTotal = 4 * 1024 * 1024;
+  constexpr std::size_t kTotal = std::size_t{4} * 1024 * 1024;
   std::atomic<bool> done{false};
   std::size_t sent = 0, received = 0;
   {

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <functional>
 #include <latch>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -123,9 +124,10 @@ TEST(Scheduler, WorkersWithNothingToDoAllSleep) {
 }
 
 TEST(Scheduler, SleepersAreWokenWithAndWithoutADriverToSleepIn) {
-  for (const bool driver : {true, false}) {
+  using Seats = support::FakeDriver::Seats;
+  for (const Seats seats : {Seats::kOne, Seats::kNone, Seats::kEach}) {
     BareScheduler scheduler(2);
-    if (!driver) scheduler.driver.refuse();
+    scheduler.driver.set_seats(seats);
     for (int i = 0; i < 50; ++i) {
       ASSERT_TRUE(eventually([&] { return scheduler.all_asleep(); }));
       scheduler.run([] {});
@@ -261,6 +263,31 @@ TEST(Scheduler, MayEndWhileTheThreadThatWokeItsLastFiberIsStillInside) {
     });
   }
   stop = true;
+  waker.join();
+}
+
+// The same, held still: the waker has reached the sleeper, and is not let out of its call.
+TEST(Scheduler, EndWaitsForAThreadThatIsStillWakingAWorker) {
+  support::FakeDriver driver;
+  auto scheduler = std::make_unique<Scheduler>(SchedulerOptions{.workers = 1}, driver);
+  ASSERT_TRUE(eventually([&] { return driver.sleeping(); }));
+  driver.hold_next_waker();
+  std::latch ran(1);
+  Fiber& fiber = support::make_fiber({[&] { ran.count_down(); }, nullptr});
+  std::thread waker([&] { scheduler->start(fiber); });
+  ran.wait();
+  ASSERT_TRUE(eventually([&] { return driver.holds_waker(); }));
+  Atomic<bool> released{false};
+  std::thread releaser([&] {
+    const Nanos end = now() + 20 * kMillisecond;
+    while (now() < end) std::this_thread::yield();
+    released = true;
+    driver.release_waker();
+  });
+  scheduler->cancel_all_and_wait();
+  scheduler.reset();
+  EXPECT_TRUE(released) << "it would have gone while a thread was inside";
+  releaser.join();
   waker.join();
 }
 

@@ -212,6 +212,25 @@ TEST(WorkerPinned, PinnedFiberStaysWhereverItIsWokenFrom) {
   stop = true;
 }
 
+// Many pinned to one worker, and others with nothing to do but to steal.
+TEST(WorkerPinned, IdleWorkersDoNotStealPinnedFibers) {
+  constexpr int kFibers = 20;
+  const int rounds = support::scaled(500);
+  BareScheduler scheduler(3);
+  std::latch ended(kFibers);
+  for (int i = 0; i < kFibers; ++i) {
+    scheduler.start_on(0, [&] {
+      for (int round = 0; round < rounds; ++round) {
+        yield_now();
+        ASSERT_EQ(current_worker()->index(), 0u);
+      }
+      ended.count_down();
+    });
+  }
+  ended.wait();
+  EXPECT_EQ(scheduler.scheduler.stats().steals, 0u);
+}
+
 TEST(WorkerPinned, PinnedAndOtherFibersTakeTurns) {
   BareScheduler scheduler(1);
   int pinned = 0;
