@@ -47,8 +47,7 @@ struct alignas(64) Fiber {
   static constexpr std::size_t kLocalSize = 256;
 
   // -- The switch. Written by the worker on which the fiber runs, or that takes it over; handed
-  // from one worker
-  //    to the next by the queue that carries the fiber.
+  // from one worker to the next by the queue that carries the fiber.
   Context context = nullptr;  // where it stopped; null before it first did
   ExceptionState exceptions;
   int saved_errno = 0;

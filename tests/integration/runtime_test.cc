@@ -125,12 +125,12 @@ TEST(Runtime, EndReportsWhatNobodyRead) {
   support::LostExceptionLog log;
   {
     weft::Runtime runtime(weft::Options{.on_lost_exception = log.handler()});
-    weft::Event failed;
+    weft::Event dropped;
     runtime.post([&] {
-      failed.set();
+      dropped.wait();  // the handle: a thread that drops the last one reports to standard error
       throw std::runtime_error("posted");
     });
-    failed.wait();
+    dropped.set();
   }
   ASSERT_EQ(log.size(), 1u);
   EXPECT_EQ(support::text_of(log.entries()[0].exception), "posted");

@@ -137,7 +137,7 @@ TEST_F(Sigint, SecondEndsAProcessThatDoesNotListen) {
           interrupt();
           sleep_until_cancelled();
           interrupt();
-          for (;;) {
+          for (volatile bool computing = true; computing;) {
           }
         });
         exit_with(4);
