@@ -38,7 +38,8 @@ SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=0:check_initialization_order=1"
     ":strict_string_checks=1:halt_on_error=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:history_size=4",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:history_size=4:suppressions="
+    + str(pathlib.Path(__file__).resolve().parent / "tsan.supp"),
 }
 
 

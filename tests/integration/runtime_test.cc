@@ -125,12 +125,14 @@ TEST(Runtime, EndReportsWhatNobodyRead) {
   support::LostExceptionLog log;
   {
     weft::Runtime runtime(weft::Options{.on_lost_exception = log.handler()});
-    weft::Event dropped;
+    weft::Event dropped, failed;
     runtime.post([&] {
       dropped.wait();  // the handle: a thread that drops the last one reports to standard error
+      failed.set();
       throw std::runtime_error("posted");
     });
     dropped.set();
+    failed.wait();
   }
   ASSERT_EQ(log.size(), 1u);
   EXPECT_EQ(support::text_of(log.entries()[0].exception), "posted");
