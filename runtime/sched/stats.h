@@ -12,7 +12,7 @@ namespace weft::detail {
 
 class Counter {
  public:
-  void add(std::uint64_t n = 1) noexcept {
+  [[gnu::always_inline]] void add(std::uint64_t n = 1) noexcept {
     value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_release);  // [count]
   }
   std::uint64_t read() const noexcept { return value_.load(std::memory_order_acquire); }  // [count]

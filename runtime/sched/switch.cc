@@ -111,22 +111,11 @@ bool Worker::yield() {
 
 // ---- A fiber's first and last instructions.
 
-WEFT_NEVER_RETURNS void Worker::fiber_main(Transfer arrival) {
-  // The first frame: there is no caller to unwind into.
-#if defined(__x86_64__)
-  asm volatile(".cfi_undefined rip");
-#elif defined(__aarch64__)
-  asm volatile(".cfi_undefined x30");
-#endif
-  Worker* const here = static_cast<Worker*>(arrival.data);
-  sanitizer_after_switch(here->current().sanitizer);
-  here->land(arrival.fctx);
-  run_fibers(here->current());
-}
-
 // A stack whose fiber has ended runs the next one that has not started yet by calling it: no
-// switch, and the stack is warm.
-WEFT_NEVER_RETURNS void Worker::run_fibers(Fiber& first) {
+// switch, and the stack is warm. Part of fiber_main: a call that never returns would leave an
+// address in the processor's predictor of returns, and whoever runs next would mispredict all of
+// its own.
+[[gnu::always_inline]] inline void Worker::run_fibers(Fiber& first) {
   Fiber* self = &first;
   for (;;) {
     self->code->run(*self);
@@ -139,6 +128,19 @@ WEFT_NEVER_RETURNS void Worker::run_fibers(Fiber& first) {
     here.inherit(*self, next);
     self = &next;
   }
+}
+
+WEFT_NEVER_RETURNS void Worker::fiber_main(Transfer arrival) {
+  // The first frame: there is no caller to unwind into.
+#if defined(__x86_64__)
+  asm volatile(".cfi_undefined rip");
+#elif defined(__aarch64__)
+  asm volatile(".cfi_undefined x30");
+#endif
+  Worker* const here = static_cast<Worker*>(arrival.data);
+  sanitizer_after_switch(here->current().sanitizer);
+  here->land(arrival.fctx);
+  run_fibers(here->current());
 }
 
 void Worker::inherit(Fiber& finished, Fiber& next) noexcept {

@@ -34,11 +34,11 @@ struct JoinHook : CompletionHook {
 };
 
 // One wait, until the task ends or something else ends it.
-Wake wait_for_end(TaskState& state) {
-  if (&state_of(current_waiter()) == &state) {
+Wake wait_for_end(Fiber& self, TaskState& state) {
+  if (&state_of(self) == &state) {
     throw std::logic_error("weft::Task: a task cannot wait for itself");
   }
-  JoinHook hook(current_token());
+  JoinHook hook({&self, self.word.epoch()});
   state.lock.lock();
   if (state.ended()) {
     state.lock.unlock();
@@ -51,24 +51,32 @@ Wake wait_for_end(TaskState& state) {
   return reason;
 }
 
+// A glance first: it is nearly never so.
+bool was_cancelled(const Fiber& self) noexcept {
+  return self.word.cancel_pending() && take_cancellation();
+}
+
 }  // namespace
 
 void TaskRef::join() const {
   TaskState& state = state_of(*fiber_);
   if (state.ended()) return;
-  if (wait_for_end(state) != Wake::kNormal || take_cancellation()) throw Cancelled();
+  Fiber& self = current_waiter();
+  if (wait_for_end(self, state) != Wake::kNormal || was_cancelled(self)) throw Cancelled();
 }
 
 void TaskRef::await() const {
   TaskState& state = state_of(*fiber_);
+  if (state.ended()) return;
+  Fiber& self = current_waiter();
   bool passed_on = false;
   while (!state.ended()) {
     // As in asyncio: who waits for a task and is cancelled passes that on, and learns the outcome
     // from the task; a request that came after the task had ended is the caller's own.
-    const Wake reason = wait_for_end(state);
+    const Wake reason = wait_for_end(self, state);
     if (reason == Wake::kCancelled && cancel()) {
       passed_on = true;
-    } else if (reason == Wake::kCancelled || take_cancellation()) {
+    } else if (reason == Wake::kCancelled || was_cancelled(self)) {
       throw Cancelled();
     }
   }

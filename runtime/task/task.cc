@@ -22,9 +22,11 @@ namespace {
 
 void free_state(Fiber& fiber) noexcept {
   TaskState& state = state_of(fiber);
-  ::operator delete(state.heap);
-  fiber.name = nullptr;
-  delete[] state.name;
+  if (state.heap != nullptr) ::operator delete(state.heap);
+  if (state.name != nullptr) {
+    fiber.name = nullptr;
+    delete[] state.name;
+  }
   state.~TaskState();
 }
 
@@ -74,15 +76,17 @@ void release_fiber(Fiber& fiber) noexcept {
   free_descriptor(fiber);
 }
 
-// True for whoever dropped the last.
+// True for whoever dropped the last. Nobody else can copy from the only handle, so who finds that
+// it holds the last one need not count.
 bool drop_handle(TaskState& state) noexcept {
-  return state.handles.fetch_sub(1, std::memory_order_acq_rel) == 1;  // [handles]
+  return state.handles.load(std::memory_order_acquire) == 1 ||
+         state.handles.fetch_sub(1, std::memory_order_acq_rel) == 1;  // [handles]
 }
 
 // Publishes the outcome and wakes whoever waits for it. Nothing of the waiters is touched after
 // they are woken.
 void complete(TaskState& state, TaskOutcome outcome) noexcept {
-  std::array<WakeToken, 8> tokens;
+  std::array<WakeToken, 4> tokens;
   for (bool more = true; more;) {
     std::size_t count = 0;
     {
@@ -213,8 +217,7 @@ NewTask::NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnS
   room_ = fits ? fiber.local + kBodyOffset : aligned(state.heap, body_alignment);
 }
 
-NewTask::~NewTask() {
-  if (fiber_ == nullptr) return;
+void NewTask::drop() noexcept {
   free_state(*fiber_);
   free_descriptor(*fiber_);
 }

@@ -168,7 +168,9 @@ class NewTask {
   /// std::invalid_argument for a bad option, std::bad_alloc.
   NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
           std::size_t body_size, std::size_t body_alignment);
-  ~NewTask();
+  ~NewTask() {
+    if (fiber_ != nullptr) drop();
+  }
   NewTask(const NewTask&) = delete;
   NewTask& operator=(const NewTask&) = delete;
 
@@ -176,6 +178,8 @@ class NewTask {
   TaskRef start(Body& body) noexcept;
 
  private:
+  void drop() noexcept;
+
   Scheduler* scheduler_;
   Fiber* fiber_;
   void* room_;
