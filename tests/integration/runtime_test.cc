@@ -7,6 +7,7 @@
 #include <weft/weft.h>
 
 #include <atomic>
+#include <ctime>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -219,6 +220,29 @@ TEST(Runtime, ReportsFibersThatKeepTheirWorkerWhenAsked) {
   const std::string text = testing::internal::GetCapturedStderr();
   EXPECT_NE(text.find("runtime_test.cc"), std::string::npos) << text;
   EXPECT_NE(text.find("without suspending"), std::string::npos) << text;
+}
+
+std::chrono::nanoseconds process_cpu_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+TEST(Runtime, UsesNoCpuWhileEveryFiberWaits) {
+  if (support::kSanitized) GTEST_SKIP() << "the sanitizers have threads of their own";
+  weft::Event never;
+  weft::Runtime runtime;
+  runtime.run([] {
+    for (int i = 0; i < 1000; ++i) weft::yield();
+  });
+  runtime.post([] { weft::TcpListener::bind("127.0.0.1", 0).accept(); });
+  runtime.post([&] { never.wait(); });
+  runtime.post([] { weft::sleep_for(1h); });
+  // Whoever spins, watches or tidies up has come to rest by then.
+  std::this_thread::sleep_for(1500ms);
+  const auto before = process_cpu_time();
+  std::this_thread::sleep_for(1s);
+  EXPECT_LT(process_cpu_time() - before, 1ms);
 }
 
 // ---- Several runtimes.
