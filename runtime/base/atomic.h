@@ -1,7 +1,11 @@
 #pragma once
 
 // The atomics seam: lock-free code names its atomics through here, so that the same source can be
-// compiled over a model of memory instead of the machine's.
+// compiled over a model of memory instead of the machine's (tests/model).
+
+#if defined(WEFT_ATOMIC_SEAM)
+#include WEFT_ATOMIC_SEAM  // Atomic, cpu_relax, futex_wait and futex_wake
+#else
 
 #include <atomic>
 
@@ -20,3 +24,5 @@ inline void cpu_relax() noexcept {
 }
 
 }  // namespace weft::detail
+
+#endif

@@ -13,6 +13,8 @@
 
 namespace weft::detail {
 
+#if !defined(WEFT_ATOMIC_SEAM)
+
 static_assert(sizeof(Atomic<std::uint32_t>) == sizeof(std::uint32_t),
               "the kernel sees the bare word");
 
@@ -44,5 +46,7 @@ inline bool futex_wait(const Atomic<std::uint32_t>& word, std::uint32_t expected
 inline void futex_wake(const Atomic<std::uint32_t>& word, int count) noexcept {
   futex_wake(static_cast<const void*>(&word), count);
 }
+
+#endif
 
 }  // namespace weft::detail

@@ -1,0 +1,70 @@
+#pragma once
+
+// Runs a small concurrent program in every order that matters, up to stated bounds, and then in
+// random ones.
+//
+// Model threads are fibers on one OS thread. Each atomic operation is a decision: which thread goes
+// next, whether a store becomes visible at once or later, whether a sleep with a deadline times
+// out. A run is the list of its decisions, so it can be repeated exactly. Depth-first search goes
+// through all lists within the bounds: a preemption (another thread goes on although the current
+// one could), a delay (a store that stays in its thread's buffer) and a surprise (a time-out) are
+// each counted. After that come random runs by the PCT method: threads have random priorities, and
+// at a few random points the first one becomes the last (Burckhardt and others, "A Randomized
+// Scheduler with Probabilistic Guarantees of Finding Bugs").
+//
+// The memory. A store goes to the thread's own buffer first when it is delayed; its thread sees it,
+// the others do not. Buffers are emptied in order, but a relaxed store may overtake others. A
+// seq_cst store and a releasing read-modify-write wait until the buffer is empty. So a store that
+// lacks its release, and a store and a load that lack the barrier between them, are found. A load
+// always sees the newest visible value: a load that lacks its acquire is not found here; that is
+// ThreadSanitizer's part.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace model {
+
+/// One small program, made afresh for each run.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual std::vector<std::function<void()>> threads() = 0;
+  /// When all threads have ended: nothing is lost, nothing is left.
+  virtual void at_end() {}
+};
+using Maker = std::function<std::unique_ptr<Model>()>;
+
+struct Plan {
+  int preemptions = 2;
+  int delays = 1;
+  int surprises = 1;
+  long most_runs = 3'000'000;  ///< Of the search; `complete` says whether that was enough.
+  long random_runs = 2'000;
+  int most_steps = 2'000;  ///< A run that is longer is taken for one that never ends.
+};
+
+struct Result {
+  bool failed = false;
+  bool complete = false;
+  long runs = 0;
+  long steps = 0;
+  long random_runs = 0;
+  std::string report;  ///< Of the failure: what, how to repeat it, and the steps as a table.
+};
+
+/// Until the first failure. With WEFT_SEED (what a report names) only that run.
+Result explore(const Plan& plan, const Maker& make);
+
+/// By a model's threads and at_end(): what must hold here.
+void require(bool holds, const char* what);
+
+/// Gives an atomic a name in reports.
+void name(const void* atomic, const char* as);
+
+/// A point at which others may run, for plain data that threads hand to each other.
+void step(const char* what);
+
+}  // namespace model
