@@ -32,6 +32,8 @@ RING = "runtime/sched/run_queue.h"
 WORD = "runtime/fiber/wait_word.h"
 IDLE = "runtime/sched/idle.cc"
 PARKER = "runtime/sched/parker.h"
+MUTEX = "runtime/sync/mutex.cc"
+QUEUE = "runtime/sync/wait_queue.cc"
 
 MUTANTS = [
     Mutant("the tail is only released, not seq_cst", "run_queue", RING,
@@ -123,13 +125,34 @@ MUTANTS = [
     Mutant("a worker that was told already sleeps in the driver", "idle", PARKER,
            "    driver.poll(worker, sleeps ? deadline : 0, ready);",
            "    driver.poll(worker, sleeps ? deadline : deadline, ready);"),
+    Mutant("a waiter is not marked in the word", "mutex", MUTEX,
+           "queue.wait(waiter, state | kWaiters);",
+           "queue.wait(waiter, state);"),
+    Mutant("an unlock forgets who waits behind the one it wakes", "mutex", MUTEX,
+           "      queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));",
+           "      queue.unlock(granted ? kHeld : 0);"),
+    Mutant("a mutex that is handed over looks free", "mutex", MUTEX,
+           "      queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));",
+           "      queue.unlock(queue.empty() ? 0 : kWaiters);"),
+    Mutant("an unlock gives up when its waiter was cancelled", "mutex", MUTEX,
+           "    // Too late for it: it was cancelled. The next one, then.\n  }",
+           "    break;\n  }"),
+    Mutant("a waiter that was woken leaves without trying again", "mutex", MUTEX,
+           "    if (waiter.granted) return;",
+           "    return;"),
+    Mutant("set wakes before it has let go of the event", "mutex", QUEUE,
+           "  unlock(state);\n  for (std::size_t i = 0; i < count; ++i) wake(last[i]);",
+           "  for (std::size_t i = 0; i < count; ++i) wake(last[i]);\n  unlock(state);"),
 ]
 
 SOURCES = {
     "run_queue": [],
     "wait_word": [],
     "idle": ["runtime/sched/idle.cc"],
+    "mutex": ["runtime/sync/mutex.cc", "runtime/sync/event.cc", "runtime/sync/wait_queue.cc"],
 }
+# Of the models themselves, not of the runtime.
+HELPERS = {"mutex": ["waits.cc"]}
 
 
 def compiler():
@@ -144,6 +167,7 @@ def build_and_run(root, mutant, scratch):
         f"-I{scratch}/runtime", f"-I{scratch}/runtime/include", f"-I{root}/tests",
         f"{root}/tests/model/{mutant.model}_test.cc",
         *(str(scratch / source) for source in SOURCES[mutant.model]),
+        *(f"{root}/tests/model/{helper}" for helper in HELPERS.get(mutant.model, [])),
         str(scratch / "runtime/base/assert.cc"),
         f"{root}/tests/model/explorer/explorer.cc", f"{root}/tests/model/explorer/run.cc",
         "-o", str(binary), "-lgtest_main", "-lgtest", "-lboost_context", "-pthread"]

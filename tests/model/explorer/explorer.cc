@@ -185,6 +185,10 @@ void name(const void* atomic, const char* as) {
   if (Run* const run = Run::current()) run->name(atomic, as);
 }
 
+void gone(const void* begin, std::size_t size) {
+  if (Run* const run = Run::current()) run->gone(begin, size);
+}
+
 void step(const char* what) {
   if (Run* const run = Run::current()) run->step(what);
 }

@@ -19,6 +19,7 @@
 // always sees the newest visible value: a load that lacks its acquire is not found here; that is
 // ThreadSanitizer's part.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -63,6 +64,9 @@ void require(bool holds, const char* what);
 
 /// Gives an atomic a name in reports.
 void name(const void* atomic, const char* as);
+
+/// From here on nobody may touch an atomic in these bytes: what they belonged to is destroyed.
+void gone(const void* begin, std::size_t size);
 
 /// A point at which others may run, for plain data that threads hand to each other.
 void step(const char* what);

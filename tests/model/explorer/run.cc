@@ -198,6 +198,14 @@ void Run::commit(const Pending& pending, int thread) {
   log(thread, "  " + named(pending.address) + " = " + number(pending.value) + " is visible");
 }
 
+void Run::check_alive(const void* address) {
+  const auto* const byte = static_cast<const std::byte*>(address);
+  for (const auto& [begin, size] : gone_) {
+    const auto* const first = static_cast<const std::byte*>(begin);
+    if (byte >= first && byte < first + size) require_failed("touches what is destroyed");
+  }
+}
+
 void Run::count_write(int thread) {
   ++writes_;
   ++threads_[static_cast<std::size_t>(thread)].own_writes;
@@ -235,6 +243,7 @@ std::uint64_t Run::visible(const void* address, unsigned size) const {
 std::uint64_t Run::load(const void* address, unsigned size) {
   if (running_ < 0) return visible(address, size);
   point();
+  check_alive(address);
   const std::uint64_t value = visible(address, size);
   log(running_, "load  " + named(address) + ": " + number(value));
   return value;
@@ -246,6 +255,7 @@ void Run::store(void* address, unsigned size, std::uint64_t value, std::memory_o
     return;
   }
   point();
+  check_alive(address);
   log(running_, "store " + named(address) + " = " + number(value));
   const Pending pending{address, size, value, order == std::memory_order_relaxed};
   auto& buffer = self().buffer;
@@ -273,6 +283,7 @@ void Run::store(void* address, unsigned size, std::uint64_t value, std::memory_o
 std::uint64_t Run::begin_update(void* address, unsigned size, std::memory_order order) {
   if (running_ >= 0) {
     point();
+    check_alive(address);
     if (releases(order)) {
       flush_all(running_);
     } else {

@@ -47,6 +47,7 @@ class Run {
   std::string table() const;
 
   static Run* current() noexcept { return current_; }
+  int running() const noexcept { return running_; }
 
   // -- By the running model thread; outside of one they act on memory at once.
   std::uint64_t load(const void* address, unsigned size);
@@ -59,6 +60,7 @@ class Run {
   void wake_on(const void* address, int count);
   void step(const char* what);
   void require_failed(const char* what);
+  void gone(const void* begin, std::size_t size) { gone_.emplace_back(begin, size); }
   void name(const void* address, const char* as) { names_[address] = as; }
 
  private:
@@ -94,6 +96,7 @@ class Run {
   bool can_run(const Thread& thread) const;
   long writes_of_others(const Thread& thread) const { return writes_ - thread.own_writes; }
   void count_write(int thread);
+  void check_alive(const void* address);
   // Of loops within loops the inner one may have seen the write that the outer one waits for; so
   // when nothing else can happen, whoever spins gets a few turns more.
   static constexpr int kVainTurns = 4;
@@ -123,6 +126,7 @@ class Run {
   std::string failure_;
   std::vector<Step> trace_;
   std::map<const void*, std::string> names_;
+  std::vector<std::pair<const void*, std::size_t>> gone_;
 };
 
 }  // namespace model

@@ -2,15 +2,24 @@
 
 #include <atomic>
 #include <cstdint>
+#if defined(WEFT_ATOMIC_SEAM)  // a model of memory in its place: tests/model
+#include WEFT_ATOMIC_SEAM
+#endif
 
 namespace weft::detail {
 
 struct Waiter;
 
+#if defined(WEFT_ATOMIC_SEAM)
+using WaitListWord = Atomic<std::uint32_t>;
+#else
+using WaitListWord = std::atomic<std::uint32_t>;
+#endif
+
 /// Those who wait for something, behind a one-bit lock, and the state of that something in the
 /// other bits of the same word. The members belong to sync/wait_queue.h.
 struct WaitList {
-  std::atomic<std::uint32_t> word{0};
+  WaitListWord word{0};
   Waiter* first = nullptr;
   Waiter* last = nullptr;
 };

@@ -1,0 +1,75 @@
+#include "waits.h"
+
+#include <deque>
+
+#include "base/futex.h"
+#include "explorer/run.h"
+
+namespace {
+
+std::deque<weft::detail::Fiber> g_fibers;
+weft::detail::Nanos g_time = 0;
+
+}  // namespace
+
+// What now() asks; the machine's clock would make runs differ.
+extern "C" int clock_gettime(clockid_t, timespec* time) noexcept {
+  time->tv_sec = g_time / 1'000'000'000;
+  time->tv_nsec = g_time % 1'000'000'000;
+  return 0;
+}
+
+namespace model {
+
+void reset_waits(int threads) {
+  g_fibers.clear();
+  for (int i = 0; i < threads; ++i) g_fibers.emplace_back();
+  g_time = 1;
+}
+
+weft::detail::Fiber& fiber_of(int thread) { return g_fibers[static_cast<std::size_t>(thread)]; }
+
+void set_clock(weft::detail::Nanos time) { g_time = time; }
+
+}  // namespace model
+
+namespace weft::detail {
+
+Fiber& current_waiter() noexcept { return model::fiber_of(model::Run::current()->running()); }
+
+Wake suspend(Arm arm, void* argument, Cancellable cancellable) {
+  Fiber& self = current_waiter();
+  const bool sleeps = self.word.publish(cancellable);
+  arm(argument);
+  while (sleeps) {
+    const auto half = self.word.waiting_half();
+    if (!half) break;
+    model::wait_on(self.word.futex_word(), *half, false);
+  }
+  const Wake reason = self.word.reason();
+  if (reason == Wake::kCancelled) self.word.take_pending();
+  return reason;
+}
+
+Claimed claim(WakeToken token, Wake reason) noexcept {
+  if (!token.fiber->word.wake(token.epoch, reason)) return {};
+  return {token.fiber, nullptr};
+}
+
+void resume(const Claimed& waiter) noexcept { model::wake_on(waiter.fiber->word.futex_word(), 1); }
+
+bool wake(WakeToken token, Wake reason) noexcept {
+  const Claimed waiter = claim(token, reason);
+  if (waiter) resume(waiter);
+  return static_cast<bool>(waiter);
+}
+
+bool cancel(Fiber& fiber, Epoch epoch) noexcept {
+  const WaitWord::Cancel done = fiber.word.cancel(epoch);
+  if (done == WaitWord::Cancel::kWoken) model::wake_on(fiber.word.futex_word(), 1);
+  return done != WaitWord::Cancel::kStale;
+}
+
+bool take_cancellation() noexcept { return current_waiter().word.take_pending(); }
+
+}  // namespace weft::detail
