@@ -81,7 +81,7 @@ Fiber* Worker::found(Fiber* fiber) noexcept {
     if (scheduler_.has_work()) {
       wake_another();
     } else if (!alone_ && ring_.has_one()) {
-      offer_lone(*ring_.front());
+      offer_lone(ring_.front());
     }
   }
   searching_ = batched_ = trimmed_ = false;

@@ -72,7 +72,8 @@ class RunQueue {
                : 0;
   }
 
-  /// The oldest item; a thief may be taking it. The ring was not empty a moment ago.
+  /// The oldest item, for a comparison alone: a thief may have taken it meanwhile, and then it is
+  /// whatever the next slot holds, null perhaps.
   T* front() noexcept {
     return slot(head_.load(std::memory_order_relaxed)).load(std::memory_order_relaxed);
   }

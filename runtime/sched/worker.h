@@ -126,7 +126,7 @@ class Worker {
   void enqueue_pinned(Fiber& fiber) noexcept;
   void spill(Fiber& fiber) noexcept;
   void notify(Fiber& fiber) noexcept;
-  void offer_lone(Fiber& fiber) noexcept;
+  void offer_lone(const Fiber* fiber) noexcept;
   Fiber* pop_ring() noexcept;
   void wake_another() noexcept;
 

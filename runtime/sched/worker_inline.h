@@ -94,7 +94,7 @@ inline void Worker::notify(Fiber& fiber) noexcept {
   if (batching_) {
     batched_ = true;
   } else if (ring_.has_one() && lifo_.load(std::memory_order_relaxed) == nullptr) {
-    offer_lone(fiber);
+    offer_lone(&fiber);
   } else {
     wake_another();
   }
@@ -104,7 +104,7 @@ inline void Worker::notify(Fiber& fiber) noexcept {
 // has come. So the call is made, but ever more rarely while it proves vain, and at once again when
 // a thief has taken something. Until then a worker that searches anyway may take it, and the
 // monitor sees to the rest.
-inline void Worker::offer_lone(Fiber& fiber) noexcept {
+inline void Worker::offer_lone(const Fiber* fiber) noexcept {
   if (robbed_.load(std::memory_order_relaxed)) {
     robbed_.store(false, std::memory_order_relaxed);
     lone_.backoff = lone_.skip = 0;
@@ -115,7 +115,7 @@ inline void Worker::offer_lone(Fiber& fiber) noexcept {
   }
   lone_.backoff = lone_.was_vain ? std::min(2 * lone_.backoff + 1, kMostLoneSkips) : 0;
   lone_.skip = lone_.backoff;
-  lone_.offered = &fiber;
+  lone_.offered = fiber;
   lone_.was_vain = false;
   wake_another();
 }
