@@ -181,10 +181,6 @@ void require(bool holds, const char* what) {
   if (!holds) Run::current()->require_failed(what);
 }
 
-void name(const void* atomic, const char* as) {
-  if (Run* const run = Run::current()) run->name(atomic, as);
-}
-
 void gone(const void* begin, std::size_t size) {
   if (Run* const run = Run::current()) run->gone(begin, size);
 }

@@ -62,9 +62,6 @@ Result explore(const Plan& plan, const Maker& make);
 /// By a model's threads and at_end(): what must hold here.
 void require(bool holds, const char* what);
 
-/// Gives an atomic a name in reports.
-void name(const void* atomic, const char* as);
-
 /// From here on nobody may touch an atomic in these bytes: what they belonged to is destroyed.
 void gone(const void* begin, std::size_t size);
 

@@ -61,7 +61,6 @@ class Run {
   void step(const char* what);
   void require_failed(const char* what);
   void gone(const void* begin, std::size_t size) { gone_.emplace_back(begin, size); }
-  void name(const void* address, const char* as) { names_[address] = as; }
 
  private:
   struct Pending {
