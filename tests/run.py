@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs the tests of one or more Meson build directories and adds up their cases.
 
-    tests/run.py [-j N] [--filter TEXT] BUILD_DIR[:SUITE,SUITE...] ...
+    tests/run.py [-j N] [--filter TEXT] [--seeds N | FIRST-LAST] BUILD_DIR[:SUITE,SUITE...] ...
 
 Meson's own runner counts binaries; a reader of the result wants to know about cases. So the list of
 tests, their limits and environments come from `meson introspect --tests`, and GoogleTest's cases are
-counted through its JSON report. Every other test counts as one. The last line of the output is always
+counted through its JSON report. Every other test counts as one. In a chaos build every test runs once
+for each seed, which is in WEFT_CHAOS_SEED. The last line of the output is always
 
     N passed, N failed, N skipped
 
@@ -77,9 +78,11 @@ def introspect(build_dir, what):
     return json.loads(answer.stdout)
 
 
-def load_tests(build_dir, suites):
+def load_tests(build_dir, suites, seeds):
     options = {o["name"]: o["value"] for o in introspect(build_dir, "--buildoptions")}
     sanitizer = options.get("b_sanitize", "none")
+    if not options.get("chaos", False):
+        seeds = [None]
     wrapper = fixed_addresses() if sanitizer == "thread" else []
     tests = []
     for entry in introspect(build_dir, "--tests"):
@@ -97,7 +100,24 @@ def load_tests(build_dir, suites):
             is_gtest=entry["protocol"] == "gtest",
             parallel=entry["is_parallel"],
         ))
-    return sorted(tests, key=lambda test: suites.index(test.suite)) if suites else tests
+    if suites:
+        tests.sort(key=lambda test: suites.index(test.suite))
+    return [with_seed(test, seed) for seed in seeds for test in tests]
+
+
+def with_seed(test, seed):
+    if seed is None:
+        return test
+    return dataclasses.replace(test, config=f"{test.config} seed {seed}",
+                               env={**test.env, "WEFT_CHAOS_SEED": str(seed)})
+
+
+def seed_range(text):
+    first, _, last = text.rpartition("-")
+    seeds = range(int(first or 1), int(last) + 1)
+    if not seeds:
+        raise argparse.ArgumentTypeError(f"no seeds in {text}")
+    return seeds
 
 
 def fixed_addresses():
@@ -206,6 +226,7 @@ def count_broken_gtest(result, code, test):
 class Reporter:
     def __init__(self, total):
         self.total = total
+        self.every = max(1, total // 1000)  # of those that pass, so many are counted and not shown
         self.done = 0
         self.sum = Result()
         self.failures = []
@@ -216,8 +237,9 @@ class Reporter:
         self.sum.failed += result.failed
         self.sum.skipped += result.skipped
         label = f"{test.config} {test.suite} {test.name}"
-        print(f"[{self.done:3}/{self.total}] {label:<58} {result.count_text()}"
-              f"  ({result.seconds:.1f} s)", flush=True)
+        if result.failed or self.done % self.every == 0:
+            print(f"[{self.done:3}/{self.total}] {label:<58} {result.count_text()}"
+                  f"  ({result.seconds:.1f} s)", flush=True)
         if result.failed:
             self.failures += [f"{label}: {note}" for note in result.notes]
             print(f"--- output of {label}")
@@ -242,6 +264,8 @@ def main():
     parser.add_argument("-j", "--jobs", type=int, default=1,
                         help="binaries at a time; more than one disturbs the timing-sensitive tests")
     parser.add_argument("--filter", default="", help="only tests whose name contains this text")
+    parser.add_argument("--seeds", type=seed_range, default=seed_range("1"), metavar="N|FIRST-LAST",
+                        help="of a chaos build: seeds 1 to N, or FIRST to LAST")
     parser.add_argument("builds", nargs="+", metavar="BUILD_DIR[:SUITE,...]")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the running test is ended too
@@ -250,7 +274,7 @@ def main():
     for build in args.builds:
         directory, _, suites = build.partition(":")
         chosen = list(filter(None, suites.split(",")))
-        tests += load_tests(pathlib.Path(directory).resolve(), chosen)
+        tests += load_tests(pathlib.Path(directory).resolve(), chosen, args.seeds)
     tests = [test for test in tests if args.filter in test.name]
 
     reporter = Reporter(len(tests))

@@ -1,10 +1,11 @@
 #pragma once
 
 // The atomics seam: lock-free code names its atomics through here, so that the same source can be
-// compiled over a model of memory instead of the machine's (tests/model).
+// compiled over a model of memory instead of the machine's (tests/model), or over atomics that take
+// their time (base/chaos_atomic.h).
 
 #if defined(WEFT_ATOMIC_SEAM)
-#include WEFT_ATOMIC_SEAM  // Atomic, cpu_relax, futex_wait and futex_wake
+#include WEFT_ATOMIC_SEAM  // Atomic
 #else
 
 #include <atomic>
@@ -13,6 +14,14 @@ namespace weft::detail {
 
 template <class T>
 using Atomic = std::atomic<T>;
+
+}  // namespace weft::detail
+
+#endif
+
+#if !defined(WEFT_MODEL)  // which has its own of these, too
+
+namespace weft::detail {
 
 /// Tells the core that this is a spin loop.
 inline void cpu_relax() noexcept {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <mutex>
 
+#include "base/chaos.h"
 #include "fiber/fiber.h"
 
 namespace weft::detail {
@@ -71,7 +72,7 @@ class FiberCache {
   }
 
  private:
-  static constexpr std::size_t kBatch = 128;
+  static constexpr std::size_t kBatch = chaos::kOn ? 1 : 128;
   void refill();
   void drain(std::size_t keep) noexcept;
 

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "base/assert.h"
+#include "base/chaos.h"
 
 #if defined(WEFT_ASAN)
 #include <sanitizer/asan_interface.h>
@@ -26,7 +27,7 @@ constexpr std::size_t kRecordsPerChunk = 255;  // about 12 KiB
 constexpr std::size_t kCarvedAtOnce = 8;       // stacks, 5 us of guards
 
 // A chain holds at most so many stacks and so many bytes of them.
-constexpr std::size_t kChainStacks = 32;
+constexpr std::size_t kChainStacks = chaos::kOn ? 1 : 32;
 constexpr std::size_t kChainBytes = std::size_t{4} << 20;
 
 constexpr std::size_t chain_length_of(std::uint8_t size_class) {

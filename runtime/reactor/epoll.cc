@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "base/assert.h"
+#include "base/chaos.h"
 #include "time/clock.h"
 
 namespace weft::detail {
@@ -67,6 +68,7 @@ void EpollReactor::poll(unsigned /*worker*/, Nanos deadline, std::vector<Ready>&
 int EpollReactor::wait_for_events(Nanos deadline) noexcept {
   const Nanos span =
       deadline == kNever || deadline == 0 ? deadline : std::max<Nanos>(deadline - now(), 0);
+  const int most = chaos::kOn ? 1 + static_cast<int>(chaos::below(4)) : int{kEventsAtOnce};
   int count = -1;
   errno = ENOSYS;
 #if defined(SYS_epoll_pwait2)
@@ -74,7 +76,7 @@ int EpollReactor::wait_for_events(Nanos deadline) noexcept {
     const timespec relative{static_cast<time_t>(span / kNanosPerSecond),
                             static_cast<long>(span % kNanosPerSecond)};
     count = static_cast<int>(::syscall(SYS_epoll_pwait2, epoll_.fd(), events_.data(),
-                                       int{kEventsAtOnce}, span == kNever ? nullptr : &relative,
+                                       most, span == kNever ? nullptr : &relative,
                                        nullptr, 0));
   }
 #endif
@@ -84,7 +86,7 @@ int EpollReactor::wait_for_events(Nanos deadline) noexcept {
     const Nanos millis =
         std::min<Nanos>(span / kNanosPerMilli + (span % kNanosPerMilli != 0 ? 1 : 0),
                         std::numeric_limits<int>::max());
-    count = ::epoll_wait(epoll_.fd(), events_.data(), int{kEventsAtOnce},
+    count = ::epoll_wait(epoll_.fd(), events_.data(), most,
                          span == kNever ? -1 : static_cast<int>(millis));
   }
   WEFT_ASSERT(count >= 0 || errno == EINTR, "the arguments are our own");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/chaos.h"
 #include "sched/worker_inline.h"
 #include "time/clock.h"
 
@@ -28,6 +29,9 @@ constexpr Nanos kIdleBeforeTrim = 100'000'000;
 Fiber* Worker::find_work() {
   for (;;) {
     housekeeping();
+    if constexpr (chaos::kOn) {
+      if (Fiber* const stolen = stir()) return found(stolen);
+    }
     // Now and then the injector goes first, or a full ring would starve it.
     if (Fiber* const injected = take_injected()) return found(injected);
     if (Fiber* const local = next_local()) return found(local);
@@ -60,6 +64,7 @@ void Worker::poll_driver() noexcept {
   const bool plenty = ring_.size() > RunQueue<Fiber>::kHalf;
   if (plenty && ++polls_skipped_ < kPollsSkippedInARow) return;
   polls_skipped_ = 0;
+  if (chaos::strikes(4)) return;
   if (!driver.active() || !driver.acquire(index_)) return;
   stats_.polls.add();
   driver.poll(index_, 0, events_);
@@ -92,7 +97,8 @@ Fiber* Worker::take_injected() noexcept {
   Fiber* fibers[kInjectedAtOnce];
   Injector<Fiber>& injector = scheduler_.injector();
   const std::size_t share = injector.size() / scheduler_.worker_count() + 1;
-  const std::size_t got = injector.pop(port_, fibers, std::min(share, kInjectedAtOnce));
+  const std::size_t most = chaos::kOn ? 1 + chaos::below(4) : kInjectedAtOnce;
+  const std::size_t got = injector.pop(port_, fibers, std::min(share, most));
   if (got == 0) return nullptr;
   batching_ = true;
   // In strict order all queue behind those that are ready.
@@ -102,6 +108,14 @@ Fiber* Worker::take_injected() noexcept {
 }
 
 // ---- Elsewhere.
+
+// Chaos alone: wakes who has nothing to do, and takes from others although there is work here.
+Fiber* Worker::stir() noexcept {
+  if (chaos::strikes(16)) scheduler_.wake_any();
+  if (chaos::strikes(16)) scheduler_.worker(chaos::below(scheduler_.worker_count())).unpark();
+  if (chaos::strikes(16)) stacks_.trim();
+  return !alone_ && chaos::strikes(4) ? steal_round(kNotWatched) : nullptr;
+}
 
 Fiber* Worker::search() noexcept {
   if (!alone_) {
@@ -124,7 +138,7 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
   const unsigned first = rng_.below(workers);
   for (unsigned i = 0; i < workers; ++i) {
     Worker& victim = scheduler_.worker((first + i) % workers);
-    if (&victim == this) continue;
+    if (&victim == this || chaos::strikes(4)) continue;
     Fiber* stolen = ring_.steal_from(victim.ring_, false);
     if (stolen == nullptr && seems_stuck(victim, now)) stolen = take_lone(victim);
     if (stolen != nullptr) {
@@ -159,7 +173,7 @@ Fiber* Worker::rescue() noexcept {
 
 bool Worker::seems_stuck(Worker& victim, Nanos now) noexcept {
   // Without spinning nobody ever looks for long enough.
-  if (scheduler_.spin_limit() == 0) return true;
+  if (scheduler_.spin_limit() == 0 || chaos::strikes(2)) return true;
   if (now == kNotWatched) return false;
   Sighting& seen = sightings_[victim.index_];
   const std::uint64_t turns = victim.stats_.turns.read();
@@ -173,7 +187,7 @@ bool Worker::seems_stuck(Worker& victim, Nanos now) noexcept {
 // One worker spins before it sleeps, for about what waking it would cost: most waits are shorter
 // than that.
 Fiber* Worker::spin() noexcept {
-  if (spin_budget_ == 0 || !scheduler_.begin_spin()) return nullptr;
+  if (spin_budget_ == 0 || chaos::strikes(4) || !scheduler_.begin_spin()) return nullptr;
   const Nanos limit = scheduler_.spin_limit();
   const bool probe = parks_until_probe_-- == 0;
   if (probe) parks_until_probe_ = kParksBetweenProbes;
@@ -207,7 +221,7 @@ void Worker::park() {
   const bool last = idle.announce(index_, searching_, watches);
   searching_ = false;
   bool slept_long = false;
-  if (!must_stay_awake(last)) {
+  if (!must_stay_awake(last) && !chaos::strikes(8)) {
     stats_.parks.add();
     const Nanos deadline = std::min(timers_.next_deadline(), trim_time());
     if (watches) {

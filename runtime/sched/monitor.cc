@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/chaos.h"
 #include "base/futex.h"
 #include "sched/scheduler.h"
 #include "sched/worker.h"
@@ -73,6 +74,7 @@ bool Monitor::look(Nanos time) {
 
 // Stuck in a fiber, with others behind it; or so slow that its timers are late.
 bool Monitor::needs_rescue(const Worker& worker, Nanos stuck, Nanos time) const {
+  if (chaos::strikes(4)) return true;
   if (worker.observed() == worker.root()) return false;
   const Nanos deadline = worker.next_deadline();
   if (deadline != kNever && deadline + kPeriod < time) return true;

@@ -24,15 +24,16 @@
 #include <cstdint>
 
 #include "base/atomic.h"
+#include "base/chaos.h"
 
 namespace weft::detail {
 
-template <class T, std::uint32_t kCapacity = 256>
+template <class T, std::uint32_t kCapacity = chaos::kOn ? 1 : 256>
 class RunQueue {
   static_assert((kCapacity & (kCapacity - 1)) == 0, "slots are found by a mask");
 
  public:
-  static constexpr std::uint32_t kHalf = kCapacity / 2;
+  static constexpr std::uint32_t kHalf = kCapacity > 1 ? kCapacity / 2 : 1;
 
   // -- By the owner.
 

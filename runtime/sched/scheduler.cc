@@ -170,6 +170,10 @@ void Scheduler::rescue(unsigned stuck) noexcept {
 void Scheduler::watch_driver() noexcept {
   if (!driver_.active() || !driver_.acquire(0)) return;
   driver_.release(0);
+  wake_any();
+}
+
+void Scheduler::wake_any() noexcept {
   const int sleeper = idle_.pick_any();
   if (sleeper != Idle::kNobody) workers_[static_cast<unsigned>(sleeper)]->unpark();
 }

@@ -104,6 +104,8 @@ class Scheduler {
   void rescue(unsigned stuck) noexcept;
   /// Wakes a worker, if one sleeps, to watch the driver, if nobody does.
   void watch_driver() noexcept;
+  /// Wakes a worker, if one sleeps, although nothing was published.
+  void wake_any() noexcept;
   SchedulerStats stats() const noexcept;
   const SchedulerOptions& options() const noexcept { return options_; }
 

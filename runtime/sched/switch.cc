@@ -98,7 +98,7 @@ void Worker::requeue(Worker& here, Fiber& previous) { here.enqueue(previous); }
 
 bool Worker::yield() {
   Fiber* next = &root_;
-  if (--turns_left_ > 0) {
+  if (--turns_left_ > 0 && !chaos::strikes(8)) {
     next = next_local();
     if (next == nullptr) {
       budget_ = kOperationsPerTurn;

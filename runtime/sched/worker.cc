@@ -44,6 +44,7 @@ Worker::Worker(Scheduler& scheduler, unsigned index)
 
 void Worker::run() {
   t_worker = this;
+  chaos::begin_worker(index_);
   learn_own_thread();
   while (Fiber* const next = find_work()) {
     Fiber& runnable = with_stack(*next);

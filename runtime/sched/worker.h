@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/chaos.h"
 #include "base/rng.h"
 #include "fiber/fiber.h"
 #include "fiber/fiber_pool.h"
@@ -43,7 +44,7 @@ class Worker {
   /// Comes back when others have run, if there are any. True when a cancellation was delivered.
   bool yield();
   /// True once the turn's operations are spent.
-  bool charge() noexcept { return --budget_ <= 0; }
+  bool charge() noexcept { return --budget_ <= 0 || chaos::strikes(8); }
 
   // -- On this worker's thread.
 
@@ -120,6 +121,9 @@ class Worker {
   Fiber* next_unpinned() noexcept;
   Fiber* next_alone() noexcept;
   Fiber* next_with_own() noexcept;
+  bool lifo_goes_first() const noexcept {
+    return lifo_run_ < kLifoInARow && !chaos::strikes(4);
+  }
   Fiber* take_lifo() noexcept;
   void take_inbox() noexcept;
   void enqueue(Fiber& fiber) noexcept;
@@ -139,6 +143,7 @@ class Worker {
   Fiber* found(Fiber* fiber) noexcept;
   Fiber* take_injected() noexcept;
   Fiber* search() noexcept;
+  Fiber* stir() noexcept;
   Fiber* spin() noexcept;
   Fiber* steal_round(Nanos now) noexcept;
   Fiber* rescue() noexcept;

@@ -5,13 +5,14 @@
 
 #include <algorithm>
 
+#include "base/chaos.h"
 #include "sched/scheduler.h"
 #include "sched/worker.h"
 
 namespace weft::detail {
 
 inline Fiber& Worker::pick_raw() noexcept {
-  if (--turns_left_ <= 0) [[unlikely]]
+  if (--turns_left_ <= 0 || chaos::strikes(8)) [[unlikely]]
     return root_;
   Fiber* const next = next_local();
   return next != nullptr ? *next : root_;
@@ -33,7 +34,7 @@ inline Fiber* Worker::next_local() noexcept {
 }
 
 inline Fiber* Worker::next_alone() noexcept {
-  if (lifo_.load(std::memory_order_relaxed) != nullptr && lifo_run_ < kLifoInARow) {
+  if (lifo_.load(std::memory_order_relaxed) != nullptr && lifo_goes_first()) {
     ++lifo_run_;
     return take_lifo();
   }
@@ -44,7 +45,7 @@ inline Fiber* Worker::next_alone() noexcept {
 
 inline Fiber* Worker::next_unpinned() noexcept {
   // What was woken last goes first, but not for ever.
-  if (lifo_.load(std::memory_order_relaxed) != nullptr && lifo_run_ < kLifoInARow) {
+  if (lifo_.load(std::memory_order_relaxed) != nullptr && lifo_goes_first()) {
     ++lifo_run_;
     if (Fiber* const woken = take_lifo()) return woken;
   }
@@ -63,7 +64,7 @@ inline Fiber* Worker::take_lifo() noexcept {
 inline void Worker::ready(Fiber& fiber) noexcept {
   // From a fiber: what it wakes runs next, while what they share is warm, and no other worker is
   // woken for it. Its owner is about to switch; if it is not, thieves and the monitor see to it.
-  if (fifo_ || batching_ || !runs_fiber() || fiber.pins > 0) {
+  if (fifo_ || batching_ || !runs_fiber() || fiber.pins > 0 || chaos::strikes(4)) {
     enqueue(fiber);
     return;
   }

@@ -24,6 +24,7 @@ using support::LiveCount;
 
 constexpr int kMany = support::kThreadSanitizer    ? 2'000
                       : support::kAddressSanitizer ? 10'000
+                      : support::kChaos            ? 5'000
                                                    : 200'000;
 constexpr std::size_t kSmall = std::size_t{64} << 10;
 constexpr std::size_t kDefaultMaxMapCount = 65'530;

@@ -242,6 +242,7 @@ std::chrono::nanoseconds runtimes_cpu_time() {
 }
 
 TEST(Runtime, UsesNoCpuWhileEveryFiberWaits) {
+  if (support::kChaos) GTEST_SKIP() << "under chaos workers wake for nothing";
   weft::Event never;
   weft::Runtime runtime(weft::Options{.name = "resting"});
   runtime.run([] {

@@ -29,11 +29,17 @@ inline constexpr bool kThreadSanitizer = true;
 #else
 inline constexpr bool kThreadSanitizer = false;
 #endif
+#if defined(WEFT_CHAOS)
+inline constexpr bool kChaos = true;
+#else
+inline constexpr bool kChaos = false;
+#endif
 inline constexpr bool kSanitized = kAddressSanitizer || kThreadSanitizer;
 
-/// `full` in a plain build, about as much as takes the same time in an instrumented one.
+/// `full` in a plain build, about as much as takes the same time in an instrumented one; less under
+/// chaos, which is repeated with many seeds.
 constexpr int scaled(int full) {
-  const int divisor = kThreadSanitizer ? 20 : kAddressSanitizer ? 5 : 1;
+  const int divisor = kThreadSanitizer ? 20 : kAddressSanitizer ? 5 : kChaos ? 20 : 1;
   return full / divisor > 0 ? full / divisor : 1;
 }
 

@@ -3,6 +3,8 @@
 // The other side of the seam in base/atomic.h: atomics, spin loops and futexes of a model thread.
 // Each operation is a point at which the explorer may let another thread go first.
 
+#define WEFT_MODEL 1
+
 #include <atomic>
 #include <cstdint>
 #include <cstring>
