@@ -75,9 +75,8 @@ int EpollReactor::wait_for_events(Nanos deadline) noexcept {
   if (has_nanosecond_wait_) {
     const timespec relative{static_cast<time_t>(span / kNanosPerSecond),
                             static_cast<long>(span % kNanosPerSecond)};
-    count = static_cast<int>(::syscall(SYS_epoll_pwait2, epoll_.fd(), events_.data(),
-                                       most, span == kNever ? nullptr : &relative,
-                                       nullptr, 0));
+    count = static_cast<int>(::syscall(SYS_epoll_pwait2, epoll_.fd(), events_.data(), most,
+                                       span == kNever ? nullptr : &relative, nullptr, 0));
   }
 #endif
   if (count < 0 && errno == ENOSYS) {

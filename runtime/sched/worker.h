@@ -121,9 +121,7 @@ class Worker {
   Fiber* next_unpinned() noexcept;
   Fiber* next_alone() noexcept;
   Fiber* next_with_own() noexcept;
-  bool lifo_goes_first() const noexcept {
-    return lifo_run_ < kLifoInARow && !chaos::strikes(4);
-  }
+  bool lifo_goes_first() const noexcept { return lifo_run_ < kLifoInARow && !chaos::strikes(4); }
   Fiber* take_lifo() noexcept;
   void take_inbox() noexcept;
   void enqueue(Fiber& fiber) noexcept;

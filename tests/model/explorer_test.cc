@@ -110,6 +110,57 @@ TEST(Explorer, FindsAMessageThatIsSentWithoutRelease) {
 }
 TEST(Explorer, FindsNothingInAMessageThatIsReleased) { expect_sound(explore<Message>(kRelease)); }
 
+// ---- Plain data, handed over by an atomic.
+
+struct Parcel : Model {
+  Parcel(std::memory_order store, std::memory_order load) : store_order(store), load_order(load) {}
+  Threads threads() override {
+    return {[this] {
+              parcel.set(42);
+              sent.store(1, store_order);
+            },
+            [this] {
+              if (sent.load(load_order) == 1) require(parcel.get() == 42, "sent but not written");
+            }};
+  }
+  const std::memory_order store_order, load_order;
+  model::Plain<int> parcel;
+  Atomic<int> sent;
+};
+
+TEST(Explorer, FindsAMissingAcquire) {
+  expect_found(explore<Parcel>(kRelease, kRelaxed), "without having seen that");
+}
+TEST(Explorer, FindsAMissingRelease) {
+  expect_found(explore<Parcel>(kRelaxed, kAcquire), "without having seen that");
+}
+TEST(Explorer, FindsNothingWhereReleaseMeetsAcquire) {
+  expect_sound(explore<Parcel>(kRelease, kAcquire));
+}
+
+// A swap passes on what it found, and a store of another thread does not.
+struct PassedOn : Parcel {
+  explicit PassedOn(bool swap) : Parcel(kRelease, kAcquire), swaps(swap) {}
+  Threads threads() override {
+    auto both = Parcel::threads();
+    return {both[0],
+            [this] {
+              if (sent.load(kRelaxed) != 1) return;
+              if (swaps) {
+                sent.fetch_add(1, kRelaxed);
+              } else {
+                sent.store(2, kRelease);
+              }
+            },
+            [this] {
+              if (sent.load(kAcquire) == 2) require(parcel.get() == 42, "sent but not written");
+            }};
+  }
+  const bool swaps;
+};
+TEST(Explorer, SwapsPassOnWhatWasReleased) { expect_sound(explore<PassedOn>(true)); }
+TEST(Explorer, StoresDoNot) { expect_found(explore<PassedOn>(false), "without having seen that"); }
+
 // ---- A wake-up that comes between the look and the sleep.
 
 struct Sleep : Model {

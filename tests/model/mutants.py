@@ -169,7 +169,7 @@ def build_and_run(root, mutant, scratch):
         *(str(scratch / source) for source in SOURCES[mutant.model]),
         *(f"{root}/tests/model/{helper}" for helper in HELPERS.get(mutant.model, [])),
         str(scratch / "runtime/base/assert.cc"),
-        f"{root}/tests/model/explorer/explorer.cc", f"{root}/tests/model/explorer/run.cc",
+        *map(str, sorted((root / "tests/model/explorer").glob("*.cc"))),
         "-o", str(binary), "-lgtest_main", "-lgtest", "-lboost_context", "-pthread"]
     built = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if built.returncode != 0:

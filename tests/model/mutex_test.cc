@@ -29,10 +29,10 @@ class Holders : public Model {
       ++cancelled;
       return;
     }
-    require(!held, "one holds it at a time");
-    held = true;
+    require(!held.get(), "one holds it at a time");
+    held.set(true);
     model::step("holds it");
-    held = false;
+    held.set(false);
     ++holds;
     mutex.unlock();
   }
@@ -45,7 +45,7 @@ class Holders : public Model {
   }
 
   weft::Mutex mutex;
-  bool held = false;
+  model::Plain<bool> held{false};
   int holds = 0, cancelled = 0;
 };
 
@@ -99,16 +99,22 @@ struct EventGoes : Model {
     event.emplace();
   }
   Threads threads() override {
-    return {[this] { pass(); }, [this] { pass(); }, [this] { event->set(); }};
+    return {[this] { pass(); }, [this] { pass(); },
+            [this] {
+              ready.set(true);
+              event->set();
+            }};
   }
   void pass() {
     event->wait();
+    require(ready.get(), "what was done before set() is seen");
     if (++passed < 2) return;
     event.reset();
     model::gone(&event, sizeof event);
   }
   void at_end() override { require(passed == 2, "both have passed"); }
   std::optional<weft::Event> event;
+  model::Plain<bool> ready{false};
   int passed = 0;
 };
 TEST(EventModel, SetWakesAllAndIsDoneWithIt) {

@@ -16,6 +16,7 @@ using weft::detail::RunQueue;
 using Threads = std::vector<std::function<void()>>;
 
 struct Item {
+  model::Plain<bool> written{false};  // before it is pushed
   int taken = 0;
 };
 
@@ -24,6 +25,7 @@ class Queues : public Model {
   using Ring = RunQueue<Item, 4>;
 
   void push(int index) {
+    items[index].written.set(true);
     if (owner.push(&items[index])) return;
     std::array<Item*, Ring::kHalf> older;
     const std::uint32_t count = owner.take_half(older);
@@ -39,6 +41,7 @@ class Queues : public Model {
   }
   static void take(Item* item) {
     require(item != nullptr, "what is taken was pushed");
+    require(item->written.get(), "and was written before");
     require(++item->taken == 1, "an item is taken once");
   }
   void at_end() override {

@@ -27,9 +27,9 @@ class Waits : public Model {
   // The owner's side of one wait.
   Wake wait(Cancellable cancellable) {
     lock.lock();
-    noted = true;
-    token = word.epoch();
-    saved = true;
+    noted.set(true);
+    token.set(word.epoch());
+    saved.set(true);
     model::step("context is saved");
     const bool sleeps = word.publish(cancellable);
     lock.unlock();  // as `arm` does
@@ -39,20 +39,20 @@ class Waits : public Model {
     } else {
       ++ended;
     }
-    saved = false;
+    saved.set(false);
     require(ended == 1, "a wait is ended once");
     ended = 0;
     const std::lock_guard guard(lock);
-    noted = false;
+    noted.set(false);
     return word.reason();
   }
 
   // A waker that finds the note ends the wait, or somebody else has.
   void wake_noted() {
     lock.lock();
-    const bool found = noted;
-    noted = false;
-    const Epoch epoch = token;
+    const bool found = noted.get();
+    noted.set(false);
+    const Epoch epoch = token.get();
     lock.unlock();
     if (!found) return;
     if (word.wake(epoch, Wake::kNormal)) resume();
@@ -75,7 +75,7 @@ class Waits : public Model {
     }
   }
   void resume() {
-    require(saved, "whoever resumes the owner finds its context");
+    require(saved.get(), "whoever resumes the owner finds its context");
     require(++ended == 1, "a wait is ended once");
     resumed.store(1);
     weft::detail::futex_wake(resumed, 1);
@@ -83,9 +83,9 @@ class Waits : public Model {
 
   Spinlock lock;
   WaitWord word;
-  bool noted = false;  // under lock
-  Epoch token = 0;     // under lock
-  bool saved = false;
+  model::Plain<bool> noted{false};  // under lock
+  model::Plain<Epoch> token{0};     // under lock
+  model::Plain<bool> saved{false};
   int ended = 0;
   bool delivered = false, pending = false;
   Atomic<std::uint32_t> resumed{0};

@@ -4,17 +4,15 @@
 
 #include <chrono>
 
-#include "time/clock.h"
-
 namespace support {
 
 /// Waits until `condition()` holds, for which others have to do something; false when they have not
 /// within `limit`, which is far more than they need.
 template <class Condition>
 bool eventually(Condition condition, std::chrono::seconds limit = std::chrono::seconds(20)) {
-  const weft::detail::Nanos end = weft::detail::deadline_after(limit);
+  const auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
-    if (weft::detail::now() > end) return false;
+    if (std::chrono::steady_clock::now() > end) return false;
     ::sched_yield();
   }
   return true;

@@ -19,8 +19,8 @@ std::uint64_t load(const void* address, unsigned size, Order order);
 void store(void* address, unsigned size, std::uint64_t value, Order order);
 /// A read-modify-write: nothing comes between the two halves. The second writes, or not.
 std::uint64_t begin_update(void* address, unsigned size, Order order);
-void end_update(void* address, unsigned size, std::uint64_t value);
-void end_update_unchanged(void* address);
+void end_update(void* address, unsigned size, std::uint64_t value, Order order);
+void end_update_unchanged(const void* address, Order failure);
 void relax();
 bool wait_on(const void* address, std::uint32_t expected, bool has_deadline);
 void wake_on(const void* address, int count);
@@ -50,13 +50,13 @@ class Atomic {
     return update(order, [&](T) { return value; });
   }
   bool compare_exchange_strong(T& expected, T desired, Order order = std::memory_order_seq_cst,
-                               Order = std::memory_order_relaxed) noexcept {
+                               Order failure = std::memory_order_relaxed) noexcept {
     const std::uint64_t found = model::begin_update(&value_, sizeof(T), order);
     if (found == bits_of(expected)) {
-      model::end_update(&value_, sizeof(T), bits_of(desired));
+      model::end_update(&value_, sizeof(T), bits_of(desired), order);
       return true;
     }
-    model::end_update_unchanged(&value_);
+    model::end_update_unchanged(&value_, failure);
     expected = value_of(found);
     return false;
   }
@@ -81,7 +81,7 @@ class Atomic {
   template <class Change>
   T update(Order order, Change change) noexcept {
     const std::uint64_t found = model::begin_update(&value_, sizeof(T), order);
-    model::end_update(&value_, sizeof(T), bits_of(change(value_of(found))));
+    model::end_update(&value_, sizeof(T), bits_of(change(value_of(found))), order);
     return value_of(found);
   }
   static std::uint64_t bits_of(T value) noexcept {

@@ -189,10 +189,18 @@ void step(const char* what) {
   if (Run* const run = Run::current()) run->step(what);
 }
 
+void note_read(Causality::Accesses& data) {
+  if (Run* const run = Run::current()) run->read_plain(data);
+}
+
+void note_write(Causality::Accesses& data) {
+  if (Run* const run = Run::current()) run->write_plain(data);
+}
+
 // ---- The seam.
 
-std::uint64_t load(const void* address, unsigned size, Order) {
-  return Run::current()->load(address, size);
+std::uint64_t load(const void* address, unsigned size, Order order) {
+  return Run::current()->load(address, size, order);
 }
 void store(void* address, unsigned size, std::uint64_t value, Order order) {
   Run::current()->store(address, size, value, order);
@@ -200,10 +208,12 @@ void store(void* address, unsigned size, std::uint64_t value, Order order) {
 std::uint64_t begin_update(void* address, unsigned size, Order order) {
   return Run::current()->begin_update(address, size, order);
 }
-void end_update(void* address, unsigned size, std::uint64_t value) {
-  Run::current()->end_update(address, size, value);
+void end_update(void* address, unsigned size, std::uint64_t value, Order order) {
+  Run::current()->end_update(address, size, value, order);
 }
-void end_update_unchanged(void*) { Run::current()->end_unchanged(); }
+void end_update_unchanged(const void* address, Order order) {
+  Run::current()->end_unchanged(address, order);
+}
 void relax() { Run::current()->relax(); }
 bool wait_on(const void* address, std::uint32_t expected, bool has_deadline) {
   return Run::current()->wait_on(address, expected, has_deadline);

@@ -16,8 +16,9 @@
 // the others do not. Buffers are emptied in order, but a relaxed store may overtake others. A
 // seq_cst store and a releasing read-modify-write wait until the buffer is empty. So a store that
 // lacks its release, and a store and a load that lack the barrier between them, are found. A load
-// always sees the newest visible value: a load that lacks its acquire is not found here; that is
-// ThreadSanitizer's part.
+// always sees the newest visible value, so a load that lacks its acquire shows in no value; but it
+// shows in what the thread may rely on (causality.h), where the model says what its atomics hand
+// over: Plain.
 
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +26,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "explorer/causality.h"
 
 namespace model {
 
@@ -65,7 +68,34 @@ void require(bool holds, const char* what);
 /// From here on nobody may touch an atomic in these bytes: what they belonged to is destroyed.
 void gone(const void* begin, std::size_t size);
 
-/// A point at which others may run, for plain data that threads hand to each other.
+/// A point at which others may run.
 void step(const char* what);
+
+void note_read(Causality::Accesses& data);
+void note_write(Causality::Accesses& data);
+
+/// Plain data that threads hand to each other by means of atomics. A run fails if an access is not
+/// ordered, by acquire and release, after those of others that it conflicts with.
+template <class T>
+class Plain {
+ public:
+  Plain() = default;
+  explicit Plain(T value) : value_(value) {}
+  Plain(const Plain&) = delete;
+  Plain& operator=(const Plain&) = delete;
+
+  T get() const {
+    note_read(accesses_);
+    return value_;
+  }
+  void set(T value) {
+    note_write(accesses_);
+    value_ = value;
+  }
+
+ private:
+  T value_{};
+  mutable Causality::Accesses accesses_;
+};
 
 }  // namespace model

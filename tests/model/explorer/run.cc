@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 
@@ -42,14 +41,6 @@ bool releases(std::memory_order order) {
          order == std::memory_order_seq_cst;
 }
 
-std::string number(std::uint64_t value) {
-  // Small negative numbers, counters that wrap, and pointers read better like this.
-  if (value < 1'000'000) return std::to_string(value);
-  char text[24];
-  std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-  return text;
-}
-
 }  // namespace
 
 Run::Run(const Plan& plan, Budget budget, Chooser& chooser)
@@ -75,6 +66,7 @@ bool Run::perform(const Maker& make) {
 
 void Run::start(const std::vector<std::function<void()>>& bodies) {
   threads_.resize(bodies.size());
+  causality_.start(bodies.size());
   for (std::size_t i = 0; i < bodies.size(); ++i) {
     Thread& thread = threads_[i];
     thread.body = bodies[i];
@@ -88,7 +80,7 @@ void Run::enter(Transfer arrival) {
   run.root_ = arrival.fctx;
   run.self().body();
   run.self().state = State::kEnded;
-  run.log(run.running_, "ends");
+  run.trace_.add(run.running_, "ends");
   weft::detail::jump(run.root_, nullptr);
   __builtin_unreachable();
 }
@@ -115,7 +107,7 @@ void Run::loop() {
         left_.surprises -= chosen.cost;
         threads_[static_cast<std::size_t>(chosen.thread)].timed_out = true;
         threads_[static_cast<std::size_t>(chosen.thread)].state = State::kReady;
-        log(chosen.thread, "times out");
+        trace_.add(chosen.thread, "times out");
         break;
       default:
         left_.preemptions -= chosen.cost;
@@ -182,7 +174,7 @@ void Run::point() {
 
 void Run::fail(const std::string& what) {
   if (failure_.empty()) failure_ = what;
-  log(running_, "FAILS: " + what);
+  trace_.add(running_, "FAILS");
 }
 
 void Run::require_failed(const char* what) {
@@ -195,7 +187,8 @@ void Run::require_failed(const char* what) {
 void Run::commit(const Pending& pending, int thread) {
   std::memcpy(pending.address, &pending.value, pending.size);
   count_write(thread);
-  log(thread, "  " + named(pending.address) + " = " + number(pending.value) + " is visible");
+  causality_.stored(pending.address, pending.carried);
+  trace_.add(thread, "  @ = # is visible", pending.address, pending.value);
 }
 
 void Run::check_alive(const void* address) {
@@ -228,6 +221,12 @@ void Run::flush_up_to(int thread, const void* address) {
   while (std::any_of(buffer.begin(), buffer.end(), is_it)) flush_first(thread);
 }
 
+bool Run::waits_in_buffer(const void* address) {
+  const auto& buffer = self().buffer;
+  return std::any_of(buffer.begin(), buffer.end(),
+                     [&](const Pending& pending) { return pending.address == address; });
+}
+
 std::uint64_t Run::visible(const void* address, unsigned size) const {
   std::uint64_t value = 0;
   if (running_ >= 0) {
@@ -240,12 +239,13 @@ std::uint64_t Run::visible(const void* address, unsigned size) const {
   return value;
 }
 
-std::uint64_t Run::load(const void* address, unsigned size) {
+std::uint64_t Run::load(const void* address, unsigned size, std::memory_order order) {
   if (running_ < 0) return visible(address, size);
   point();
   check_alive(address);
   const std::uint64_t value = visible(address, size);
-  log(running_, "load  " + named(address) + ": " + number(value));
+  if (!waits_in_buffer(address)) causality_.loaded(running_, address, order);
+  trace_.add(running_, "load  @: #", address, value);
   return value;
 }
 
@@ -256,17 +256,16 @@ void Run::store(void* address, unsigned size, std::uint64_t value, std::memory_o
   }
   point();
   check_alive(address);
-  log(running_, "store " + named(address) + " = " + number(value));
-  const Pending pending{address, size, value, order == std::memory_order_relaxed};
+  trace_.add(running_, "store @ = #", address, value);
+  const Pending pending{address, size, value, order == std::memory_order_relaxed,
+                        causality_.carried(running_, order)};
   auto& buffer = self().buffer;
   if (order == std::memory_order_seq_cst) {
     flush_all(running_);
     return commit(pending, running_);
   }
-  const bool same_place = std::any_of(
-      buffer.begin(), buffer.end(), [&](const Pending& other) { return other.address == address; });
   // In its order: behind what waits, unless it may overtake that.
-  if (!buffer.empty() && (!pending.relaxed || same_place)) {
+  if (!buffer.empty() && (!pending.relaxed || waits_in_buffer(address))) {
     buffer.push_back(pending);
     return;
   }
@@ -293,17 +292,19 @@ std::uint64_t Run::begin_update(void* address, unsigned size, std::memory_order 
   return visible(address, size);
 }
 
-void Run::end_update(void* address, unsigned size, std::uint64_t value) {
+void Run::end_update(void* address, unsigned size, std::uint64_t value, std::memory_order order) {
   if (running_ >= 0) {
-    log(running_,
-        "swap  " + named(address) + ": " + number(visible(address, size)) + " to " + number(value));
+    causality_.updated(running_, address, order);
+    trace_.add(running_, "swap  @: # to $", address, visible(address, size), value);
     count_write(running_);
   }
   std::memcpy(address, &value, size);
 }
 
-void Run::end_unchanged() {
-  if (running_ >= 0) log(running_, "swap fails");
+void Run::end_unchanged(const void* address, std::memory_order order) {
+  if (running_ < 0) return;
+  causality_.loaded(running_, address, order);
+  trace_.add(running_, "swap  @ fails", address);
 }
 
 // ---- Waiting.
@@ -312,7 +313,7 @@ void Run::relax() {
   if (running_ < 0) return;
   // It may go on when others have written anything since this turn of its loop began.
   self().state = State::kSpinning;
-  log(running_, "spins");
+  trace_.add(running_, "spins");
   point();
   self().seen = writes_of_others(self());
 }
@@ -327,9 +328,9 @@ bool Run::wait_on(const void* address, std::uint32_t expected, bool has_deadline
   sleeper.sleeps_on = address;
   sleeper.has_deadline = has_deadline;
   sleeper.timed_out = false;
-  log(running_, "sleeps on " + named(address));
+  trace_.add(running_, "sleeps on @", address);
   point();
-  log(running_, "wakes");
+  trace_.add(running_, "wakes");
   return !sleeper.timed_out;
 }
 
@@ -337,7 +338,7 @@ void Run::wake_on(const void* address, int count) {
   if (running_ < 0) return;
   point();
   flush_all(running_);
-  log(running_, "wakes who sleeps on " + named(address));
+  trace_.add(running_, "wakes who sleeps on @", address);
   for (Thread& thread : threads_) {
     if (count > 0 && thread.state == State::kAsleep && thread.sleeps_on == address) {
       thread.state = State::kReady;
@@ -346,38 +347,22 @@ void Run::wake_on(const void* address, int count) {
   }
 }
 
+void Run::read_plain(Causality::Accesses& data) {
+  if (running_ >= 0 && !causality_.read(running_, data)) {
+    require_failed("reads plain data that another thread wrote, without having seen that");
+  }
+}
+
+void Run::write_plain(Causality::Accesses& data) {
+  if (running_ >= 0 && !causality_.write(running_, data)) {
+    require_failed("writes plain data that another thread used, without having seen that");
+  }
+}
+
 void Run::step(const char* what) {
   if (running_ < 0) return;
   point();
-  log(running_, what);
-}
-
-// ---- Reports.
-
-void Run::log(int thread, const std::string& text) { trace_.push_back({thread, text}); }
-
-std::string Run::named(const void* address) {
-  std::string& name = names_[address];
-  if (name.empty()) name = "v" + std::to_string(names_.size());
-  return name;
-}
-
-std::string Run::table() const {
-  constexpr std::size_t kWidth = 40;
-  std::string text = "step  ";
-  for (std::size_t i = 0; i < threads_.size(); ++i) {
-    std::string head = "thread " + std::to_string(i);
-    head.resize(kWidth, ' ');
-    text += head;
-  }
-  text += '\n';
-  for (std::size_t i = 0; i < trace_.size(); ++i) {
-    std::string line = std::to_string(i);
-    const auto column = static_cast<std::size_t>(std::max(trace_[i].thread, 0));
-    line.resize(6 + column * kWidth, ' ');
-    text += line + trace_[i].text + '\n';
-  }
-  return text;
+  trace_.add(running_, what);
 }
 
 }  // namespace model

@@ -5,11 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
+#include "explorer/causality.h"
 #include "explorer/explorer.h"
+#include "explorer/trace.h"
 #include "fiber/context.h"
 
 namespace model {
@@ -44,21 +45,23 @@ class Run {
 
   long steps() const noexcept { return steps_; }
   const std::string& failure() const noexcept { return failure_; }
-  std::string table() const;
+  std::string table() const { return trace_.table(threads_.size()); }
 
   static Run* current() noexcept { return current_; }
   int running() const noexcept { return running_; }
 
   // -- By the running model thread; outside of one they act on memory at once.
-  std::uint64_t load(const void* address, unsigned size);
+  std::uint64_t load(const void* address, unsigned size, std::memory_order order);
   void store(void* address, unsigned size, std::uint64_t value, std::memory_order order);
   std::uint64_t begin_update(void* address, unsigned size, std::memory_order order);
-  void end_update(void* address, unsigned size, std::uint64_t value);
-  void end_unchanged();
+  void end_update(void* address, unsigned size, std::uint64_t value, std::memory_order order);
+  void end_unchanged(const void* address, std::memory_order order);
   void relax();
   bool wait_on(const void* address, std::uint32_t expected, bool has_deadline);
   void wake_on(const void* address, int count);
   void step(const char* what);
+  void read_plain(Causality::Accesses& data);
+  void write_plain(Causality::Accesses& data);
   void require_failed(const char* what);
   void gone(const void* begin, std::size_t size) { gone_.emplace_back(begin, size); }
 
@@ -68,6 +71,7 @@ class Run {
     unsigned size;
     std::uint64_t value;
     bool relaxed;
+    Causality::Clock carried;
   };
   enum class State : std::uint8_t { kReady, kSpinning, kAsleep, kEnded };
   struct Thread {
@@ -82,10 +86,6 @@ class Run {
     long own_writes = 0;
     long seen = 0;       // the others' writes there were when it last began a turn of a spin loop
     int vain_turns = 0;  // that it was given although there were no new ones
-  };
-  struct Step {
-    int thread;
-    std::string text;
   };
 
   void start(const std::vector<std::function<void()>>& bodies);
@@ -106,9 +106,8 @@ class Run {
   void flush_first(int thread);
   void flush_all(int thread);
   void flush_up_to(int thread, const void* address);
+  bool waits_in_buffer(const void* address);  // of the running thread
   std::uint64_t visible(const void* address, unsigned size) const;
-  void log(int thread, const std::string& text);
-  std::string named(const void* address);
   Thread& self() { return threads_[static_cast<std::size_t>(running_)]; }
 
   static Run* current_;
@@ -123,8 +122,8 @@ class Run {
   long steps_ = 0;
   bool in_update_ = false;
   std::string failure_;
-  std::vector<Step> trace_;
-  std::map<const void*, std::string> names_;
+  Trace trace_;
+  Causality causality_;
   std::vector<std::pair<const void*, std::size_t>> gone_;
 };
 
