@@ -47,6 +47,46 @@ class Eventfd final : public Driver {
   Atomic<std::uint32_t> told_{0};
 };
 
+// Who is told goes on, and sees what was done before it was told.
+struct ParkAndUnpark : Model {
+  explicit ParkAndUnpark(bool in_driver) : uses_driver(in_driver) {}
+  Threads threads() override {
+    return {[this] {
+              park();
+              require(first.get() == 1, "what was done before the unpark is seen");
+              park();
+              require(second.get() == 2, "and before the next");
+            },
+            [this] {
+              first.set(1);
+              parker.unpark(driver, 0);
+              // Told again before it has looked, it would go on once for both.
+              while (!read_once.load()) weft::detail::cpu_relax();
+              second.set(2);
+              parker.unpark(driver, 0);
+            }};
+  }
+  void park() {
+    if (uses_driver) {
+      parker.park(driver, 0, kNever, ready);
+    } else {
+      parker.park(kNever);
+    }
+    read_once.store(true);
+  }
+
+  Parker parker;
+  Eventfd driver;
+  std::vector<Ready> ready;
+  model::Plain<int> first{0}, second{0};
+  Atomic<bool> read_once{false};
+  const bool uses_driver;
+};
+TEST(ParkerModel, WhoIsToldSeesWhatWasDoneBefore) {
+  support::expect_proven<ParkAndUnpark>({.preemptions = 4}, false);
+  support::expect_proven<ParkAndUnpark>({.preemptions = 4}, true);
+}
+
 // Work is a count, like the injector's: raised by whoever publishes, before it asks whom to wake.
 class Pool : public Model {
  protected:
