@@ -152,8 +152,7 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
 
 Fiber* Worker::take_lone(Worker& victim) noexcept {
   if (Fiber* const lone = ring_.steal_from(victim.ring_, true)) return lone;
-  if (!victim.lifo_waits()) return nullptr;
-  return victim.lifo_.exchange(nullptr, std::memory_order_acq_rel);  // [lifo]
+  return victim.lifo_.steal();
 }
 
 // Takes over for the worker that the monitor has found stuck: its timers, which make fibers ready

@@ -17,6 +17,7 @@
 #include "sched/driver.h"
 #include "sched/inbox.h"
 #include "sched/injector.h"
+#include "sched/lifo_slot.h"
 #include "sched/parker.h"
 #include "sched/run_queue.h"
 #include "sched/stats.h"
@@ -87,7 +88,7 @@ class Worker {
   Fiber* observed() const noexcept { return current_.load(std::memory_order_relaxed); }
   const Fiber* root() const noexcept { return &root_; }
   WorkerStats& stats() noexcept { return stats_; }
-  bool lifo_waits() const noexcept { return lifo_.load(std::memory_order_relaxed) != nullptr; }
+  bool lifo_waits() const noexcept { return lifo_.waits(); }
   /// Tells the worker that others could use its lone fibers.
   void encourage_offers() noexcept { robbed_.store(true, std::memory_order_relaxed); }
   Nanos next_deadline() const noexcept { return timers_.next_deadline(); }
@@ -121,8 +122,9 @@ class Worker {
   Fiber* next_unpinned() noexcept;
   Fiber* next_alone() noexcept;
   Fiber* next_with_own() noexcept;
-  bool lifo_goes_first() const noexcept { return lifo_run_ < kLifoInARow && !chaos::strikes(4); }
-  Fiber* take_lifo() noexcept;
+  bool lifo_goes_first() const noexcept {
+    return lifo_.waits() && lifo_run_ < kLifoInARow && !chaos::strikes(4);
+  }
   void take_inbox() noexcept;
   void enqueue(Fiber& fiber) noexcept;
   void enqueue_pinned(Fiber& fiber) noexcept;
@@ -192,9 +194,8 @@ class Worker {
   const unsigned index_;
   Fiber root_;
 
-  // -- Shared with thieves. Put by the owner, taken by the owner or a thief, always by exchange.
-  // [lifo]
-  alignas(64) Atomic<Fiber*> lifo_{nullptr};
+  // -- Shared with thieves.
+  alignas(64) LifoSlot<Fiber> lifo_;
   RunQueue<Fiber> ring_;
   // Set by a thief or the monitor, taken by the owner; a hint. See offer_lone().
   Atomic<bool> robbed_{false};

@@ -34,31 +34,24 @@ inline Fiber* Worker::next_local() noexcept {
 }
 
 inline Fiber* Worker::next_alone() noexcept {
-  if (lifo_.load(std::memory_order_relaxed) != nullptr && lifo_goes_first()) {
+  if (lifo_goes_first()) {
     ++lifo_run_;
-    return take_lifo();
+    return lifo_.take(true);
   }
   lifo_run_ = 0;
   Fiber* const oldest = own_.pop();
-  return oldest != nullptr ? oldest : take_lifo();
+  return oldest != nullptr ? oldest : lifo_.take(true);
 }
 
 inline Fiber* Worker::next_unpinned() noexcept {
   // What was woken last goes first, but not for ever.
-  if (lifo_.load(std::memory_order_relaxed) != nullptr && lifo_goes_first()) {
+  if (lifo_goes_first()) {
     ++lifo_run_;
-    if (Fiber* const woken = take_lifo()) return woken;
+    if (Fiber* const woken = lifo_.take(false)) return woken;
   }
   lifo_run_ = 0;
   if (Fiber* const oldest = pop_ring()) return oldest;
-  return lifo_.load(std::memory_order_relaxed) != nullptr ? take_lifo() : nullptr;
-}
-
-inline Fiber* Worker::take_lifo() noexcept {
-  if (!alone_) return lifo_.exchange(nullptr, std::memory_order_acq_rel);  // [lifo]
-  Fiber* const woken = lifo_.load(std::memory_order_relaxed);
-  lifo_.store(nullptr, std::memory_order_relaxed);
-  return woken;
+  return lifo_.waits() ? lifo_.take(false) : nullptr;
 }
 
 inline void Worker::ready(Fiber& fiber) noexcept {
@@ -68,14 +61,7 @@ inline void Worker::ready(Fiber& fiber) noexcept {
     enqueue(fiber);
     return;
   }
-  Fiber* displaced;
-  if (alone_) {
-    displaced = lifo_.load(std::memory_order_relaxed);
-    lifo_.store(&fiber, std::memory_order_relaxed);
-  } else {
-    displaced = lifo_.exchange(&fiber, std::memory_order_acq_rel);  // [lifo]
-  }
-  if (displaced != nullptr) enqueue(*displaced);
+  if (Fiber* const displaced = lifo_.put(&fiber, alone_)) enqueue(*displaced);
 }
 
 inline void Worker::enqueue(Fiber& fiber) noexcept {
@@ -94,7 +80,7 @@ inline void Worker::enqueue(Fiber& fiber) noexcept {
 inline void Worker::notify(Fiber& fiber) noexcept {
   if (batching_) {
     batched_ = true;
-  } else if (ring_.has_one() && lifo_.load(std::memory_order_relaxed) == nullptr) {
+  } else if (ring_.has_one() && !lifo_.waits()) {
     offer_lone(&fiber);
   } else {
     wake_another();
