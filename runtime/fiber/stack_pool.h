@@ -26,9 +26,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 
 #include "base/atomic.h"
+#include "base/system_mutex.h"
 #include "fiber/guard.h"
 #include "fiber/sanitizer.h"
 #include "fiber/stack.h"
@@ -118,7 +118,7 @@ class StackDepot {
 
   // Not a spinlock: claiming a slab maps and allocates. Taken once a chain, so hardly ever
   // contended.
-  mutable std::mutex mutex_;
+  mutable SystemMutex mutex_;
   // All under mutex_.
   std::array<Class, kStackSizeClasses> classes_{};
   Slab* slabs_ = nullptr;

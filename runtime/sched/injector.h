@@ -45,6 +45,7 @@
 
 #include "base/atomic.h"
 #include "base/chaos.h"
+#include "base/system_mutex.h"
 
 namespace weft::detail {
 
@@ -100,7 +101,7 @@ class Injector {
   }
 
   Queue queue_;
-  std::mutex outside_lock_;  // not a spinlock: the queue may allocate
+  SystemMutex outside_lock_;  // not a spinlock: the queue may allocate
   typename Queue::producer_token_t outside_{
       queue_};  // one for all threads that are no workers, under the lock
   alignas(64) Atomic<std::int64_t> count_{0};

@@ -35,7 +35,7 @@ class LifoSlot {
 
   // -- By anyone.
 
-  /// Only a hint, but to the owner: full stays full, or a thief has come.
+  /// A hint. The owner alone fills the slot, so that for it an empty one stays empty.
   [[gnu::always_inline]] bool waits() const noexcept {
     return item_.load(std::memory_order_relaxed) != nullptr;
   }

@@ -1,14 +1,9 @@
 #include "sched/scheduler.h"
 
-#include <linux/membarrier.h>
 #include <pthread.h>
-#include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <utility>
 
-#include "base/futex.h"
 #include "fiber/fiber_pool.h"
 #include "fiber/overflow.h"
 #include "sched/monitor.h"
@@ -32,37 +27,12 @@ bool describe_current(CurrentFiberInfo& info) noexcept {
 
 }  // namespace
 
-namespace {
-
-// membarrier(2), as the rare side of an asymmetric Dekker.
-void barrier_on_all_threads() noexcept {
-  static const bool registered =
-      ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
-  if (registered && ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) return;
-  // Refused: by a filter, or an old kernel. Every processor switches threads within this.
-  ::usleep(20'000);
-}
-
-}  // namespace
-
-class Scheduler::OutsideCall {
- public:
-  explicit OutsideCall(Scheduler& scheduler) noexcept : calls_(scheduler.outside_calls_) {
-    calls_.fetch_add(1, std::memory_order_acq_rel);
-  }
-  ~OutsideCall() { calls_.fetch_sub(1, std::memory_order_acq_rel); }
-  OutsideCall(const OutsideCall&) = delete;
-  OutsideCall& operator=(const OutsideCall&) = delete;
-
- private:
-  Atomic<unsigned>& calls_;
-};
-
 Scheduler::Scheduler(SchedulerOptions options, Driver& driver)
     : options_(std::move(options)), driver_(driver), idle_(options_.workers) {
   workers_.reserve(options_.workers);
   for (unsigned i = 0; i < options_.workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i));
+    census_.add(workers_.back()->stats().fibers);
   }
   install_overflow_handler(&describe_current);
   try {
@@ -84,7 +54,7 @@ Scheduler* Scheduler::current() noexcept {
 }
 
 void Scheduler::stop() noexcept {
-  while (outside_calls_.load(std::memory_order_acquire) != 0) ::sched_yield();
+  census_.wait_for_outside_calls();
   stopping_.store(true, std::memory_order_seq_cst);
   for (auto& worker : workers_) worker->unpark();
   for (std::thread& thread : threads_) thread.join();
@@ -109,9 +79,8 @@ void Scheduler::start(Fiber& fiber) noexcept {
     here->start(fiber);
     return;
   }
-  const OutsideCall call(*this);
-  // Counted first: a fiber that has ended but not begun would let the runtime end too early.
-  started_outside_.fetch_add(1, std::memory_order_seq_cst);
+  const Census::OutsideCall call(census_);
+  call.count_start();
   if (fiber.pins > 0) {
     send_home(fiber);
   } else {
@@ -120,7 +89,7 @@ void Scheduler::start(Fiber& fiber) noexcept {
 }
 
 void Scheduler::ready_from_outside(Fiber& fiber) noexcept {
-  const OutsideCall call(*this);
+  const Census::OutsideCall call(census_);
   if (fiber.pins > 0) {
     send_home(fiber);
   } else {
@@ -180,38 +149,18 @@ void Scheduler::wake_any() noexcept {
 
 // ---- The end.
 
-// Ended fibers are counted before started ones. Whoever was started but has not ended is missing
-// from the first sum; if the second sum has it, they differ. If it does not, then neither has its
-// parent ended within the first sum (a fiber's end is counted after all it started), nor the
-// parent's parent, up to one that the second sum has.
-bool Scheduler::quiet() const noexcept {
-  std::uint64_t ended = 0;
-  for (const auto& worker : workers_) ended += worker->stats().finished.read();
-  std::uint64_t started = started_outside_.load(std::memory_order_seq_cst);
-  for (const auto& worker : workers_) started += worker->stats().spawned.read();
-  return started == ended;
-}
-
-void Scheduler::finished_while_closing() noexcept {
-  ended_.fetch_add(1, std::memory_order_seq_cst);
-  futex_wake(ended_, 1);
-}
-
 // Cancels in rounds: the fibers there are, then, once those have ended, any that they have started
 // meanwhile. Those belong to somebody's cleaning up, and get the time of a round to do it.
 void Scheduler::cancel_all_and_wait() {
-  closing_.store(true, std::memory_order_seq_cst);
-  // A worker that counts the end of a fiber and then reads `closing_` does so without a barrier, at
-  // every fiber's end. This one serves for both sides: whoever still reads false has had its count
-  // seen by quiet().
-  barrier_on_all_threads();
+  census_.close();
   struct Cancelled {
     Fiber* fiber;
     std::uint64_t id;
   };
   std::vector<Cancelled> round;
   for (;;) {
-    const std::uint32_t seen = ended_.load(std::memory_order_seq_cst);
+    const Census::Look look = census_.look();
+    if (look.all_ended) return;
     while (!round.empty()) {
       const Cancelled& last = round.back();
       const bool alive = last.fiber->scheduler.load(std::memory_order_acquire) == this &&
@@ -219,7 +168,6 @@ void Scheduler::cancel_all_and_wait() {
       if (alive) break;
       round.pop_back();
     }
-    if (quiet()) return;
     if (round.empty()) {
       // All are noted before the first is cancelled: what they start then is for the next round.
       FiberPool::instance().for_each([&](Fiber& fiber) {
@@ -231,7 +179,7 @@ void Scheduler::cancel_all_and_wait() {
     }
     // A round that found nobody although somebody is left (about to start, or about to be buried)
     // looks again.
-    futex_wait(ended_, seen, now() + (round.empty() ? kMillisecond : kSecond));
+    census_.wait(look, now() + (round.empty() ? kMillisecond : kSecond));
   }
 }
 
@@ -250,12 +198,12 @@ void Scheduler::note_activity() noexcept { monitor_->note_activity(); }
 
 SchedulerStats Scheduler::stats() const noexcept {
   SchedulerStats sum;
-  sum.spawned = started_outside_.load(std::memory_order_relaxed);
+  const Census::Counts fibers = census_.counts();
+  sum.spawned = fibers.started;
+  sum.finished = fibers.ended;
   for (const auto& worker : workers_) {
     const WorkerStats& stats = worker->stats();
     sum.switches += stats.turns.read();
-    sum.spawned += stats.spawned.read();
-    sum.finished += stats.finished.read();
     sum.steals += stats.steals.read();
     sum.parks += stats.parks.read();
     sum.wakes += stats.wakes.read();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fiber/stack_pool.h"
+#include "sched/census.h"
 #include "sched/driver.h"
 #include "sched/idle.h"
 #include "sched/injector.h"
@@ -70,9 +71,6 @@ class Scheduler {
 
   /// Cancels every fiber and waits until all have ended, those too that they start meanwhile.
   void cancel_all_and_wait();
-  void note_finished() noexcept {
-    if (closing_.load(std::memory_order_relaxed)) finished_while_closing();
-  }
 
   // -- For workers.
 
@@ -81,6 +79,7 @@ class Scheduler {
   StackDepot& stacks() noexcept { return stacks_; }
   Injector<Fiber>& injector() noexcept { return injector_; }
   Idle& idle() noexcept { return idle_; }
+  Census& census() noexcept { return census_; }
   Driver& driver() noexcept { return driver_; }
   Services& services() noexcept { return services_; }
   bool strict_fifo() const noexcept { return options_.strict_fifo; }
@@ -116,13 +115,9 @@ class Scheduler {
   static constexpr Nanos kMillisecond = 1'000'000;
   static constexpr Nanos kSecond = 1'000'000'000;
 
-  class OutsideCall;
-
   void run_worker(unsigned index);
   void inject(Fiber& fiber) noexcept;
   void wake_one() noexcept;
-  bool quiet() const noexcept;
-  void finished_while_closing() noexcept;
   void cancel_if_ours(Fiber& fiber, std::uint64_t id) noexcept;
   void stop() noexcept;
 
@@ -132,20 +127,13 @@ class Scheduler {
   StackDepot stacks_;
   Injector<Fiber> injector_;
   Idle idle_;
-  // Threads that are no workers and are in a call that shows a fiber to the workers: the fiber may
-  // end, and with it the runtime, before the call does. The destructor waits for them.
-  Atomic<unsigned> outside_calls_{0};
-  // Fibers started by threads that are no workers.
-  Atomic<std::uint64_t> started_outside_{0};
+  Census census_;
   // One spins at a time: taken and left by workers.
   alignas(64) Atomic<bool> spinning_{false};
   // The worker that is stuck: set by the monitor, taken by the worker that it wakes.
   Atomic<int> rescue_{kNobodyStuck};
   // Set once, by the destructor; a sleeping worker looks after it has announced itself. [wake]
   Atomic<bool> stopping_{false};
-  Atomic<bool> closing_{false};
-  // Counts the fibers that end while somebody waits for them all to end; that thread sleeps on it.
-  Atomic<std::uint32_t> ended_{0};
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::unique_ptr<Monitor> monitor_;

@@ -1,8 +1,7 @@
 #pragma once
 
 // What a worker counts. Written by its owner alone, without read-modify-write; read by anyone.
-// Whoever reads a count sees all that was done before it was raised, which Scheduler::quiet()
-// needs.
+// Whoever reads a count sees all that was done before it was raised, which the census needs.
 
 #include <cstdint>
 
@@ -21,14 +20,19 @@ class Counter {
   Atomic<std::uint64_t> value_{0};
 };
 
+/// See census.h.
+struct FiberTally {
+  Counter started;
+  Counter ended;  // raised after all that the fiber did
+};
+
 struct alignas(64) WorkerStats {
-  Counter turns;    // switches to a fiber; also the sign of life that thieves and the monitor watch
-  Counter spawned;  // fibers started here
-  Counter finished;  // fibers ended here, raised after all they did
-  Counter steals;    // fibers taken from others
-  Counter parks;     // sleeps
-  Counter wakes;     // other workers woken
-  Counter polls;     // calls to the driver
+  Counter turns;  // switches to a fiber; also the sign of life that thieves and the monitor watch
+  FiberTally fibers;
+  Counter steals;  // fibers taken from others
+  Counter parks;   // sleeps
+  Counter wakes;   // other workers woken
+  Counter polls;   // calls to the driver
 };
 
 }  // namespace weft::detail

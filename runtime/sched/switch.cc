@@ -167,8 +167,7 @@ void Worker::retire(Fiber& fiber) noexcept {
   if (fiber.life.exchange(Life::kRetired, std::memory_order_acq_rel) == Life::kAbandoned) {
     fibers_.release(&fiber);
   }
-  stats_.finished.add();
-  scheduler_.note_finished();
+  scheduler_.census().count_end(stats_.fibers);
 }
 
 Fiber& Worker::give_stack(Fiber& fiber) noexcept {

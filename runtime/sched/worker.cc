@@ -58,7 +58,7 @@ void Worker::unpark() noexcept { parker_.unpark(scheduler_.driver(), index_); }
 // ---- Queues.
 
 void Worker::start(Fiber& fiber) noexcept {
-  stats_.spawned.add();
+  stats_.fibers.started.add();
   enqueue(fiber);
 }
 

@@ -24,6 +24,7 @@ void end_update_unchanged(const void* address, Order failure);
 void relax();
 bool wait_on(const void* address, std::uint32_t expected, bool has_deadline);
 void wake_on(const void* address, int count);
+void barrier_on_all();
 
 }  // namespace model
 
@@ -109,5 +110,20 @@ inline bool futex_wait(const Atomic<std::uint32_t>& word, std::uint32_t expected
 inline void futex_wake(const Atomic<std::uint32_t>& word, int count) noexcept {
   model::wake_on(&word, count);
 }
+
+/// As in base/membarrier.h.
+inline void barrier_on_all_threads() noexcept { model::barrier_on_all(); }
+
+/// As in base/system_mutex.h. Who finds it taken goes on when others have written something.
+class SystemMutex {
+ public:
+  void lock() noexcept {
+    while (taken_.exchange(true, std::memory_order_acquire)) cpu_relax();
+  }
+  void unlock() noexcept { taken_.store(false); }
+
+ private:
+  Atomic<bool> taken_{false};
+};
 
 }  // namespace weft::detail

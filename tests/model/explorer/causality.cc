@@ -41,6 +41,15 @@ void Causality::updated(int thread, const void* address, std::memory_order order
   if (releases(order)) join(carried_[address], carried(thread, order));
 }
 
+void Causality::join_all() {
+  Clock all;
+  for (const Clock& clock : clocks_) join(all, clock);
+  for (std::size_t i = 0; i < clocks_.size(); ++i) {
+    clocks_[i] = all;
+    ++clocks_[i][i];
+  }
+}
+
 bool Causality::has_seen(int thread, const Clock& accesses) {
   const Clock& seen = clock_of(thread);
   for (std::size_t i = 0; i < accesses.size(); ++i) {

@@ -32,6 +32,9 @@ class Causality {
   /// A read-modify-write that wrote: what was carried before stays carried (a release sequence).
   void updated(int thread, const void* address, std::memory_order order);
 
+  /// A barrier on all threads at once.
+  void join_all();
+
   /// False: an access that this one conflicts with has not been seen by its thread.
   bool read(int thread, Accesses& data);
   bool write(int thread, Accesses& data);

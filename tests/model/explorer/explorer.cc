@@ -189,6 +189,11 @@ void step(const char* what) {
   if (Run* const run = Run::current()) run->step(what);
 }
 
+bool surprise(const char* what) {
+  Run* const run = Run::current();
+  return run != nullptr && run->surprise(what);
+}
+
 void note_read(Causality::Accesses& data) {
   if (Run* const run = Run::current()) run->read_plain(data);
 }
@@ -219,5 +224,6 @@ bool wait_on(const void* address, std::uint32_t expected, bool has_deadline) {
   return Run::current()->wait_on(address, expected, has_deadline);
 }
 void wake_on(const void* address, int count) { Run::current()->wake_on(address, count); }
+void barrier_on_all() { Run::current()->barrier_on_all(); }
 
 }  // namespace model

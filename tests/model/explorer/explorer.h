@@ -71,6 +71,10 @@ void gone(const void* begin, std::size_t size);
 /// A point at which others may run.
 void step(const char* what);
 
+/// Whether something unlikely happens here, such as a queue that seems empty and is not. Costs a
+/// surprise.
+bool surprise(const char* what);
+
 void note_read(Causality::Accesses& data);
 void note_write(Causality::Accesses& data);
 

@@ -365,4 +365,20 @@ void Run::step(const char* what) {
   trace_.add(running_, what);
 }
 
+bool Run::surprise(const char* what) {
+  if (running_ < 0 || left_.surprises == 0) return false;
+  if (chooser_.choose({{Kind::kNow, running_}, {Kind::kLater, running_, 1}}) == 0) return false;
+  --left_.surprises;
+  trace_.add(running_, what);
+  return true;
+}
+
+void Run::barrier_on_all() {
+  if (running_ < 0) return;
+  point();
+  for (std::size_t i = 0; i < threads_.size(); ++i) flush_all(static_cast<int>(i));
+  causality_.join_all();
+  trace_.add(running_, "barrier on all threads");
+}
+
 }  // namespace model

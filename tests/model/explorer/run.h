@@ -62,6 +62,8 @@ class Run {
   void step(const char* what);
   void read_plain(Causality::Accesses& data);
   void write_plain(Causality::Accesses& data);
+  bool surprise(const char* what);
+  void barrier_on_all();
   void require_failed(const char* what);
   void gone(const void* begin, std::size_t size) { gone_.emplace_back(begin, size); }
 

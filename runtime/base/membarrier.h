@@ -1,0 +1,15 @@
+#pragma once
+
+// The rare side of an asymmetric Dekker: who writes, calls this and then reads spares the other
+// side, which does it often, the barrier between its own write and read. When it returns, every
+// thread of the process has gone through a full barrier.
+
+#include "base/atomic.h"
+
+namespace weft::detail {
+
+#if !defined(WEFT_MODEL)
+void barrier_on_all_threads() noexcept;
+#endif
+
+}  // namespace weft::detail
