@@ -3,14 +3,14 @@
 
     tests/model/mutants.py [ROOT] [--only TEXT]
 
-A mutant is a file, the lines to replace, what replaces them, and the model. The lines must be there
-exactly once, so that a mutant cannot become a no-op when the source changes. Every mutant must make
-its model fail with a report of the explorer; one that survives, or that does not compile, fails here.
+planted_bugs.py lists them. A mutant is a file, the lines to replace, what replaces them, and the
+model. The lines must be there exactly once, so that a mutant cannot become a no-op when the source
+changes. Every mutant must make its model fail with a report of the explorer; one that survives, or
+that does not compile, fails here.
 """
 
 import argparse
 import concurrent.futures
-import dataclasses
 import os
 import pathlib
 import shutil
@@ -18,141 +18,24 @@ import subprocess
 import sys
 import tempfile
 
+from planted_bugs import MUTANTS
 
-@dataclasses.dataclass
-class Mutant:
-    name: str
-    model: str
-    file: str
-    old: str
-    new: str
-
-
-RING = "runtime/sched/run_queue.h"
-WORD = "runtime/fiber/wait_word.h"
-IDLE = "runtime/sched/idle.cc"
-PARKER = "runtime/sched/parker.h"
-MUTEX = "runtime/sync/mutex.cc"
-QUEUE = "runtime/sync/wait_queue.cc"
-
-MUTANTS = [
-    Mutant("the tail is only released, not seq_cst", "run_queue", RING,
-           "    tail_.store(tail + 1, std::memory_order_seq_cst);",
-           "    tail_.store(tail + 1, std::memory_order_release);"),
-    Mutant("the tail is stored before the slot", "run_queue", RING,
-           "    slot(tail).store(item, std::memory_order_relaxed);\n"
-           "    tail_.store(tail + 1, std::memory_order_seq_cst);",
-           "    tail_.store(tail + 1, std::memory_order_seq_cst);\n"
-           "    slot(tail).store(item, std::memory_order_relaxed);"),
-    Mutant("the tail is relaxed", "run_queue", RING,
-           "    tail_.store(tail + 1, std::memory_order_seq_cst);",
-           "    tail_.store(tail + 1, std::memory_order_relaxed);"),
-    Mutant("pop moves the head by a store", "run_queue", RING,
-           "      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel,  // [rq-head]\n"
-           "                                      std::memory_order_relaxed)) {\n"
-           "        return item;\n"
-           "      }",
-           "      head_.store(head + 1, std::memory_order_release);\n"
-           "      return item;"),
-    Mutant("a thief reads the first slot after its swap", "run_queue", RING,
-           "    if (count > 1) tail_.store(tail + count - 1, std::memory_order_seq_cst);  // [rq-tail], [wake]\n"
-           "    return first;",
-           "    if (count > 1) tail_.store(tail + count - 1, std::memory_order_seq_cst);  // [rq-tail], [wake]\n"
-           "    return victim.slot(head).load(std::memory_order_relaxed);"),
-    Mutant("the overflow forgets to check its swap", "run_queue", RING,
-           "               ? kHalf\n               : 0;",
-           "               ? kHalf\n               : kHalf;"),
-    Mutant("a thief takes one more than it moves", "run_queue", RING,
-           "    if (!victim.head_.compare_exchange_strong(head, head + count,",
-           "    if (!victim.head_.compare_exchange_strong(head, head + count - (count > 1),"),
-    Mutant("a full ring is not noticed", "run_queue", RING,
-           "    if (tail - head_.load(std::memory_order_acquire) == kCapacity) return false;",
-           "    if (tail - head_.load(std::memory_order_acquire) == kCapacity + 1) return false;"),
-    Mutant("a wake does not look at the epoch", "wait_word", WORD,
-           "      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)\n"
-           "        return false;",
-           "      if ((word & kStateMask) == kRunning) return false;"),
-    Mutant("a wake ends a wait that has not begun", "wait_word", WORD,
-           "      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)\n"
-           "        return false;",
-           "      if ((word >> kEpochShift) != (epoch & kEpochMask)) return false;"),
-    Mutant("a pending request does not end the wait", "wait_word", WORD,
-           "      const bool cancelled = state == kWaiting && (word & kPending) != 0;",
-           "      const bool cancelled = false;"),
-    Mutant("publish overwrites what came meanwhile", "wait_word", WORD,
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,\n"
-           "                                      std::memory_order_relaxed)) {\n"
-           "        return !cancelled;\n"
-           "      }",
-           "      word_.store(next, std::memory_order_release);\n"
-           "      return !cancelled;"),
-    Mutant("a masked wait is cancelled", "wait_word", WORD,
-           "      const bool wakes = (word & kStateMask) == kWaiting;",
-           "      const bool wakes = (word & kStateMask) != kRunning;"),
-    Mutant("a wait does not count its epoch", "wait_word", WORD,
-           "    return word + (std::uint64_t{1} << kEpochShift);",
-           "    return word;"),
-    Mutant("the next user of a descriptor begins at the same epoch", "wait_word", WORD,
-           "    const Epoch next = epoch() + 1;",
-           "    const Epoch next = epoch();"),
-    Mutant("the last searcher is not told to look again", "idle", IDLE,
-           "  return searching(before - leaving) == 0;",
-           "  return false;"),
-    Mutant("a producer relies on a searcher that has stopped", "idle", IDLE,
-           "  const std::uint64_t leaving = kOneAwake + (was_searching ? kOneSearching : 0);",
-           "  const std::uint64_t leaving = kOneAwake;"),
-    Mutant("whoever is picked does not count as a searcher", "idle", IDLE,
-           "  state_.fetch_add(kOneAwake + kOneSearching, std::memory_order_seq_cst);\n"
-           "  return static_cast<int>(worker);",
-           "  state_.fetch_add(kOneAwake, std::memory_order_seq_cst);\n"
-           "  return static_cast<int>(worker);"),
-    Mutant("a sleeper is picked for its inbox only while it is awake", "idle", IDLE,
-           "  if (entries_[worker] != Entry::kAsleep)\n",
-           "  if (entries_[worker] == Entry::kAsleep)\n"),
-    Mutant("who leaves by itself stays among the sleepers", "idle", IDLE,
-           "  WEFT_ASSERT(entry == Entry::kAsleep, \"only who announced itself leaves\");\n"
-           "  remove(worker);\n",
-           "  WEFT_ASSERT(entry == Entry::kAsleep, \"only who announced itself leaves\");\n"),
-    Mutant("an unpark before the park is lost", "idle", PARKER,
-           "    if (state_.compare_exchange_strong(expected, kInFutex, std::memory_order_seq_cst)) {\n",
-           "    state_.store(kInFutex);\n    {\n"),
-    Mutant("an unpark does not wake the futex", "idle", PARKER,
-           "      case kInFutex:\n        futex_wake(state_, 1);\n        break;",
-           "      case kInFutex:\n        break;"),
-    Mutant("an unpark does not interrupt the driver", "idle", PARKER,
-           "      case kInDriver:\n        driver.interrupt(worker);\n        break;",
-           "      case kInDriver:\n        break;"),
-    Mutant("a worker that was told already sleeps in the driver", "idle", PARKER,
-           "    driver.poll(worker, sleeps ? deadline : 0, ready);",
-           "    driver.poll(worker, sleeps ? deadline : deadline, ready);"),
-    Mutant("a waiter is not marked in the word", "mutex", MUTEX,
-           "queue.wait(waiter, state | kWaiters);",
-           "queue.wait(waiter, state);"),
-    Mutant("an unlock forgets who waits behind the one it wakes", "mutex", MUTEX,
-           "      queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));",
-           "      queue.unlock(granted ? kHeld : 0);"),
-    Mutant("a mutex that is handed over looks free", "mutex", MUTEX,
-           "      queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));",
-           "      queue.unlock(queue.empty() ? 0 : kWaiters);"),
-    Mutant("an unlock gives up when its waiter was cancelled", "mutex", MUTEX,
-           "    // Too late for it: it was cancelled. The next one, then.\n  }",
-           "    break;\n  }"),
-    Mutant("a waiter that was woken leaves without trying again", "mutex", MUTEX,
-           "    if (waiter.granted) return;",
-           "    return;"),
-    Mutant("set wakes before it has let go of the event", "mutex", QUEUE,
-           "  unlock(state);\n  for (std::size_t i = 0; i < count; ++i) wake(last[i]);",
-           "  for (std::size_t i = 0; i < count; ++i) wake(last[i]);\n  unlock(state);"),
-]
-
+# Beside the model's test: files of the runtime, and of tests/model.
 SOURCES = {
     "run_queue": [],
     "wait_word": [],
     "idle": ["runtime/sched/idle.cc"],
     "mutex": ["runtime/sync/mutex.cc", "runtime/sync/event.cc", "runtime/sync/wait_queue.cc"],
+    "lifo_slot": [],
+    "injector": ["runtime/sched/idle.cc"],
+    "fd_slot": ["runtime/reactor/epoll.cc", "runtime/reactor/epoll_io.cc", "runtime/reactor/fd_table.cc",
+                "runtime/reactor/reactor.cc"],
+    "stack_pool": ["runtime/fiber/guard.cc", "runtime/fiber/stack_pool.cc"],
+    "census": ["runtime/sched/census.cc"],
 }
-# Of the models themselves, not of the runtime.
-HELPERS = {"mutex": ["waits.cc"]}
+HELPERS = {"mutex": ["waits.cc"], "fd_slot": ["waits.cc"]}
+# Folders in which an include is looked for first.
+STAND_INS = {"injector": ["stand_in"]}
 
 
 def compiler():
@@ -163,7 +46,8 @@ def build_and_run(root, mutant, scratch):
     """Returns None if the mutant was caught, else what happened instead."""
     binary = scratch / "model"
     command = compiler() + [
-        "-std=c++20", "-O1", "-DWEFT_ATOMIC_SEAM=\"explorer/atomic.h\"", f"-I{root}/tests/model",
+        "-std=c++20", "-O1", "-DWEFT_ATOMIC_SEAM=\"explorer/atomic.h\"",
+        *(f"-I{root}/tests/model/{folder}" for folder in STAND_INS.get(mutant.model, [])), f"-I{root}/tests/model",
         f"-I{scratch}/runtime", f"-I{scratch}/runtime/include", f"-I{root}/tests",
         f"{root}/tests/model/{mutant.model}_test.cc",
         *(str(scratch / source) for source in SOURCES[mutant.model]),
@@ -199,10 +83,10 @@ def examine(root, mutant):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", nargs="?", default=pathlib.Path(__file__).resolve().parents[2])
-    parser.add_argument("--only", default="", help="only mutants whose name contains this text")
+    parser.add_argument("--only", default="", help="only mutants whose model or name contains this text")
     args = parser.parse_args()
     root = pathlib.Path(args.root)
-    chosen = [mutant for mutant in MUTANTS if args.only in mutant.name]
+    chosen = [mutant for mutant in MUTANTS if args.only in f"{mutant.model} {mutant.name}"]
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for mutant, problem in zip(chosen, pool.map(lambda m: examine(root, m), chosen)):

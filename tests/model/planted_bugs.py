@@ -1,0 +1,228 @@
+"""The bugs that mutants.py plants: a name, the model that must find it, a file, the lines there, and the bug."""
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class Mutant:
+    name: str
+    model: str
+    file: str
+    old: str
+    new: str
+
+
+RING = "runtime/sched/run_queue.h"
+WORD = "runtime/fiber/wait_word.h"
+IDLE = "runtime/sched/idle.cc"
+PARKER = "runtime/sched/parker.h"
+MUTEX = "runtime/sync/mutex.cc"
+QUEUE = "runtime/sync/wait_queue.cc"
+SLOT = "runtime/sched/lifo_slot.h"
+CENSUS = "runtime/sched/census.h"
+CENSUS_CC = "runtime/sched/census.cc"
+STATS = "runtime/sched/stats.h"
+INJECTOR = "runtime/sched/injector.h"
+FD_TABLE = "runtime/reactor/fd_table.cc"
+EPOLL_IO = "runtime/reactor/epoll_io.cc"
+STACKS = "runtime/fiber/stack_pool.cc"
+
+MUTANTS = [
+    Mutant("the tail is only released, not seq_cst", "run_queue", RING,
+           "    tail_.store(tail + 1, std::memory_order_seq_cst);",
+           "    tail_.store(tail + 1, std::memory_order_release);"),
+    Mutant("the tail is stored before the slot", "run_queue", RING,
+           "    slot(tail).store(item, std::memory_order_relaxed);\n"
+           "    tail_.store(tail + 1, std::memory_order_seq_cst);",
+           "    tail_.store(tail + 1, std::memory_order_seq_cst);\n"
+           "    slot(tail).store(item, std::memory_order_relaxed);"),
+    Mutant("the tail is relaxed", "run_queue", RING,
+           "    tail_.store(tail + 1, std::memory_order_seq_cst);",
+           "    tail_.store(tail + 1, std::memory_order_relaxed);"),
+    Mutant("pop moves the head by a store", "run_queue", RING,
+           "      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel,  // [rq-head]\n"
+           "                                      std::memory_order_relaxed)) {\n"
+           "        return item;\n"
+           "      }",
+           "      head_.store(head + 1, std::memory_order_release);\n"
+           "      return item;"),
+    Mutant("a thief reads the first slot after its swap", "run_queue", RING,
+           "    if (count > 1) tail_.store(tail + count - 1, std::memory_order_seq_cst);  // [rq-tail], [wake]\n"
+           "    return first;",
+           "    if (count > 1) tail_.store(tail + count - 1, std::memory_order_seq_cst);  // [rq-tail], [wake]\n"
+           "    return victim.slot(head).load(std::memory_order_relaxed);"),
+    Mutant("the overflow forgets to check its swap", "run_queue", RING,
+           "               ? kHalf\n               : 0;",
+           "               ? kHalf\n               : kHalf;"),
+    Mutant("a thief takes one more than it moves", "run_queue", RING,
+           "    if (!victim.head_.compare_exchange_strong(head, head + count,",
+           "    if (!victim.head_.compare_exchange_strong(head, head + count - (count > 1),"),
+    Mutant("a full ring is not noticed", "run_queue", RING,
+           "    if (tail - head_.load(std::memory_order_acquire) == kCapacity) return false;",
+           "    if (tail - head_.load(std::memory_order_acquire) == kCapacity + 1) return false;"),
+    Mutant("a wake does not look at the epoch", "wait_word", WORD,
+           "      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)\n"
+           "        return false;",
+           "      if ((word & kStateMask) == kRunning) return false;"),
+    Mutant("a wake ends a wait that has not begun", "wait_word", WORD,
+           "      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)\n"
+           "        return false;",
+           "      if ((word >> kEpochShift) != (epoch & kEpochMask)) return false;"),
+    Mutant("a pending request does not end the wait", "wait_word", WORD,
+           "      const bool cancelled = state == kWaiting && (word & kPending) != 0;",
+           "      const bool cancelled = false;"),
+    Mutant("publish overwrites what came meanwhile", "wait_word", WORD,
+           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,\n"
+           "                                      std::memory_order_relaxed)) {\n"
+           "        return !cancelled;\n"
+           "      }",
+           "      word_.store(next, std::memory_order_release);\n"
+           "      return !cancelled;"),
+    Mutant("a masked wait is cancelled", "wait_word", WORD,
+           "      const bool wakes = (word & kStateMask) == kWaiting;",
+           "      const bool wakes = (word & kStateMask) != kRunning;"),
+    Mutant("a wait does not count its epoch", "wait_word", WORD,
+           "    return word + (std::uint64_t{1} << kEpochShift);",
+           "    return word;"),
+    Mutant("the next user of a descriptor begins at the same epoch", "wait_word", WORD,
+           "    const Epoch next = epoch() + 1;",
+           "    const Epoch next = epoch();"),
+    Mutant("the last searcher is not told to look again", "idle", IDLE,
+           "  return searching(before - leaving) == 0;",
+           "  return false;"),
+    Mutant("a producer relies on a searcher that has stopped", "idle", IDLE,
+           "  const std::uint64_t leaving = kOneAwake + (was_searching ? kOneSearching : 0);",
+           "  const std::uint64_t leaving = kOneAwake;"),
+    Mutant("whoever is picked does not count as a searcher", "idle", IDLE,
+           "  state_.fetch_add(kOneAwake + kOneSearching, std::memory_order_seq_cst);\n"
+           "  return static_cast<int>(worker);",
+           "  state_.fetch_add(kOneAwake, std::memory_order_seq_cst);\n"
+           "  return static_cast<int>(worker);"),
+    Mutant("a sleeper is picked for its inbox only while it is awake", "idle", IDLE,
+           "  if (entries_[worker] != Entry::kAsleep)\n",
+           "  if (entries_[worker] == Entry::kAsleep)\n"),
+    Mutant("who leaves by itself stays among the sleepers", "idle", IDLE,
+           "  WEFT_ASSERT(entry == Entry::kAsleep, \"only who announced itself leaves\");\n"
+           "  remove(worker);\n",
+           "  WEFT_ASSERT(entry == Entry::kAsleep, \"only who announced itself leaves\");\n"),
+    Mutant("an unpark before the park is lost", "idle", PARKER,
+           "    if (state_.compare_exchange_strong(expected, kInFutex, std::memory_order_seq_cst)) {\n",
+           "    state_.store(kInFutex);\n    {\n"),
+    Mutant("an unpark does not wake the futex", "idle", PARKER,
+           "      case kInFutex:\n        futex_wake(state_, 1);\n        break;",
+           "      case kInFutex:\n        break;"),
+    Mutant("an unpark does not interrupt the driver", "idle", PARKER,
+           "      case kInDriver:\n        driver.interrupt(worker);\n        break;",
+           "      case kInDriver:\n        break;"),
+    Mutant("a worker that was told already sleeps in the driver", "idle", PARKER,
+           "    driver.poll(worker, sleeps ? deadline : 0, ready);",
+           "    driver.poll(worker, sleeps ? deadline : deadline, ready);"),
+    Mutant("a waiter is not marked in the word", "mutex", MUTEX,
+           "queue.wait(waiter, state | kWaiters);",
+           "queue.wait(waiter, state);"),
+    Mutant("an unlock forgets who waits behind the one it wakes", "mutex", MUTEX,
+           "      queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));",
+           "      queue.unlock(granted ? kHeld : 0);"),
+    Mutant("a mutex that is handed over looks free", "mutex", MUTEX,
+           "      queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));",
+           "      queue.unlock(queue.empty() ? 0 : kWaiters);"),
+    Mutant("an unlock gives up when its waiter was cancelled", "mutex", MUTEX,
+           "    // Too late for it: it was cancelled. The next one, then.\n  }",
+           "    break;\n  }"),
+    Mutant("a waiter that was woken leaves without trying again", "mutex", MUTEX,
+           "    if (waiter.granted) return;",
+           "    return;"),
+    Mutant("set wakes before it has let go of the event", "mutex", QUEUE,
+           "  unlock(state);\n  for (std::size_t i = 0; i < count; ++i) wake(last[i]);",
+           "  for (std::size_t i = 0; i < count; ++i) wake(last[i]);\n  unlock(state);"),
+    Mutant("the owner puts as if it were alone", "lifo_slot", SLOT,
+           "T* put(T* item, bool alone) noexcept { return replace(item, alone); }",
+           "T* put(T* item, bool) noexcept { return replace(item, true); }"),
+    Mutant("the owner takes as if it were alone", "lifo_slot", SLOT,
+           "T* take(bool alone) noexcept { return replace(nullptr, alone); }",
+           "T* take(bool) noexcept { return replace(nullptr, true); }"),
+    Mutant("a thief looks and then clears the slot", "lifo_slot", SLOT,
+           "return waits() ? replace(nullptr, false) : nullptr;",
+           "return waits() ? replace(nullptr, true) : nullptr;"),
+    Mutant("what is put is not released", "lifo_slot", SLOT,
+           "return item_.exchange(item, std::memory_order_acq_rel);",
+           "return item_.exchange(item, std::memory_order_acquire);"),
+    Mutant("a thief takes nothing but says what was there", "lifo_slot", SLOT,
+           "return waits() ? replace(nullptr, false) : nullptr;",
+           "return item_.load();"),
+    Mutant("starts are added up before ends", "census", CENSUS_CC,
+           "  for (const FiberTally* const worker : workers_) sums.ended += worker->ended.read();\n"
+           "  sums.started = started_outside_.load(std::memory_order_seq_cst);\n"
+           "  for (const FiberTally* const worker : workers_) sums.started += worker->started.read();\n",
+           "  sums.started = started_outside_.load(std::memory_order_seq_cst);\n"
+           "  for (const FiberTally* const worker : workers_) sums.started += worker->started.read();\n"
+           "  for (const FiberTally* const worker : workers_) sums.ended += worker->ended.read();\n"),
+    Mutant("ends and starts are added up worker by worker", "census", CENSUS_CC,
+           "  for (const FiberTally* const worker : workers_) sums.ended += worker->ended.read();\n"
+           "  sums.started = started_outside_.load(std::memory_order_seq_cst);\n"
+           "  for (const FiberTally* const worker : workers_) sums.started += worker->started.read();\n",
+           "  sums.started = started_outside_.load(std::memory_order_seq_cst);\n"
+           "  for (const FiberTally* const worker : workers_) {\n"
+           "    sums.ended += worker->ended.read();\n"
+           "    sums.started += worker->started.read();\n"
+           "  }\n"),
+    Mutant("who closes spares itself the barrier", "census", CENSUS_CC,
+           "  barrier_on_all_threads();\n", ""),
+    Mutant("the barrier comes before the write", "census", CENSUS_CC,
+           "  closing_.store(true, std::memory_order_seq_cst);\n  barrier_on_all_threads();\n",
+           "  barrier_on_all_threads();\n  closing_.store(true, std::memory_order_seq_cst);\n"),
+    Mutant("a worker looks whether anybody waits before it counts", "census", CENSUS,
+           "    own.ended.add();\n    if (closing_.load(std::memory_order_relaxed)) tell_of_end();",
+           "    const bool closing = closing_.load(std::memory_order_relaxed);\n"
+           "    own.ended.add();\n    if (closing) tell_of_end();"),
+    Mutant("an end is told before it is counted", "census", CENSUS,
+           "    own.ended.add();\n    if (closing_.load(std::memory_order_relaxed)) tell_of_end();",
+           "    if (closing_.load(std::memory_order_relaxed)) tell_of_end();\n    own.ended.add();"),
+    Mutant("the turn is read after the counts", "census", CENSUS_CC,
+           "  const std::uint32_t turn = turn_.load(std::memory_order_seq_cst);\n"
+           "  const Counts sums = counts();\n",
+           "  const Counts sums = counts();\n"
+           "  const std::uint32_t turn = turn_.load(std::memory_order_seq_cst);\n"),
+    Mutant("an end changes the turn and wakes nobody", "census", CENSUS_CC,
+           "  futex_wake(turn_, 1);\n", ""),
+    Mutant("an end wakes without changing the turn", "census", CENSUS_CC,
+           "  turn_.fetch_add(1, std::memory_order_seq_cst);\n", ""),
+    Mutant("a count does not release what came before it", "census", STATS,
+           "value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_release);",
+           "value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);"),
+    Mutant("nobody waits for calls from outside", "census", CENSUS_CC,
+           "  while (outside_calls_.load(std::memory_order_acquire) != 0) ::sched_yield();\n", ""),
+    Mutant("a call from outside is over when it begins", "census", CENSUS,
+           "      census_.outside_calls_.fetch_add(1, std::memory_order_acq_rel);",
+           "      census_.outside_calls_.fetch_add(0, std::memory_order_acq_rel);"),
+    Mutant("an injected item is counted once it is there", "injector", INJECTOR,
+           "    count_.fetch_add(1, std::memory_order_seq_cst);  // [wake]\n"
+           "    std::lock_guard lock(outside_lock_);\n"
+           "    if (!queue_.enqueue(outside_, item)) failed(1);\n",
+           "    std::lock_guard lock(outside_lock_);\n"
+           "    if (!queue_.enqueue(outside_, item)) failed(1);\n"
+           "    count_.fetch_add(1, std::memory_order_seq_cst);\n"),
+    Mutant("what overflows is counted once it is there", "injector", INJECTOR,
+           "    count_.fetch_add(static_cast<std::int64_t>(count), std::memory_order_seq_cst);  // [wake]\n"
+           "    if (!queue_.enqueue_bulk(port.producer_, items, count)) failed(count);\n",
+           "    if (!queue_.enqueue_bulk(port.producer_, items, count)) failed(count);\n"
+           "    count_.fetch_add(static_cast<std::int64_t>(count), std::memory_order_seq_cst);\n"),
+    Mutant("the injector is taken for empty when a dequeue finds nothing", "injector", INJECTOR,
+           "    return got;\n", "    if (got == 0) count_.store(0);\n    return got;\n"),
+    Mutant("the count is lowered before the dequeue", "injector", INJECTOR,
+           "    const std::size_t got = queue_.try_dequeue_bulk(port.consumer_, out, most);\n"
+           "    if (got > 0) count_.fetch_sub(static_cast<std::int64_t>(got), std::memory_order_seq_cst);\n"
+           "    return got;\n",
+           "    count_.fetch_sub(1, std::memory_order_seq_cst);\n"
+           "    const std::size_t got = queue_.try_dequeue_bulk(port.consumer_, out, most);\n"
+           "    count_.fetch_add(1 - static_cast<std::int64_t>(got), std::memory_order_seq_cst);\n"
+           "    return got;\n"),
+    Mutant("the count is lowered by what was asked for", "injector", INJECTOR,
+           "count_.fetch_sub(static_cast<std::int64_t>(got), std::memory_order_seq_cst);\n    return got;",
+           "count_.fetch_sub(static_cast<std::int64_t>(most), std::memory_order_seq_cst);\n    return got;"),
+    Mutant("the count is lowered by load and store", "injector", INJECTOR,
+           "    if (got > 0) count_.fetch_sub(static_cast<std::int64_t>(got), std::memory_order_seq_cst);\n",
+           "    if (got > 0) count_.store(count_.load() - static_cast<std::int64_t>(got));\n"),
+    Mutant("threads from outside share a producer without its lock", "injector", INJECTOR,
+           "    std::lock_guard lock(outside_lock_);\n", ""),
+]
