@@ -32,19 +32,19 @@ class Atomic : private std::atomic<T> {
     chaos::dawdle();
     return Machine::exchange(value, order);
   }
-  bool compare_exchange_strong(T& expected, T desired, Order success = std::memory_order_seq_cst,
-                               Order failure = std::memory_order_relaxed) noexcept {
+  template <class... Orders>
+  bool compare_exchange_strong(T& expected, T desired, Orders... orders) noexcept {
     chaos::dawdle();
-    return Machine::compare_exchange_strong(expected, desired, success, failure);
+    return Machine::compare_exchange_strong(expected, desired, orders...);
   }
-  bool compare_exchange_weak(T& expected, T desired, Order success = std::memory_order_seq_cst,
-                             Order failure = std::memory_order_relaxed) noexcept {
+  template <class... Orders>
+  bool compare_exchange_weak(T& expected, T desired, Orders... orders) noexcept {
     chaos::dawdle();
     if (chaos::strikes(8)) {
-      expected = Machine::load(failure);
+      expected = Machine::load();
       return false;
     }
-    return Machine::compare_exchange_weak(expected, desired, success, failure);
+    return Machine::compare_exchange_weak(expected, desired, orders...);
   }
   T fetch_add(T by, Order order = std::memory_order_seq_cst) noexcept {
     chaos::dawdle();

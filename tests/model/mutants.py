@@ -24,6 +24,7 @@ from planted_bugs import MUTANTS
 SOURCES = {
     "run_queue": [],
     "wait_word": [],
+    "inbox": [],
     "idle": ["runtime/sched/idle.cc"],
     "mutex": ["runtime/sync/mutex.cc", "runtime/sync/event.cc", "runtime/sync/wait_queue.cc"],
     "lifo_slot": [],
@@ -42,19 +43,30 @@ def compiler():
     return (["ccache"] if shutil.which("ccache") else []) + [os.environ.get("CXX", "g++").split()[-1]]
 
 
-def build_and_run(root, mutant, scratch):
+def compile_command(root, runtime, stand_ins=()):
+    return compiler() + [
+        "-std=c++20", "-O1", "-DWEFT_ATOMIC_SEAM=\"explorer/atomic.h\"",
+        *(f"-I{root}/tests/model/{folder}" for folder in stand_ins), f"-I{root}/tests/model",
+        f"-I{runtime}", f"-I{runtime}/include", f"-I{root}/tests"]
+
+
+def build_explorer(root, folder):
+    """No bug is planted in the explorer, so it is compiled once. Returns its object files."""
+    sources = sorted((root / "tests/model/explorer").glob("*.cc")) + [root / "runtime/base/assert.cc"]
+    command = compile_command(root, root / "runtime")
+    for source in sources:
+        subprocess.run(command + ["-c", str(source), "-o", f"{folder}/{source.stem}.o"], check=True)
+    return [f"{folder}/{source.stem}.o" for source in sources]
+
+
+def build_and_run(root, mutant, scratch, explorer):
     """Returns None if the mutant was caught, else what happened instead."""
     binary = scratch / "model"
-    command = compiler() + [
-        "-std=c++20", "-O1", "-DWEFT_ATOMIC_SEAM=\"explorer/atomic.h\"",
-        *(f"-I{root}/tests/model/{folder}" for folder in STAND_INS.get(mutant.model, [])), f"-I{root}/tests/model",
-        f"-I{scratch}/runtime", f"-I{scratch}/runtime/include", f"-I{root}/tests",
+    command = compile_command(root, scratch / "runtime", STAND_INS.get(mutant.model, [])) + [
         f"{root}/tests/model/{mutant.model}_test.cc",
         *(str(scratch / source) for source in SOURCES[mutant.model]),
         *(f"{root}/tests/model/{helper}" for helper in HELPERS.get(mutant.model, [])),
-        str(scratch / "runtime/base/assert.cc"),
-        *map(str, sorted((root / "tests/model/explorer").glob("*.cc"))),
-        "-o", str(binary), "-lgtest_main", "-lgtest", "-lboost_context", "-pthread"]
+        *explorer, "-o", str(binary), "-lgtest_main", "-lgtest", "-lboost_context", "-pthread"]
     built = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if built.returncode != 0:
         return "does not compile:\n" + built.stdout[-3000:]
@@ -69,7 +81,7 @@ def build_and_run(root, mutant, scratch):
     return None if caught else "failed without a report:\n" + ran.stdout[-3000:]
 
 
-def examine(root, mutant):
+def examine(root, mutant, explorer):
     text = (root / mutant.file).read_text()
     if text.count(mutant.old) != 1:
         return f"its lines are {text.count(mutant.old)} times in {mutant.file}"
@@ -77,7 +89,7 @@ def examine(root, mutant):
         scratch = pathlib.Path(folder)
         shutil.copytree(root / "runtime", scratch / "runtime")
         (scratch / mutant.file).write_text(text.replace(mutant.old, mutant.new))
-        return build_and_run(root, mutant, scratch)
+        return build_and_run(root, mutant, scratch, explorer)
 
 
 def main():
@@ -88,8 +100,10 @@ def main():
     root = pathlib.Path(args.root)
     chosen = [mutant for mutant in MUTANTS if args.only in f"{mutant.model} {mutant.name}"]
     bad = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for mutant, problem in zip(chosen, pool.map(lambda m: examine(root, m), chosen)):
+    with tempfile.TemporaryDirectory(prefix="weft-mutant-") as folder, \
+            concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        explorer = build_explorer(root, folder)
+        for mutant, problem in zip(chosen, pool.map(lambda m: examine(root, m, explorer), chosen)):
             print(f"{mutant.model:<10} {mutant.name}: {problem or 'caught'}", flush=True)
             bad += problem is not None
     print(f"{len(chosen) - bad} of {len(chosen)} planted bugs caught")

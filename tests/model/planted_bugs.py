@@ -26,6 +26,10 @@ INJECTOR = "runtime/sched/injector.h"
 FD_TABLE = "runtime/reactor/fd_table.cc"
 EPOLL_IO = "runtime/reactor/epoll_io.cc"
 STACKS = "runtime/fiber/stack_pool.cc"
+INBOX = "runtime/sched/inbox.h"
+SPINLOCK = "runtime/base/spinlock.h"
+MUTEX_H = "runtime/include/weft/mutex.h"
+EVENT = "runtime/sync/event.cc"
 
 MUTANTS = [
     Mutant("the tail is only released, not seq_cst", "run_queue", RING,
@@ -225,4 +229,49 @@ MUTANTS = [
            "    if (got > 0) count_.store(count_.load() - static_cast<std::int64_t>(got));\n"),
     Mutant("threads from outside share a producer without its lock", "injector", INJECTOR,
            "    std::lock_guard lock(outside_lock_);\n", ""),
+]
+
+# What one thread hands to another without the acquire and the release that order it.
+MUTANTS += [
+    Mutant("the inbox is emptied without an acquire", "inbox", INBOX,
+           "head_.exchange(nullptr, std::memory_order_acquire)",
+           "head_.exchange(nullptr, std::memory_order_relaxed)"),
+    Mutant("a fiber is sent without a release", "inbox", INBOX,
+           "&fiber, std::memory_order_seq_cst,",
+           "&fiber, std::memory_order_relaxed,"),
+    Mutant("the inbox is emptied by a load and a store", "inbox", INBOX,
+           "    Fiber* newest = head_.exchange(nullptr, std::memory_order_acquire);  // [inbox]",
+           "    Fiber* newest = head_.load(std::memory_order_acquire);\n"
+           "    head_.store(nullptr, std::memory_order_relaxed);"),
+    Mutant("the inbox is not turned round", "inbox", INBOX,
+           "    Fiber* oldest = nullptr;\n    while (newest != nullptr) {",
+           "    Fiber* oldest = newest;\n    while (false) {"),
+    Mutant("a thief reads the tail without an acquire", "run_queue", RING,
+           "victim.tail_.load(std::memory_order_acquire) - head;",
+           "victim.tail_.load(std::memory_order_relaxed) - head;"),
+    Mutant("whoever ends a wait does not acquire", "wait_word", WORD,
+           "      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_acq_rel,",
+           "      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_release,"),
+    Mutant("a wait is published without a release", "wait_word", WORD,
+           "      // Release: whoever resumes the owner must see its saved context. [wait-publish]\n"
+           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,",
+           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acquire,"),
+    Mutant("a spinlock is taken without an acquire", "wait_word", SPINLOCK,
+           "    while (locked_.exchange(true, std::memory_order_acquire)) wait();",
+           "    while (locked_.exchange(true, std::memory_order_relaxed)) wait();"),
+    Mutant("a spinlock is left without a release", "wait_word", SPINLOCK,
+           "locked_.store(false, std::memory_order_release);",
+           "locked_.store(false, std::memory_order_relaxed);"),
+    Mutant("an unpark hands nothing over", "idle", PARKER,
+           "switch (state_.exchange(kNotified, std::memory_order_seq_cst)) {",
+           "switch (state_.exchange(kNotified, std::memory_order_relaxed)) {"),
+    Mutant("a free mutex is taken without an acquire", "mutex", MUTEX_H,
+           "    if (!waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,",
+           "    if (!waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_relaxed,"),
+    Mutant("a mutex is left without a release", "mutex", MUTEX_H,
+           "    if (!waiters_.word.compare_exchange_strong(expected, 0, std::memory_order_release,",
+           "    if (!waiters_.word.compare_exchange_strong(expected, 0, std::memory_order_relaxed,"),
+    Mutant("whoever finds an event set has not seen what came before", "mutex", EVENT,
+           "  return waiters_.word.load(std::memory_order_acquire) == kSet;",
+           "  return waiters_.word.load(std::memory_order_relaxed) == kSet;"),
 ]

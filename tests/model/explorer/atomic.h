@@ -50,8 +50,11 @@ class Atomic {
   T exchange(T value, Order order = std::memory_order_seq_cst) noexcept {
     return update(order, [&](T) { return value; });
   }
-  bool compare_exchange_strong(T& expected, T desired, Order order = std::memory_order_seq_cst,
-                               Order failure = std::memory_order_relaxed) noexcept {
+  bool compare_exchange_strong(T& expected, T desired,
+                               Order order = std::memory_order_seq_cst) noexcept {
+    return compare_exchange_strong(expected, desired, order, after_failure(order));
+  }
+  bool compare_exchange_strong(T& expected, T desired, Order order, Order failure) noexcept {
     const std::uint64_t found = model::begin_update(&value_, sizeof(T), order);
     if (found == bits_of(expected)) {
       model::end_update(&value_, sizeof(T), bits_of(desired), order);
@@ -61,8 +64,11 @@ class Atomic {
     expected = value_of(found);
     return false;
   }
-  bool compare_exchange_weak(T& expected, T desired, Order order = std::memory_order_seq_cst,
-                             Order failure = std::memory_order_relaxed) noexcept {
+  bool compare_exchange_weak(T& expected, T desired,
+                             Order order = std::memory_order_seq_cst) noexcept {
+    return compare_exchange_weak(expected, desired, order, after_failure(order));
+  }
+  bool compare_exchange_weak(T& expected, T desired, Order order, Order failure) noexcept {
     return compare_exchange_strong(expected, desired, order, failure);
   }
   T fetch_add(T by, Order order = std::memory_order_seq_cst) noexcept {
@@ -84,6 +90,11 @@ class Atomic {
     const std::uint64_t found = model::begin_update(&value_, sizeof(T), order);
     model::end_update(&value_, sizeof(T), bits_of(change(value_of(found))), order);
     return value_of(found);
+  }
+  static Order after_failure(Order order) noexcept {
+    return order == std::memory_order_acq_rel   ? std::memory_order_acquire
+           : order == std::memory_order_release ? std::memory_order_relaxed
+                                                : order;
   }
   static std::uint64_t bits_of(T value) noexcept {
     std::uint64_t bits = 0;
