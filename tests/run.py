@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the tests of one or more Meson build directories and adds up their cases.
 
-    tests/run.py [-j N] [--filter TEXT] [--seeds N | FIRST-LAST] BUILD_DIR[:SUITE,SUITE...] ...
+    tests/run.py [-j N] [--filter TEXT] [--seeds N | FIRST-LAST] BUILD_DIR[+memcheck][:SUITE,...] ...
 
 Meson's own runner counts binaries; a reader of the result wants to know about cases. So the list of
 tests, their limits and environments come from `meson introspect --tests`, and GoogleTest's cases are
@@ -32,6 +32,15 @@ SHOWN_OUTPUT = 60_000  # characters of a failing test's output that are printed
 
 # Instrumented code is slower by about this much, and so are its time limits.
 TIMEOUT_FACTOR = {"none": 1, "address,undefined": 4, "thread": 8}
+
+# Threads that spin need the fair scheduler, since Valgrind runs one at a time. What is still reachable at
+# the end is no leak: descriptors of fibers are kept for ever, and so are the C library's tables.
+MEMCHECK = ["valgrind", "--quiet", "--tool=memcheck", "--error-exitcode=99", "--leak-check=full",
+            "--show-leak-kinds=definite,indirect,possible",
+            "--errors-for-leak-kinds=definite,indirect,possible", "--fair-sched=yes",
+            "--num-callers=30",
+            f"--suppressions={pathlib.Path(__file__).resolve().parent / 'memcheck.supp'}"]
+MEMCHECK_TIMEOUT_FACTOR = 10
 
 SANITIZER_ENV = {
     # Fake stacks and fibers do not mix well enough to have them on: a fiber's locals would live in
@@ -78,25 +87,26 @@ def introspect(build_dir, what):
     return json.loads(answer.stdout)
 
 
-def load_tests(build_dir, suites, seeds):
+def load_tests(build_dir, suites, seeds, memcheck):
     options = {o["name"]: o["value"] for o in introspect(build_dir, "--buildoptions")}
     sanitizer = options.get("b_sanitize", "none")
     if not options.get("chaos", False):
         seeds = [None]
-    wrapper = fixed_addresses() if sanitizer == "thread" else []
+    wrapper = MEMCHECK if memcheck else fixed_addresses() if sanitizer == "thread" else []
+    factor = MEMCHECK_TIMEOUT_FACTOR if memcheck else TIMEOUT_FACTOR.get(sanitizer, 8)
     tests = []
     for entry in introspect(build_dir, "--tests"):
         suite = entry["suite"][0].split(":")[-1]  # "weft:unit"
         if suites and suite not in suites:
             continue
         tests.append(Test(
-            config=build_dir.name,
+            config="memcheck" if memcheck else build_dir.name,
             suite=suite,
             name=entry["name"],
             command=wrapper + entry["cmd"],
             env=entry["env"],
             workdir=entry["workdir"] or str(build_dir),
-            timeout=entry["timeout"] * TIMEOUT_FACTOR.get(sanitizer, 8),
+            timeout=entry["timeout"] * factor,
             is_gtest=entry["protocol"] == "gtest",
             parallel=entry["is_parallel"],
         ))
@@ -266,7 +276,7 @@ def main():
     parser.add_argument("--filter", default="", help="only tests whose name contains this text")
     parser.add_argument("--seeds", type=seed_range, default=seed_range("1"), metavar="N|FIRST-LAST",
                         help="of a chaos build: seeds 1 to N, or FIRST to LAST")
-    parser.add_argument("builds", nargs="+", metavar="BUILD_DIR[:SUITE,...]")
+    parser.add_argument("builds", nargs="+", metavar="BUILD_DIR[+memcheck][:SUITE,...]")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the running test is ended too
 
@@ -274,7 +284,10 @@ def main():
     for build in args.builds:
         directory, _, suites = build.partition(":")
         chosen = list(filter(None, suites.split(",")))
-        tests += load_tests(pathlib.Path(directory).resolve(), chosen, args.seeds)
+        directory, _, memcheck = directory.partition("+")
+        if memcheck not in ("", "memcheck"):
+            parser.error(f"+{memcheck} in {build}: only +memcheck is known")
+        tests += load_tests(pathlib.Path(directory).resolve(), chosen, args.seeds, bool(memcheck))
     tests = [test for test in tests if args.filter in test.name]
 
     reporter = Reporter(len(tests))

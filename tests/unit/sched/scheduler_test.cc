@@ -23,6 +23,7 @@
 #include "support/build_kind.h"
 #include "support/eventually.h"
 #include "support/process_state.h"
+#include "support/valgrind.h"
 #include "time/clock.h"
 
 namespace weft::detail {
@@ -244,7 +245,7 @@ TEST(Scheduler, FibersOfAnotherSchedulerAreNotCancelled) {
 
 // The fiber may run, end, and let the scheduler go, before the thread that woke it has returned.
 TEST(Scheduler, MayEndWhileTheThreadThatWokeItsLastFiberIsStillInside) {
-  const int rounds = support::scaled(500);
+  const int rounds = support::on_valgrind() ? 50 : support::scaled(500);
   Atomic<std::uint64_t> asleep{0};
   Atomic<bool> stop{false};
   WakeToken token;  // written before `asleep`
@@ -306,7 +307,7 @@ support::ProcessCounts growth_over(int times, StartAndStop start_and_stop) {
 }
 
 TEST(Scheduler, ThousandRuntimesLeaveNoThreadsDescriptorsOrMappings) {
-  const int times = support::scaled(1000);
+  const int times = support::on_valgrind() ? 50 : support::scaled(1000);
   const auto growth = growth_over(times, [] {
     Runtime runtime({.workers = 2});
     Task<int> left_running = runtime.post([] {

@@ -59,6 +59,8 @@ TEST_F(EventTest, WaitOnASetEventReturnsAtOnce) {
     event_.wait();
     event_.wait();
     EXPECT_FALSE(others_ran);
+    yield_now();  // the other one writes into this frame
+    EXPECT_TRUE(others_ran);
   });
 }
 
