@@ -25,8 +25,13 @@ struct TimeoutScope::Inside : Timer {
   // Under the lock of the timer's queue; the fiber is in the scope, hence alive.
   static void fired(Timer& timer) noexcept {
     auto& inside = static_cast<Inside&>(timer);
-    inside.expired.store(true, std::memory_order_relaxed);
-    detail::request_cancel(inside.fiber);
+    inside.expire();
+  }
+
+  void expire() noexcept {
+    expired.store(true, std::memory_order_relaxed);
+    while (!detail::cancel(fiber, fiber.word.current_epoch(), merged)) {
+    }
   }
 
   Fiber& fiber;
@@ -36,6 +41,9 @@ struct TimeoutScope::Inside : Timer {
   // Written when the timer fires, or by the fiber; TimerQueue::cancel() orders it before the end of
   // the scope.
   detail::Atomic<bool> expired{false};
+  // That a request was pending when the time was up, so that one Cancelled tells of both. Written
+  // by who expires, read at the end of the scope.
+  bool merged = false;
   bool finished = false;
 };
 
@@ -64,10 +72,12 @@ bool TimeoutScope::finish() noexcept {
   self.finished = true;
   TimerQueue::cancel(self);
   if (!expired()) return false;
-  const bool only_ours = self.fiber.word.uncancel() <= self.requests_before;
+  const bool others_since = self.fiber.word.uncancel() > self.requests_before;
+  // What was pending at the beginning is still to be told, or was told along with this.
+  if (others_since || (self.pending_before && self.merged)) return false;
   // The body may have ended before it was told: then nobody else is to be.
-  if (only_ours && !self.pending_before) self.fiber.word.take_pending();
-  return only_ours;
+  const bool untold = self.fiber.word.take_pending();
+  return !(self.pending_before && untold);  // else the body leaves by the older request
 }
 
 void TimeoutScope::reschedule(TimePoint when) {
@@ -96,8 +106,7 @@ void TimeoutScope::arm(Inside& inside, std::int64_t deadline) {
   inside.limit = deadline;
   if (deadline == kNever) return;
   if (deadline <= 0) {
-    inside.expired.store(true, std::memory_order_relaxed);
-    detail::request_cancel(inside.fiber);
+    inside.expire();
     return;
   }
   detail::current_worker()->timers().arm(inside, deadline);

@@ -208,6 +208,58 @@ TEST(TimeoutAndCancel, FromOutsidePendingSurvivesAScopeThatNeverSuspended) {
   });
 }
 
+// One exception tells of both then; taken for the scope's own, the older request would be lost.
+TEST(TimeoutAndCancel, PendingWhenTheScopeBeginsAndToldWithItsExpiryIsNotLost) {
+  run_pinned([] {
+    weft::Task<void> task;
+    task = weft::spawn({.pinned = true}, [&task] {
+      task.cancel();
+      EXPECT_EQ(end_of([] { weft::timeout(0s, [] { weft::yield(); }); }), "cancelled");
+      EXPECT_EQ(weft::this_task::cancelling(), 1u);
+      EXPECT_FALSE(weft::this_task::cancel_requested());
+    });
+    task.get();
+  });
+}
+
+TEST(TimeoutAndCancel, PendingWhenTheScopeBeginsAndToldBeforeItsExpiryStaysCancelled) {
+  run_pinned([] {
+    weft::Task<void> task;
+    task = weft::spawn({.pinned = true}, [&task] {
+      task.cancel();
+      const auto body = [](weft::TimeoutScope& scope) {
+        try {
+          weft::yield();
+        } catch (const weft::Cancelled&) {
+          scope.reschedule(Clock::now() - 1s);  // expires on the way out
+          throw;
+        }
+      };
+      EXPECT_EQ(end_of([&] { weft::timeout(1h, body); }), "cancelled");
+      EXPECT_EQ(weft::this_task::cancelling(), 1u);
+      EXPECT_FALSE(weft::this_task::cancel_requested()) << "the scope's own request goes with it";
+    });
+    task.get();
+  });
+}
+
+TEST(TimeoutAndCancel, PendingWhenTheScopeBeginsAndSurvivedLeavesTheScopeItsOwn) {
+  run_pinned([] {
+    weft::Task<void> task;
+    task = weft::spawn({.pinned = true}, [&task] {
+      task.cancel();
+      const auto body = [](weft::TimeoutScope& scope) {
+        EXPECT_TRUE(throws_cancelled([] { weft::yield(); }));
+        scope.reschedule(Clock::now() + 1ms);
+        sleep_forever();
+      };
+      EXPECT_EQ(end_of([&] { weft::timeout(1h, body); }), "timeout");
+      EXPECT_EQ(weft::this_task::cancelling(), 1u);
+    });
+    task.get();
+  });
+}
+
 TEST(TimeoutAndCancel, WorksInATaskThatWasCancelledAndWentOn) {
   run_pinned([] {
     weft::Task<void> task;
