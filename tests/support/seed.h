@@ -26,8 +26,12 @@ inline std::uint64_t seed() {
 /// random program has a stream of its own, so that the program is the same whatever the schedule.
 class Random {
  public:
-  explicit Random(std::uint64_t stream) : state_(mix(seed() ^ mix(stream))) {}
+  explicit Random(std::uint64_t stream) : Random(seed(), stream) {}
+  /// The same with another seed than that of the run.
+  Random(std::uint64_t seed, std::uint64_t stream) : state_(mix(seed ^ mix(stream))) {}
 
+  /// For a task of its own.
+  Random split() { return Random(next(), 0); }
   std::uint64_t next() { return mix(state_ += 0x9e3779b97f4a7c15); }
   int below(int bound) { return static_cast<int>(next() % static_cast<std::uint64_t>(bound)); }
   bool one_in(int chances) { return below(chances) == 0; }

@@ -1,0 +1,48 @@
+// Echo servers and clients that behave: what is sent comes back, all of it and in order.
+
+#include <vector>
+
+#include "soak/loads/tcp_peers.h"
+
+namespace soak {
+
+namespace {
+
+void handle(Ledger& ledger, weft::TcpStream& stream) {
+  send_back(stream);
+  ledger.out(Book::kConnections);
+}
+
+void converse(Ledger& ledger, Random random, const weft::TcpListener& listener) {
+  const Pattern pattern(random.next());
+  const std::uint64_t total = random.one_in(10) ? 0 : random.next() % 300'000;
+  weft::TcpStream stream = random.one_in(4)
+                               ? weft::TcpStream::connect("localhost", listener.local_port())
+                               : weft::TcpStream::connect(listener.local_address());
+  ledger.in(Book::kConnections);
+  auto writer = start(ledger, [&, of_writer = random.split()] {
+    send_all(ledger, stream, of_writer, pattern, total);
+  });
+  const std::uint64_t received = receive_all(ledger, stream, random.split(), pattern);
+  ledger.expect(received == total, "an echo is too short or too long");
+  see(ledger, writer);
+}
+
+}  // namespace
+
+void echo(Scene& scene) {
+  Ledger& ledger = scene.ledger;
+  weft::TcpListener listener = weft::TcpListener::bind("127.0.0.1", 0);
+  auto server = start(ledger, [&] { accept_all(ledger, listener, &handle); });
+  std::vector<weft::Task<void>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(start(ledger, [&, random = scene.random.split()]() mutable {
+      for (int turn = 0; turn < scaled(10); ++turn) converse(ledger, random.split(), listener);
+    }));
+  }
+  for (auto& client : clients) see(ledger, client);
+  listener.close();
+  see(ledger, server);
+}
+
+}  // namespace soak
