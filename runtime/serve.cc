@@ -44,7 +44,12 @@ void print_error(const ServeError& error) noexcept {
   const char* const stage =
       error.stage == ServeError::Stage::kAccept ? "cannot take connections on" : "connection from";
   const auto print = [&](const char* what) {
-    std::fprintf(stderr, "weft: %s %s: %s\n", stage, error.address.to_string().c_str(), what);
+    std::string address;  // stays empty where there is no memory for it
+    try {
+      address = error.address.to_string();
+    } catch (const std::bad_alloc&) {
+    }
+    std::fprintf(stderr, "weft: %s %s: %s\n", stage, address.c_str(), what);
   };
   try {
     std::rethrow_exception(error.error);
@@ -75,16 +80,21 @@ class Server {
     Place(Place&& other) noexcept : server_(std::exchange(other.server_, nullptr)) {}
     Place& operator=(Place&&) = delete;
     ~Place() {
-      if (server_ != nullptr) server_->give_place_back();
+      if (server_ != nullptr) server_->give_place_back(served_);
     }
-    Server& server() const noexcept { return *server_; }
+    Server& begin() noexcept {
+      served_ = true;
+      return *server_;
+    }
 
    private:
     Server* server_;
+    bool served_ = false;
   };
 
   void take_place() noexcept;
-  void give_place_back() noexcept;
+  void give_place_back(bool served) noexcept;
+  bool starved() noexcept;
   bool wait_for_room();
   void pause(std::uint64_t departures);
   bool wait_for_departure();  // under lock_, which it releases
@@ -105,6 +115,7 @@ class Server {
   Spinlock lock_;
   std::size_t connections_ = 0;   // under lock_
   std::uint64_t departures_ = 0;  // under lock_; how many have ended
+  bool starved_ = false;          // under lock_; one has ended unserved, for want of memory
   WakeToken waiter_;              // under lock_; who waits for the next to end
   // By the calling fiber.
   std::vector<Task<void>> tasks_;  // ended ones are dropped now and then
@@ -120,15 +131,24 @@ void Server::take_place() noexcept {
   ++connections_;
 }
 
-void Server::give_place_back() noexcept {
+void Server::give_place_back(bool served) noexcept {
   WakeToken waiter;
   {
     std::lock_guard lock(lock_);
     --connections_;
-    ++departures_;
+    if (served) {
+      ++departures_;
+    } else {
+      starved_ = true;
+    }
     waiter = std::exchange(waiter_, {});
   }
   if (waiter.fiber != nullptr) wake(waiter);
+}
+
+bool Server::starved() noexcept {
+  std::lock_guard lock(lock_);
+  return starved_;
 }
 
 // False when the listener has been closed.
@@ -165,6 +185,7 @@ void Server::pause(std::uint64_t departures) {
   try {
     timeout(pause_, [&] {
       lock_.lock();
+      starved_ = false;
       if (departures_ != departures) {
         lock_.unlock();
       } else {
@@ -173,6 +194,8 @@ void Server::pause(std::uint64_t departures) {
     });
   } catch (const TimeoutError&) {
     pause_ = std::min(2 * pause_, kLongestPause);
+  } catch (const std::bad_alloc&) {
+    yield();  // no memory to measure time with; so much is owed to the others
   }
 }
 
@@ -183,8 +206,12 @@ void Server::accept_until_closed() {
     lock_.lock();
     const std::uint64_t departures = departures_;
     lock_.unlock();
-    const std::exception_ptr exhausted = accept_one();
+    // A connection whose task found no stack is lost. So that the next are not, they wait.
+    const std::exception_ptr exhausted =
+        starved() ? std::make_exception_ptr(StackAllocationError()) : accept_one();
     if (exhausted == nullptr) {
+      // Unless what was taken before it has starved meanwhile.
+      if (starved()) continue;
       told_ = false;
       pause_ = kShortestPause;
     } else if (listener_.is_open()) {
@@ -219,8 +246,10 @@ void Server::admit(TcpStream stream) {
   const SpawnOptions how{.name = "connection", .stack_size = options_.stack_size};
   try {
     tasks_.back() = spawn(how, [place = Place(*this), stream = std::move(stream)]() mutable {
-      place.server().serve_one(std::move(stream));
+      place.begin().serve_one(std::move(stream));
     });
+    // All that it can end with is want of a stack, and of that its place tells.
+    tasks_.back().ref().mark_read();
   } catch (...) {
     tasks_.pop_back();
     throw;
@@ -295,6 +324,10 @@ void Server::run() {
     failure = std::current_exception();
   }
   listener_.close();
+  if (starved() && !told_) {
+    report(ServeError::Stage::kAccept, listener_.local_address(),
+           std::make_exception_ptr(StackAllocationError()));
+  }
   cancelled |= drain();
   if (failure) std::rethrow_exception(failure);
   if (cancelled) throw Cancelled();

@@ -6,9 +6,10 @@
 namespace weft::detail {
 
 FiberPool& FiberPool::instance() noexcept {
-  // Never destroyed: handles in static objects may outlive main().
-  static FiberPool* const pool = new FiberPool;
-  return *pool;
+  // Has no destructor: handles in static objects may outlive main(). Needs no memory, or the first
+  // task could not say that there is none.
+  static constinit FiberPool pool;
+  return pool;
 }
 
 Fiber* FiberPool::take(std::size_t count) {

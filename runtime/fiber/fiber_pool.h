@@ -40,7 +40,7 @@ class FiberPool {
     Chunk* next = nullptr;
   };
 
-  FiberPool() = default;
+  constexpr FiberPool() = default;
   void grow();  // under mutex_
 
   std::mutex mutex_;

@@ -34,11 +34,24 @@ std::vector<std::byte> bytes_of(std::string_view text) {
   return {bytes.begin(), bytes.end()};
 }
 
-[[noreturn]] void throw_incomplete(const char* operation, const StreamState& state,
+// What is in the buffer goes with the exception, once there is one to take it.
+[[noreturn]] void throw_incomplete(const char* operation, StreamState& state,
                                    std::vector<std::byte> received) {
   const std::string what = std::string(operation) + " from " + state.peer.to_string() +
                            ": the stream ended after " + std::to_string(received.size()) + " bytes";
-  throw IncompleteRead(what, std::move(received));
+  IncompleteRead incomplete(what, std::move(received));
+  state.received.take_all();
+  throw std::move(incomplete);
+}
+
+// Where there is no memory to keep it in, the stream ends: its next reader must not go on behind a
+// gap.
+void put_back(StreamState& state, std::span<const std::byte> data) noexcept {
+  try {
+    state.received.put_back(data);
+  } catch (const std::bad_alloc&) {
+    state.descriptor.close();
+  }
 }
 
 [[noreturn]] void throw_limit(const char* operation, const StreamState& state, const char* found,
@@ -112,7 +125,7 @@ void Stream::read_exactly(std::span<std::byte> into) {
     }
   } catch (...) {
     // Cancelled, or failed: whoever tries again, or asks for less, misses nothing.
-    self.received.put_back(into.first(got));
+    detail::put_back(self, into.first(got));
     throw;
   }
   if (got < into.size()) {
@@ -136,7 +149,7 @@ std::string Stream::read_until(std::string_view delimiter, std::size_t limit) {
     searched = text.size() - std::min(text.size(), delimiter.size() - 1);
     const std::size_t count = detail::receive(self, self.received.room(limit - text.size()));
     if (count == 0) {
-      detail::throw_incomplete("read_until", self, detail::bytes_of(self.received.take_all()));
+      detail::throw_incomplete("read_until", self, detail::bytes_of(self.received.text()));
     }
     self.received.commit(count);
   }

@@ -1,7 +1,8 @@
 #pragma once
 
 // What is behind the handles. On the heap, so that a handle can be moved while its address is what
-// others hold.
+// others hold. Made from a Descriptor, not from a number: whoever finds no memory for the state
+// must own the number by then, or it is never closed.
 
 #include <weft/address.h>
 
@@ -13,7 +14,8 @@
 namespace weft::detail {
 
 struct StreamState {
-  StreamState(int fd, const SocketAddress& other_side) : descriptor(fd), peer(other_side) {}
+  StreamState(Descriptor&& owned, const SocketAddress& other_side)
+      : descriptor(std::move(owned)), peer(other_side) {}
 
   Descriptor descriptor;
   const SocketAddress peer;
@@ -21,13 +23,14 @@ struct StreamState {
 };
 
 struct ListenerState {
-  ListenerState(int fd, const SocketAddress& address) : descriptor(fd), local(address) {}
+  ListenerState(Descriptor&& owned, const SocketAddress& address)
+      : descriptor(std::move(owned)), local(address) {}
 
   Descriptor descriptor;
   SocketAddress local;  // constant once it listens
 };
 
-/// Where a socket is bound; the empty address when it cannot be told.
+/// Where a socket is bound; the empty address, and errno, when it cannot be told.
 SocketAddress bound_address(int fd) noexcept;
 
 }  // namespace weft::detail

@@ -32,6 +32,7 @@ bool only_that_connection_failed(int error) noexcept {
     case EHOSTDOWN:
     case EHOSTUNREACH:
     case ENONET:
+    case EOPNOTSUPP:
       return true;
     default:
       return false;
@@ -75,11 +76,12 @@ TcpListener::~TcpListener() = default;
   const int family = address.data()->sa_family;
   const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
   if (fd < 0) detail::throw_io_error(errno, "listen on", address.to_string());
-  auto state = std::make_unique<ListenerState>(fd, address);
+  auto state = std::make_unique<ListenerState>(detail::Descriptor(fd), address);
   if (const int error = listen_at(fd, address, options)) {
     detail::throw_io_error(error, "listen on", address.to_string());
   }
   state->local = detail::bound_address(fd);
+  if (state->local.empty()) detail::throw_io_error(errno, "listen on", address.to_string());
   return TcpListener(std::move(state));
 }
 
@@ -110,8 +112,9 @@ TcpStream TcpListener::accept() {
     if (result.error != 0) {
       detail::throw_io_error(result.error, "accept on", self.local.to_string());
     }
+    detail::Descriptor taken(static_cast<int>(result.count));
     const auto from = SocketAddress::from(address, size).value_or(SocketAddress());
-    return TcpStream(std::make_unique<detail::StreamState>(static_cast<int>(result.count), from));
+    return TcpStream(std::make_unique<detail::StreamState>(std::move(taken), from));
   }
 }
 

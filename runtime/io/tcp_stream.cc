@@ -15,7 +15,8 @@ namespace weft {
 
 namespace detail {
 
-SocketAddress bound_address(int fd) noexcept {
+// Not inlined, as those below.
+[[gnu::noinline]] SocketAddress bound_address(int fd) noexcept {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
   if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
@@ -42,7 +43,7 @@ constexpr int kMostSelfConnections = 3;
 
 std::unique_ptr<StreamState> connect_once(Reactor& reactor, const SocketAddress& peer) {
   const int fd = make_socket(peer);
-  auto state = std::make_unique<StreamState>(fd, peer);
+  auto state = std::make_unique<StreamState>(Descriptor(fd), peer);
   int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (error == 0) error = reactor.connect(state->descriptor, peer.data(), peer.size()).error;
   if (error != 0) throw_io_error(error, "connect to", peer.to_string());

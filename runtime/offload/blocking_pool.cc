@@ -71,8 +71,11 @@ void BlockingPool::submit(std::unique_ptr<Job>&& job) {
       // Under the mutex: had another submit counted on this thread before it failed to start, its
       // job would wait for nobody.
       start_thread();
-    } catch (const std::system_error&) {
-      if (threads_ == 0) throw;  // Else the job waits for one of these.
+    } catch (const std::system_error& error) {
+      // Else the job waits for one of those there are.
+      if (threads_ == 0) {
+        throw std::system_error(error.code(), "weft: cannot start a thread of the blocking pool");
+      }
     }
   }
   queue_.push_back(std::move(job));

@@ -30,14 +30,14 @@ EpollReactor::KernelObject::KernelObject(int fd, const char* origin) : fd_(fd) {
 EpollReactor::KernelObject::~KernelObject() { ::close(fd_); }
 
 EpollReactor::EpollReactor(bool nanoseconds)
-    : epoll_(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"),
-      wake_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd"),
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC), "weft: epoll_create1"),
+      wake_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "weft: eventfd"),
       has_nanosecond_wait_(nanoseconds) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = kWakeUpKey;
   if (::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, wake_up_.fd(), &event) != 0) {
-    throw std::system_error(errno, std::system_category(), "epoll_ctl");
+    throw std::system_error(errno, std::system_category(), "weft: epoll_ctl");
   }
 }
 
@@ -79,7 +79,8 @@ int EpollReactor::wait_for_events(Nanos deadline) noexcept {
                                        span == kNever ? nullptr : &relative, nullptr, 0));
   }
 #endif
-  if (count < 0 && errno == ENOSYS) {
+  // EPERM is what filters say that were written before there was this call.
+  if (count < 0 && (errno == ENOSYS || errno == EPERM)) {
     has_nanosecond_wait_ = false;
     // Rounded up: a sleep that ends too early is begun again, and again.
     const Nanos millis =

@@ -54,12 +54,18 @@ class Injector {
   using Queue = moodycamel::ConcurrentQueue<T*>;
 
  public:
+  /// Throws std::bad_alloc.
+  Injector() { check(outside_); }
+
   /// A worker's own way in and out. Explicit tokens: the queue's implicit producers are found by
   /// thread id, cost a hash look-up, and those of dead threads slow every empty dequeue down for
   /// good.
   class Port {
    public:
-    explicit Port(Injector& injector) : producer_(injector.queue_), consumer_(injector.queue_) {}
+    /// Throws std::bad_alloc.
+    explicit Port(Injector& injector) : producer_(injector.queue_), consumer_(injector.queue_) {
+      check(producer_);
+    }
 
    private:
     friend class Injector;
@@ -95,6 +101,11 @@ class Injector {
   }
 
  private:
+  // The queue gives out tokens without a producer when there is no memory for one, and trusts its
+  // user to look.
+  static void check(const typename Queue::producer_token_t& token) {
+    if (!token.valid()) throw std::bad_alloc();
+  }
   void failed(std::size_t count) {
     count_.fetch_sub(static_cast<std::int64_t>(count), std::memory_order_seq_cst);
     throw std::bad_alloc();

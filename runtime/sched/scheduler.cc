@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <new>
+#include <system_error>
 #include <utility>
 
 #include "fiber/fiber_pool.h"
@@ -29,6 +31,7 @@ bool describe_current(CurrentFiberInfo& info) noexcept {
 
 Scheduler::Scheduler(SchedulerOptions options, Driver& driver)
     : options_(std::move(options)), driver_(driver), idle_(options_.workers) {
+  round_.reserve(kLeastRound);
   workers_.reserve(options_.workers);
   for (unsigned i = 0; i < options_.workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i));
@@ -40,6 +43,9 @@ Scheduler::Scheduler(SchedulerOptions options, Driver& driver)
     for (unsigned i = 0; i < options_.workers; ++i) {
       threads_.emplace_back([this, i] { run_worker(i); });
     }
+  } catch (const std::system_error& error) {
+    stop();
+    throw std::system_error(error.code(), "weft: cannot start the threads of a runtime");
   } catch (...) {
     stop();
     throw;
@@ -65,8 +71,9 @@ void Scheduler::stop() noexcept {
 
 void Scheduler::run_worker(unsigned index) {
   const std::string name = options_.name.substr(0, 11) + "-w" + std::to_string(index % 100);
-  ::pthread_setname_np(::pthread_self(), name.c_str());
-  AlternateSignalStack signal_stack;
+  ::pthread_setname_np(::pthread_self(), name.c_str());  // may be refused; it is for people
+  // If there is none, a stack overflow ends the process without a report: no reason not to start.
+  const AlternateSignalStack signal_stack;
   workers_[index]->run();
 }
 
@@ -153,33 +160,48 @@ void Scheduler::wake_any() noexcept {
 // meanwhile. Those belong to somebody's cleaning up, and get the time of a round to do it.
 void Scheduler::cancel_all_and_wait() {
   census_.close();
-  struct Cancelled {
-    Fiber* fiber;
-    std::uint64_t id;
-  };
-  std::vector<Cancelled> round;
   for (;;) {
     const Census::Look look = census_.look();
     if (look.all_ended) return;
-    while (!round.empty()) {
-      const Cancelled& last = round.back();
+    while (!round_.empty()) {
+      const NotedFiber& last = round_.back();
       const bool alive = last.fiber->scheduler.load(std::memory_order_acquire) == this &&
                          last.fiber->id.load(std::memory_order_relaxed) == last.id;
       if (alive) break;
-      round.pop_back();
+      round_.pop_back();
     }
-    if (round.empty()) {
-      // All are noted before the first is cancelled: what they start then is for the next round.
-      FiberPool::instance().for_each([&](Fiber& fiber) {
-        if (fiber.scheduler.load(std::memory_order_acquire) != this) return;
-        round.push_back({&fiber, fiber.id.load(std::memory_order_relaxed)});
-      });
-      for (const Cancelled& noted : round) cancel_if_ours(*noted.fiber, noted.id);
-      if (!round.empty()) continue;
+    if (round_.empty()) {
+      cancel_round();
+      if (!round_.empty()) continue;
     }
     // A round that found nobody although somebody is left (about to start, or about to be buried)
     // looks again.
-    census_.wait(look, now() + (round.empty() ? kMillisecond : kSecond));
+    census_.wait(look, now() + (round_.empty() ? kMillisecond : kSecond));
+  }
+}
+
+// All are noted before the first is cancelled: what they start then is for the next round. Without
+// memory to note them all they are cancelled all the same, since those that are noted may wait for
+// others.
+void Scheduler::cancel_round() noexcept {
+  bool noted_all = true;
+  const auto for_ours = [this](auto&& visit) {
+    FiberPool::instance().for_each([&](Fiber& fiber) {
+      if (fiber.scheduler.load(std::memory_order_acquire) != this) return;
+      visit(NotedFiber{&fiber, fiber.id.load(std::memory_order_relaxed)});
+    });
+  };
+  for_ours([&](const NotedFiber& ours) {
+    try {
+      if (noted_all) round_.push_back(ours);
+    } catch (const std::bad_alloc&) {
+      noted_all = false;
+    }
+  });
+  if (noted_all) {
+    for (const NotedFiber& noted : round_) cancel_if_ours(*noted.fiber, noted.id);
+  } else {
+    for_ours([&](const NotedFiber& ours) { cancel_if_ours(*ours.fiber, ours.id); });
   }
 }
 

@@ -115,9 +115,17 @@ class Scheduler {
   static constexpr Nanos kMillisecond = 1'000'000;
   static constexpr Nanos kSecond = 1'000'000'000;
 
+  static constexpr std::size_t kLeastRound = 64;
+
+  struct NotedFiber {
+    Fiber* fiber;
+    std::uint64_t id;
+  };
+
   void run_worker(unsigned index);
   void inject(Fiber& fiber) noexcept;
   void wake_one() noexcept;
+  void cancel_round() noexcept;
   void cancel_if_ours(Fiber& fiber, std::uint64_t id) noexcept;
   void stop() noexcept;
 
@@ -134,6 +142,9 @@ class Scheduler {
   Atomic<int> rescue_{kNobodyStuck};
   // Set once, by the destructor; a sleeping worker looks after it has announced itself. [wake]
   Atomic<bool> stopping_{false};
+  // Cancelled, and to have ended before the next are. By who waits for all to end. There is room
+  // for some from the beginning, for the end must not depend on memory.
+  std::vector<NotedFiber> round_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::unique_ptr<Monitor> monitor_;

@@ -44,10 +44,24 @@ struct GatherHook : CompletionHook {
   TaskState* child = nullptr;
 };
 
+constexpr std::size_t kFew = 12;
+
+// Hooks for more children than the frame has room for. The children run already, and without hooks
+// nobody would wait for them.
+std::unique_ptr<GatherHook[]> make_many(std::span<const TaskRef> tasks) {
+  if (tasks.size() <= kFew) return nullptr;
+  try {
+    return std::make_unique<GatherHook[]>(tasks.size());
+  } catch (const std::bad_alloc&) {
+    cancel_and_wait(tasks);
+    throw;
+  }
+}
+
 class Hooks {
  public:
   Hooks(std::span<const TaskRef> tasks, bool return_exceptions)
-      : count_(tasks.size()), many_(count_ > kFew ? new GatherHook[count_] : nullptr) {
+      : count_(tasks.size()), many_(make_many(tasks)) {
     wait_.remaining = count_;
     wait_.stop_at_failure = !return_exceptions;
     for (std::size_t i = 0; i < count_; ++i) {
@@ -97,7 +111,6 @@ class Hooks {
   }
 
  private:
-  static constexpr std::size_t kFew = 12;
   GatherHook& at(std::size_t index) noexcept { return many_ ? many_[index] : few_[index]; }
 
   const std::size_t count_;

@@ -29,7 +29,7 @@ constexpr int kSlots = 8;
 const int kRounds = support::scaled(2000);
 
 TcpStream wrap(int fd) {
-  return TcpStream(std::make_unique<detail::StreamState>(fd, SocketAddress()));
+  return TcpStream(std::make_unique<detail::StreamState>(detail::Descriptor(fd), SocketAddress()));
 }
 
 struct Connection {

@@ -107,14 +107,17 @@ std::vector<TaskRef> start_range(Range&& range) {
   if constexpr (std::ranges::sized_range<Range>) tasks.reserve(std::ranges::size(range));
   try {
     for (auto&& element : range) {
+      // Room first: a child that has started must not be lost.
+      TaskRef& task = tasks.emplace_back();
       // Elements of a range that is a temporary itself may be taken.
       if constexpr (std::is_lvalue_reference_v<Range>) {
-        tasks.push_back(as_task(element));
+        task = as_task(element);
       } else {
-        tasks.push_back(as_task(std::move(element)));
+        task = as_task(std::move(element));
       }
     }
   } catch (...) {
+    if (!tasks.empty() && !tasks.back()) tasks.pop_back();
     cancel_and_wait(tasks);
     throw;
   }

@@ -17,7 +17,8 @@ namespace weft {
 /// Something that went wrong while serving, and did not end the server.
 struct ServeError {
   enum class Stage {
-    /// No connection can be taken for want of resources. Told once, until one is taken again.
+    /// No connection can be taken for want of resources, or one was taken and found no stack, which
+    /// ended it. Told once, until one is taken again.
     kAccept,
     /// The handler threw.
     kHandler,

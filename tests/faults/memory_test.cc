@@ -1,0 +1,375 @@
+// Goal: without memory for a stack a task fails and nothing else does; without guards tasks run all
+// the same; an allocation that fails is a std::bad_alloc for the caller, who has lost nothing.
+// Method: mmap and its like are refused; every operation of a fiber is tried with each of its
+// allocations failing in turn, until it makes no more.
+
+#include <gmock/gmock.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <ranges>
+#include <vector>
+
+#include "faults/injector.h"
+#include "support/live_count.h"
+#include "support/process_state.h"
+#include "support/tcp.h"
+#include "support/watchdog.h"
+
+namespace weft {
+namespace {
+
+using namespace support;
+using faults::Call;
+using faults::Fault;
+using faults::Injection;
+using faults::kAlways;
+using faults::Where;
+
+constexpr std::size_t kOtherClass = std::size_t{1} << 20;
+
+void bounded(unsigned workers, const std::function<void()>& body) {
+  const Watchdog watchdog(testing::UnitTest::GetInstance()->current_test_info()->name(),
+                          std::chrono::seconds(20));
+  run(Options{.workers = workers}, body);
+}
+
+// ---- Stacks.
+
+TEST(Stacks, TaskWithoutOneFailsAndTheOthersRun) {
+  for (const unsigned workers : {1U, 2U}) {
+    bounded(workers, [] {
+      LiveCount captured;
+      Event go;
+      int sum = 0;
+      Task<void> before = spawn([&] {
+        go.wait();
+        ++sum;
+      });
+      yield();
+      {
+        const Injection injection(Fault{.call = Call::kMap, .error = ENOMEM, .times = kAlways});
+        Task<int> starved =
+            spawn({.stack_size = kOtherClass}, [token = captured.token()] { return 1; });
+        EXPECT_THROW(starved.get(), StackAllocationError);
+        EXPECT_GT(Injection::hits(), 1U) << "smaller pieces are asked for, too";
+        EXPECT_EQ(captured.alive(), 0);
+        // As a child, and where nobody has asked for the error yet.
+        EXPECT_THROW(gather(spawn({.stack_size = kOtherClass}, [] {}), [] {}),
+                     StackAllocationError);
+      }
+      go.set();
+      before.get();
+      EXPECT_EQ(sum, 1);
+      EXPECT_EQ(spawn({.stack_size = kOtherClass}, [] { return 2; }).get(), 2);
+    });
+  }
+}
+
+TEST(Stacks, MainWithoutOneFails) {
+  Runtime runtime(Options{.workers = 1});
+  {
+    const Injection injection(Fault{.call = Call::kMap, .error = ENOMEM, .times = kAlways});
+    EXPECT_THROW(runtime.run([] {}), StackAllocationError);
+  }
+  EXPECT_EQ(runtime.run([] { return 3; }), 3);
+}
+
+TEST(Stacks, ComeWithoutGuardsIfNeedBe) {
+  const auto unguarded = [](const std::vector<Fault>& plan) {
+    const Injection injection(plan, Where::kAnyThread, 0);
+    std::size_t count = 0;
+    bounded(1, [&] {
+      std::vector<Task<void>> tasks(20);
+      for (Task<void>& task : tasks) task = spawn([] { yield(); });
+      for (Task<void>& task : tasks) task.get();
+      count = metrics().stacks_unguarded;
+    });
+    return count;
+  };
+  const Fault no_advice{.call = Call::kAdvise, .error = EINVAL, .times = kAlways};
+  const Fault no_protection{.call = Call::kProtect, .error = ENOMEM, .times = kAlways};
+  EXPECT_EQ(unguarded({no_advice}), 0U) << "mprotect takes its place";
+  EXPECT_GE(unguarded({no_advice, no_protection}), 20U);
+}
+
+TEST(Stacks, AreGivenBackWhereTheKernelRefusesToTakeThem) {
+  const Injection injection(Fault{.call = Call::kAdvise, .error = EINVAL, .times = kAlways});
+  bounded(2, [] {
+    std::vector<Task<void>> tasks(300);
+    for (Task<void>& task : tasks) task = spawn([] { yield(); });
+    for (Task<void>& task : tasks) task.get();
+    sleep_for(std::chrono::milliseconds(300));  // long enough to trim
+  });
+}
+
+// ---- Each allocation in turn.
+
+// Runs `operation` in the one worker's fiber with its first allocation failing, then the second,
+// and so on. It throws std::bad_alloc or does what it should; `check` sees that nothing is lost.
+void fail_each(
+    Call call, const std::function<void()>& operation, const std::function<void()>& check = [] {}) {
+  for (unsigned number = 0; number < 1000; ++number) {
+    {
+      const Injection injection(Fault{.call = call, .error = ENOMEM, .skip = number},
+                                Where::kWorkers);
+      try {
+        operation();
+      } catch (const std::bad_alloc&) {
+        EXPECT_EQ(Injection::hits(), 1U);
+      }
+      if (Injection::hits() == 0) return;
+    }
+    check();
+  }
+  ADD_FAILURE() << "its allocations have no end";
+}
+
+void fail_each(
+    const std::function<void()>& operation, const std::function<void()>& check = [] {}) {
+  fail_each(Call::kNew, operation, check);
+  fail_each(Call::kMalloc, operation, check);
+}
+
+struct Large {
+  char filling[2000];
+};
+
+TEST(Allocations, OfSpawn) {
+  bounded(1, [] {
+    LiveCount captured;
+    std::vector<Task<void>> kept;  // so that descriptors run out
+    kept.reserve(1000);
+    fail_each(
+        [&] {
+          for (int i = 0; i < 300; ++i) {
+            kept.push_back(spawn({.name = "a name of some length that is copied"},
+                                 [token = captured.token(), large = Large()] { yield(); }));
+          }
+        },
+        [&] {
+          for (Task<void>& task : kept) task.get();
+          kept.clear();
+          EXPECT_EQ(captured.alive(), 0);
+        });
+    for (Task<void>& task : kept) task.get();
+  });
+}
+
+// No child is left behind that may still use the caller's frame.
+TEST(Allocations, OfGather) {
+  bounded(1, [] {
+    LiveCount captured;
+    const auto child = [&captured] {
+      // Asks for no memory itself: what fails is gather's.
+      return [token = captured.token()] {
+        yield();
+        yield();
+      };
+    };
+    const std::vector<int> numbers(40);
+    const auto children = [&] {
+      std::vector<decltype(child())> made;
+      for (std::size_t i = 0; i < numbers.size(); ++i) made.push_back(child());
+      return made;
+    };
+    const auto none_left = [&] { EXPECT_EQ(captured.alive(), 0); };
+    fail_each([&] { gather(child(), child(), child()); }, none_left);
+    fail_each([&] { gather(children()); }, none_left);
+    fail_each([&] { gather(return_exceptions, children()); }, none_left);
+    // Of unknown length.
+    const auto each = [&](int) { return child(); };
+    const auto some = [](int number) { return number >= 0; };
+    fail_each([&] { gather(numbers | std::views::filter(some) | std::views::transform(each)); },
+              none_left);
+  });
+}
+
+TEST(Allocations, OfTimers) {
+  bounded(1, [] {
+    fail_each([] {
+      std::vector<Task<void>> tasks(200);
+      for (Task<void>& task : tasks) {
+        task = spawn([] {
+          timeout(std::chrono::seconds(5), [] { sleep_for(std::chrono::microseconds(100)); });
+        });
+      }
+      std::exception_ptr failure;
+      for (Task<void>& task : tasks) {
+        task.join();
+        if (task.exception() != nullptr) failure = task.exception();
+      }
+      if (failure != nullptr) std::rethrow_exception(failure);
+    });
+  });
+}
+
+TEST(Allocations, OfConnecting) {
+  bounded(1, [] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    connect_to(listener);
+    const std::size_t descriptors = process_counts().descriptors;
+    fail_each([&] { TcpStream::connect(listener.local_address()); },
+              [&] {
+                EXPECT_EQ(process_counts().descriptors, descriptors);
+                const auto drain = [&] {
+                  for (;;) listener.accept();
+                };
+                EXPECT_THROW(timeout(std::chrono::milliseconds(1), drain), TimeoutError);
+              });
+    fail_each([] { TcpListener::bind("127.0.0.1", 0); },
+              [&] { EXPECT_EQ(process_counts().descriptors, descriptors); });
+  });
+}
+
+TEST(Allocations, OfAccepting) {
+  bounded(1, [] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    connect_to(listener);
+    const std::size_t descriptors = process_counts().descriptors;
+    std::optional<TcpStream> client, server;
+    for (unsigned number = 0;; ++number) {
+      client = TcpStream::connect(listener.local_address());
+      bool failed = false;
+      {
+        const Injection injection(Fault{.call = Call::kNew, .error = ENOMEM, .skip = number},
+                                  Where::kWorkers);
+        try {
+          server = listener.accept();
+        } catch (const std::bad_alloc&) {
+          failed = true;
+        }
+        if (Injection::hits() == 0) return;
+      }
+      // Who is not taken is told so.
+      std::byte byte{};
+      if (failed) {
+        EXPECT_EQ(client->read_some({&byte, 1}), 0U);
+      }
+      client.reset();
+      server.reset();
+      EXPECT_EQ(process_counts().descriptors, descriptors);
+    }
+  });
+}
+
+// What has come is not lost: it is there for the next read, or the stream says that it is over.
+TEST(Allocations, OfReading) {
+  bounded(1, [] {
+    const std::string line(3000, 'l');
+    const std::string sent = "head" + line + "\n" + line;
+    const auto read = [&](Connected& pair, std::string& got) {
+      if (got.empty()) {
+        std::string head(4, '?');
+        pair.server.read_exactly(bytes_of(head));
+        got = std::move(head);
+      }
+      if (got.size() == 4) got += pair.server.read_until("\n");
+      got += pair.server.read_to_end(10'000);
+    };
+    for (unsigned number = 0;; ++number) {
+      Connected pair = connect_pair();
+      pair.client.write_all(sent);
+      pair.client.close();
+      std::string got;
+      got.reserve(2 * sent.size());
+      unsigned hits = 0;
+      {
+        const Injection injection(Fault{.call = Call::kNew, .error = ENOMEM, .skip = number},
+                                  Where::kWorkers);
+        try {
+          read(pair, got);
+        } catch (const std::bad_alloc&) {
+        }
+        hits = Injection::hits();
+      }
+      if (got != sent) read(pair, got);
+      EXPECT_TRUE(got == sent) << number;
+      if (hits == 0) return;
+    }
+  });
+}
+
+TEST(Allocations, OfTheEndOfAStreamThatCameTooEarly) {
+  bounded(1, [] {
+    for (unsigned number = 0;; ++number) {
+      Connected pair = connect_pair();
+      pair.client.write_all("not a line");
+      pair.client.close();
+      const auto read = [&] { pair.server.read_until("\n"); };
+      unsigned hits = 0;
+      bool told = false;
+      {
+        const Injection injection(Fault{.call = Call::kNew, .error = ENOMEM, .skip = number},
+                                  Where::kWorkers);
+        try {
+          read();
+        } catch (const std::bad_alloc&) {
+        } catch (const IncompleteRead& error) {
+          told = error.partial.size() == 10;
+        }
+        hits = Injection::hits();
+      }
+      if (!told) {
+        try {
+          read();
+        } catch (const IncompleteRead& error) {
+          EXPECT_EQ(error.partial.size(), 10U) << number;
+        }
+      }
+      if (hits == 0) return;
+    }
+  });
+}
+
+// A read that is cancelled half way puts back what it has. If there is no room for that the stream
+// is closed: its next reader must not go on in the middle as if nothing were missing.
+TEST(Allocations, OfPuttingBack) {
+  bounded(1, [] {
+    Connected pair = connect_pair();
+    const Task<void> reader = spawn([&] {
+      std::string text(5000, '?');
+      pair.server.read_exactly(bytes_of(text));
+    });
+    pair.client.write_all(std::string(4000, 'x'));
+    sleep_for(std::chrono::milliseconds(2));
+    {
+      const Injection injection(Fault{.call = Call::kNew, .error = ENOMEM, .times = kAlways},
+                                Where::kWorkers);
+      reader.cancel();
+      reader.join();
+    }
+    EXPECT_TRUE(reader.cancelled());
+    std::byte byte{};
+    EXPECT_EQ(error_of([&] { pair.server.read_some({&byte, 1}); }), std::errc::bad_file_descriptor);
+  });
+}
+
+TEST(Allocations, OfThreads) {
+  bounded(1, [] {
+    fail_each(Call::kNew, [] { EXPECT_EQ(to_thread([] { return 5; }), 5); });
+    fail_each(Call::kNew, [] { EXPECT_FALSE(resolve("localhost", 80).empty()); });
+  });
+}
+
+// Wakes that come from outside, and rings that spill, find queues that need no memory.
+TEST(Allocations, OfQueues) {
+  for (const unsigned workers : {1U, 4U}) {
+    Runtime runtime(Options{.workers = workers});
+    const Injection injection(Fault{.call = Call::kMalloc, .error = ENOMEM, .times = kAlways});
+    std::vector<Task<int>> posted;
+    for (int i = 0; i < 1000; ++i) posted.push_back(runtime.post([i] { return i; }));
+    for (int i = 0; i < 1000; ++i) EXPECT_EQ(posted[static_cast<std::size_t>(i)].get(), i);
+    runtime.run([] {
+      std::vector<Task<void>> tasks(2000);
+      for (Task<void>& task : tasks) task = spawn([] { yield(); });
+      for (Task<void>& task : tasks) task.get();
+    });
+  }
+}
+
+}  // namespace
+}  // namespace weft
