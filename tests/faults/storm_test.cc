@@ -136,7 +136,11 @@ void Storm::note_end(Side& side, TcpStream& stream, F&& body) {
   } catch (const std::bad_alloc&) {
     end = End::kNoMemory;
   }
-  side.injected = faults::last_error(stream.native_handle());
+  if (stream.is_open()) {
+    side.injected = faults::last_error(stream.native_handle());
+  } else {
+    end = End::kNoMemory;  // to keep what a failed read had got: then the stream ends
+  }
   side.end = end;
 }
 
