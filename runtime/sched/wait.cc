@@ -66,7 +66,7 @@ void make_runnable(Fiber& fiber, Scheduler* scheduler) noexcept {
 
 }  // namespace
 
-Fiber& current_waiter() noexcept {
+Fiber& current_waiter() {
   Worker* const here = current_worker();
   return here != nullptr && here->runs_fiber() ? here->current() : this_thread_stand_in();
 }

@@ -26,14 +26,15 @@ struct WakeToken {
   Epoch epoch = 0;
 };
 
-/// The fiber that runs here, or the stand-in of the plain thread that runs here.
-Fiber& current_waiter() noexcept;
+/// The fiber that runs here, or the stand-in of the plain thread that runs here. A thread's first
+/// call may throw std::bad_alloc, and is therefore made before anything is locked.
+Fiber& current_waiter();
 
 /// The fiber that runs here, null on a thread that is no worker.
 Fiber* current_fiber() noexcept;
 
-/// Names the next wait of the caller.
-inline WakeToken current_token() noexcept {
+/// Names the next wait of the caller. May throw like current_waiter().
+inline WakeToken current_token() {
   Fiber& self = current_waiter();
   return {&self, self.word.epoch()};
 }

@@ -23,13 +23,13 @@ bool Event::is_set() const noexcept {
 
 void Event::wait() {
   if (is_set()) return;
+  detail::Waiter waiter{.token = detail::current_token()};
   WaitQueue queue(waiters_);
   const std::uint32_t state = queue.lock();
   if ((state & kSet) != 0) {
     queue.unlock(state);
     return;
   }
-  detail::Waiter waiter{.token = detail::current_token()};
   queue.push_back(waiter);
   if (queue.wait(waiter, state) == Wake::kCancelled || detail::take_cancellation())
     throw Cancelled();

@@ -38,12 +38,12 @@ void Mutex::lock_slowly() {
   Waiter waiter;
   bool woken_before = false;
   for (;;) {
+    waiter.token = detail::current_token();
     const std::uint32_t state = queue.lock();
     if ((state & kHeld) == 0) {
       queue.unlock(state | kHeld);
       return;
     }
-    waiter.token = detail::current_token();
     if (waiter.since == 0) waiter.since = detail::now();
     // Who was woken in vain keeps its place.
     if (woken_before) {

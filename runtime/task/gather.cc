@@ -84,12 +84,13 @@ class Hooks {
 
   /// One wait. kNormal: it is over; or nothing had to be waited for.
   Wake wait() {
+    const WakeToken self = current_token();
     wait_.lock.lock();
     if (wait_.over()) {
       wait_.lock.unlock();
       return Wake::kNormal;
     }
-    wait_.waiter = current_token();
+    wait_.waiter = self;
     return suspend([](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); },
                    &wait_.lock);
   }

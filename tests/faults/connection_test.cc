@@ -46,13 +46,27 @@ std::string read_all(TcpStream& stream, std::size_t size) {
   return text;
 }
 
-// Both directions at once, in parts and as a whole; every byte once and in order.
+// Both directions at once, in parts and as a whole; every byte once and in order. Who fails closes
+// both ends, so that nobody waits for the rest.
 void talk(Connected& pair) {
   std::string text = pattern(kTalk);
-  gather([&] { write_in_parts(pair.client, text); },
-         [&] { EXPECT_TRUE(read_all(pair.server, kTalk) == text); },
-         [&] { pair.server.write_all(text); },
-         [&] { EXPECT_TRUE(read_all(pair.client, kTalk) == text); });
+  const auto closing = [&pair](auto body) {
+    return [&pair, body] {
+      try {
+        body();
+      } catch (...) {
+        pair.client.close();
+        pair.server.close();
+        throw;
+      }
+    };
+  };
+  const auto [wrote, read, wrote_back, read_back] =
+      gather(return_exceptions, closing([&] { write_in_parts(pair.client, text); }),
+             closing([&] { EXPECT_TRUE(read_all(pair.server, kTalk) == text); }),
+             closing([&] { pair.server.write_all(text); }),
+             closing([&] { EXPECT_TRUE(read_all(pair.client, kTalk) == text); }));
+  for (const auto* end : {&wrote, &read, &wrote_back, &read_back}) end->value();
 }
 
 void bounded(unsigned workers, const std::function<void()>& body) {

@@ -11,9 +11,12 @@
 #include <functional>
 #include <optional>
 #include <ranges>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "faults/injector.h"
+#include "fiber/fiber_pool.h"
 #include "support/live_count.h"
 #include "support/process_state.h"
 #include "support/tcp.h"
@@ -353,6 +356,41 @@ TEST(Allocations, OfThreads) {
     fail_each(Call::kNew, [] { EXPECT_EQ(to_thread([] { return 5; }), 5); });
     fail_each(Call::kNew, [] { EXPECT_FALSE(resolve("localhost", 80).empty()); });
   });
+}
+
+// A plain thread's first wait needs a descriptor to be known by.
+TEST(Allocations, OfAThreadThatWaits) {
+  Event event;
+  Mutex mutex;
+  Runtime runtime(Options{.workers = 1});
+  const Task<void> task = runtime.post([&] { event.wait(); });
+  mutex.lock();
+  std::thread([&] {
+    detail::FiberPool& pool = detail::FiberPool::instance();
+    detail::Fiber* taken = nullptr;
+    {
+      const Injection injection(Fault{.call = Call::kNew, .error = ENOMEM, .times = kAlways});
+      const auto take_all = [&] {
+        for (;;) {
+          detail::Fiber* const fiber = pool.take(1);
+          fiber->next = taken;
+          taken = fiber;
+        }
+      };
+      EXPECT_THROW(take_all(), std::bad_alloc);
+      EXPECT_THROW(event.wait(), std::bad_alloc);
+      EXPECT_THROW(mutex.lock(), std::bad_alloc);
+      EXPECT_THROW(task.join(), std::bad_alloc);
+    }
+    while (taken != nullptr) {
+      detail::Fiber* const fiber = std::exchange(taken, taken->next);
+      pool.give(fiber, fiber);
+    }
+    event.set();
+    task.join();
+    event.wait();
+  }).join();
+  mutex.unlock();
 }
 
 // Wakes that come from outside, and rings that spill, find queues that need no memory.

@@ -35,7 +35,7 @@ void set_clock(weft::detail::Nanos time) { g_time = time; }
 
 namespace weft::detail {
 
-Fiber& current_waiter() noexcept { return model::fiber_of(model::Run::current()->running()); }
+Fiber& current_waiter() { return model::fiber_of(model::Run::current()->running()); }
 
 Wake suspend(Arm arm, void* argument, Cancellable cancellable) {
   Fiber& self = current_waiter();

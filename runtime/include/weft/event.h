@@ -15,7 +15,8 @@ class Event {
   Event& operator=(const Event&) = delete;
 
   /// Returns at once if the flag is set; otherwise suspends the fiber (blocks the thread) until
-  /// set() is called. Cancellable: throws Cancelled.
+  /// set() is called. Cancellable: throws Cancelled. A thread's first wait may throw
+  /// std::bad_alloc.
   void wait();
 
   /// Sets the flag and makes everybody ready, in the order in which they came. What was done before

@@ -19,7 +19,7 @@ class Mutex {
   Mutex& operator=(const Mutex&) = delete;
 
   /// Suspends the fiber (blocks the thread) while another holds the lock. Cancellable: throws
-  /// Cancelled, and then the lock is not held.
+  /// Cancelled, and then the lock is not held. So may a thread's first wait std::bad_alloc.
   void lock() {
     std::uint32_t expected = 0;
     if (!waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
