@@ -214,8 +214,15 @@ TEST_F(RuntimeFaults, ThreadThatCannotBeStartedIsToldToWhoAsked) {
 TEST_F(RuntimeFaults, CallWaitsForAThreadThatThereIs) {
   run(Options{.workers = kWorkers}, [] {
     std::promise<void> go;
-    const Task<void> first = spawn([&] { to_thread([&] { go.get_future().wait(); }); });
-    to_thread([] {});  // both threads are there now, and one is free
+    std::atomic<bool> begun{false};
+    const Task<void> first = spawn([&] {
+      to_thread([&] {
+        begun = true;
+        go.get_future().wait();
+      });
+    });
+    until([&] { return begun.load(); });
+    to_thread([] {});  // by a second thread, which is free now
     const Injection injection(Fault{.call = Call::kThread, .error = EAGAIN, .times = kAlways});
     std::vector<Task<int>> others;
     others.reserve(10);
