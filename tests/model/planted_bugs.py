@@ -229,6 +229,34 @@ MUTANTS = [
            "    if (got > 0) count_.store(count_.load() - static_cast<std::int64_t>(got));\n"),
     Mutant("threads from outside share a producer without its lock", "injector", INJECTOR,
            "    std::lock_guard lock(outside_lock_);\n", ""),
+    Mutant("trim shows a chain before its memory is gone", "stack_pool", STACKS,
+           "    lock.unlock();  // the chain is ours alone meanwhile\n"
+           "    discard_memory(chain);\n"
+           "    lock.lock();\n"
+           "    c.cold.push(chain);\n",
+           "    c.cold.push(chain);\n"
+           "    lock.unlock();\n"
+           "    discard_memory(chain);\n"),
+    Mutant("trim leaves the chain where others take it", "stack_pool", STACKS,
+           "    discard_memory(chain);\n    lock.lock();\n    c.cold.push(chain);\n",
+           "    lock.lock();\n    c.warm.push(chain);\n    lock.unlock();\n    discard_memory(chain);\n"),
+    Mutant("stacks are counted without the lock", "stack_pool", STACKS,
+           "  const std::lock_guard lock(mutex_);\n  StackStats result = stats_;\n",
+           "  StackStats result = stats_;\n"),
+    Mutant("more free stacks are counted than there are", "stack_pool", STACKS,
+           "  result.in_use = result.carved - std::min(idle, result.carved);",
+           "  result.in_use = result.carved - idle;"),
+    Mutant("a cache that ends stays in the list", "stack_pool", STACKS,
+           "  *link = cache.next_cache_;\n", ""),
+    Mutant("slabs are claimed without the lock", "stack_pool", STACKS,
+           "StackDepot::Claim StackDepot::claim(std::uint8_t size_class) noexcept {\n"
+           "  const std::lock_guard lock(mutex_);\n",
+           "StackDepot::Claim StackDepot::claim(std::uint8_t size_class) noexcept {\n"),
+    Mutant("a chain that becomes hot stays the spare one", "stack_pool", STACKS,
+           "  bin.spare = nullptr;\n  bin.set_spare_count(0);\n  bin.hot = chain.head;\n",
+           "  bin.hot = chain.head;\n"),
+    Mutant("a full cache forgets its spare chain", "stack_pool", STACKS,
+           "  give_spare(size_class);\n  bin.spare = bin.hot;\n", "  bin.spare = bin.hot;\n"),
 ]
 
 # What one thread hands to another without the acquire and the release that order it.

@@ -129,7 +129,10 @@ inline void barrier_on_all_threads() noexcept { model::barrier_on_all(); }
 class SystemMutex {
  public:
   void lock() noexcept {
-    while (taken_.exchange(true, std::memory_order_acquire)) cpu_relax();
+    while (taken_.exchange(true, std::memory_order_acquire)) {
+      // Without a write, which two who wait would take for a reason to go on.
+      while (taken_.load(std::memory_order_relaxed)) cpu_relax();
+    }
   }
   void unlock() noexcept { taken_.store(false); }
 
