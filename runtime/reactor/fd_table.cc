@@ -166,8 +166,9 @@ void FdEntry::post(Generation generation, FdEvent event, std::vector<Ready>& wok
   }
 }
 
-std::optional<WakeToken> FdEntry::pop_waiter() noexcept {
+std::optional<WakeToken> FdEntry::pop_waiter(WakeWhom whom) noexcept {
   std::lock_guard lock(lock_);
+  if (whom == WakeWhom::kUnwatched && home_ != nullptr) return std::nullopt;
   for (auto& waiters : waiters_) {
     // Copied under the lock: afterwards the waiter may leave, and its node with it.
     if (Waiter* const waiter = waiters.pop_front()) return waiter->token;
@@ -176,8 +177,8 @@ std::optional<WakeToken> FdEntry::pop_waiter() noexcept {
 }
 
 // One at a time, for waking may take other locks and enter the kernel.
-void FdEntry::wake_all(Wake reason) noexcept {
-  while (const auto token = pop_waiter()) wake(*token, reason);
+void FdEntry::wake_all(Wake reason, WakeWhom whom) noexcept {
+  while (const auto token = pop_waiter(whom)) wake(*token, reason);
 }
 
 // ---- Where events go.
@@ -201,7 +202,8 @@ void FdEntry::leave_home(const FdHome* home) noexcept {
     former = std::move(home_);
   }
   former->descriptors.fetch_sub(1, std::memory_order_relaxed);
-  wake_all(Wake::kNormal);
+  // Not those for whom somebody watches by now: they might wait anew as fast as they are woken.
+  wake_all(Wake::kNormal, WakeWhom::kUnwatched);
 }
 
 // ---- The table.

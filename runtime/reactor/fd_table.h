@@ -149,8 +149,9 @@ class alignas(64) FdEntry {
   }
   void raise(Direction direction, bool hung_up) noexcept;                   // under lock_
   void take_waiters(Direction direction, std::vector<Ready>& to) noexcept;  // under lock_
-  std::optional<WakeToken> pop_waiter() noexcept;
-  void wake_all(Wake reason) noexcept;
+  enum class WakeWhom : std::uint8_t { kAll, kUnwatched };
+  std::optional<WakeToken> pop_waiter(WakeWhom whom) noexcept;
+  void wake_all(Wake reason, WakeWhom whom = WakeWhom::kAll) noexcept;
   void finish_close() noexcept;
 
   // Generation (high half), closing bit, count of operations inside. Changed by compare-and-swap;

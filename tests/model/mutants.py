@@ -29,12 +29,11 @@ SOURCES = {
     "mutex": ["runtime/sync/mutex.cc", "runtime/sync/event.cc", "runtime/sync/wait_queue.cc"],
     "lifo_slot": [],
     "injector": ["runtime/sched/idle.cc"],
-    "fd_slot": ["runtime/reactor/epoll.cc", "runtime/reactor/epoll_io.cc", "runtime/reactor/fd_table.cc",
-                "runtime/reactor/reactor.cc"],
+    "fd_slot": ["runtime/reactor/epoll.cc", "runtime/reactor/epoll_io.cc", "runtime/reactor/fd_table.cc"],
     "stack_pool": ["runtime/fiber/guard.cc", "runtime/fiber/stack_pool.cc"],
     "census": ["runtime/sched/census.cc"],
 }
-HELPERS = {"mutex": ["waits.cc"], "fd_slot": ["waits.cc"]}
+HELPERS = {"mutex": ["waits.cc"], "fd_slot": ["kernel.cc", "waits.cc"]}
 # Folders in which an include is looked for first.
 STAND_INS = {"injector": ["stand_in"]}
 

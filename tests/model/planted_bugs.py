@@ -257,6 +257,53 @@ MUTANTS = [
            "  bin.hot = chain.head;\n"),
     Mutant("a full cache forgets its spare chain", "stack_pool", STACKS,
            "  give_spare(size_class);\n  bin.spare = bin.hot;\n", "  bin.spare = bin.hot;\n"),
+    Mutant("an event that came meanwhile is overwritten", "fd_slot", FD_TABLE,
+           "  std::uint64_t expected = seen.value_;\n"
+           "  readiness_[index(direction)].compare_exchange_strong(expected, seen.value_ & ~Readiness::kReady,\n"
+           "                                                       std::memory_order_acq_rel,\n"
+           "                                                       std::memory_order_relaxed);  // [fd-ready]\n",
+           "  readiness_[index(direction)].store(seen.value_ & ~Readiness::kReady);\n"),
+    Mutant("an event does not change the tick", "fd_slot", FD_TABLE,
+           "(value + Readiness::kOneTick) | bits", "value | bits"),
+    Mutant("the note is made over what is read after the call", "fd_slot", EPOLL_IO,
+           "      entry.note_unready(direction, seen);\n    }\n    if",
+           "      entry.note_unready(direction, entry.readiness(direction));\n    }\n    if"),
+    Mutant("a short read is noted over what is read after it", "fd_slot", EPOLL_IO,
+           "          entry.note_unready(direction, seen);\n        }",
+           "          entry.note_unready(direction, entry.readiness(direction));\n        }"),
+    Mutant("who waits does not look again under the lock", "fd_slot", FD_TABLE,
+           "  } else if (readiness(direction).ready()) {", "  } else if (false) {"),
+    Mutant("who waits does not see that it is closed", "fd_slot", FD_TABLE,
+           "  if (!is_open(generation)) {\n    at_once = Wake::kClosed;\n  } else if",
+           "  if (false) {\n    at_once = Wake::kClosed;\n  } else if"),
+    Mutant("an event is noted but not told", "fd_slot", FD_TABLE,
+           "    take_waiters(Direction::kRead, woken);\n", ""),
+    Mutant("an event of another generation is told", "fd_slot", FD_TABLE,
+           "  if (!is_open(generation)) return;\n  if (event.readable)", "  if (event.readable)"),
+    Mutant("who closes does not count as an operation", "fd_slot", FD_TABLE,
+           "  wake_all(Wake::kClosed);\n  leave(generation);\n  return true;",
+           "  leave(generation);\n  wake_all(Wake::kClosed);\n  return true;"),
+    Mutant("the number is closed while an operation is inside", "fd_slot", FD_TABLE,
+           "  wake_all(Wake::kClosed);\n  leave(generation);\n  return true;",
+           "  wake_all(Wake::kClosed);\n  finish_close();\n  return true;"),
+    Mutant("an operation enters what is being closed", "fd_slot", FD_TABLE,
+           "    if (!is_open(state, generation)) return false;\n"
+           "  } while (!state_.compare_exchange_weak(state, state + kOneOperation,",
+           "    if (generation_of(state) != generation) return false;\n"
+           "  } while (!state_.compare_exchange_weak(state, state + kOneOperation,"),
+    Mutant("an operation enters whatever file has the number", "fd_slot", FD_TABLE,
+           "    if (!is_open(state, generation)) return false;\n"
+           "  } while (!state_.compare_exchange_weak(state, state + kOneOperation,",
+           "    if ((state & kClosing) != 0) return false;\n"
+           "  } while (!state_.compare_exchange_weak(state, state + kOneOperation,"),
+    Mutant("the last to leave does not close", "fd_slot", FD_TABLE,
+           "  if ((next & (kClosing | kOperationMask)) == kClosing) finish_close();\n", ""),
+    Mutant("who is cancelled stays in the list", "fd_slot", FD_TABLE,
+           "    if (waiter.linked()) waiter.unlink();\n  }\n  return reason;", "  }\n  return reason;"),
+    Mutant("who was refused wakes nobody", "fd_slot", FD_TABLE,
+           "  wake_all(Wake::kNormal, WakeWhom::kUnwatched);\n", ""),
+    Mutant("who was refused also wakes those for whom another watches", "fd_slot", FD_TABLE,
+           "  wake_all(Wake::kNormal, WakeWhom::kUnwatched);\n", "  wake_all(Wake::kNormal);\n"),
 ]
 
 # What one thread hands to another without the acquire and the release that order it.

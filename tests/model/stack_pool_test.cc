@@ -84,7 +84,7 @@ class Pool : public Model {
     caches[cache]->release(stack);
   }
   void go_to_and_fro(int cache, std::uint8_t size_class, int count) {
-    Stack* stacks[4];
+    Stack* stacks[5];
     for (int i = 0; i < count; ++i) stacks[i] = acquire(cache, size_class);
     for (int i = 0; i < count; ++i) release(cache, stacks[i]);
   }
@@ -102,7 +102,7 @@ class Pool : public Model {
     for (auto& cache : caches) cache.reset();
     const StackStats stats = depot->stats();
     require(stats.in_use == 0, "no stack is lost");
-    require(stats.carved == places_.size(), "and all that were carved have been used");
+    require(stats.carved >= places_.size(), "and none was made up");
     require(stats.mapped_bytes == g_slabs * kSlab, "slabs are counted");
     depot.reset();
   }
@@ -166,21 +166,37 @@ TEST(StackPoolModel, OneTrimsWhatTheOtherTakes) {
   support::expect_proven<Trimming>({.preemptions = 2, .delays = 0});
 }
 
-// A fiber moves to another worker, whose cache ends, while somebody asks for metrics.
+// More than two chains: the spare one is filled, emptied and given away.
+struct Spares : Pool {
+  Spares() : Pool(2) {}
+  Threads threads() override {
+    return {[this] {
+              go_to_and_fro(0, kPairs, 5);
+              go_to_and_fro(0, kPairs, 5);
+            },
+            [this] { go_to_and_fro(1, kPairs, 3); }};
+  }
+};
+TEST(StackPoolModel, ChainsBecomeSpareAndHotAgain) {
+  support::expect_proven<Spares>({.preemptions = 2, .delays = 0});
+}
+
+// A fiber ends at another worker than it began at, whose cache ends, while somebody asks for
+// metrics: its stack may be counted in both places, or in none.
 struct Counting : Pool {
   Counting() : Pool(2) {}
   Threads threads() override {
     return {[this] {
-              moving.store(acquire(0, kSingles), std::memory_order_release);
-              go_to_and_fro(0, kSingles, 1);
+              go_to_and_fro(1, kSingles, 1);
+              moving.store(acquire(1, kSingles), std::memory_order_release);
+              end_cache(1);
             },
             [this] {
               Stack* stack = nullptr;
               while ((stack = moving.load(std::memory_order_acquire)) == nullptr) {
                 weft::detail::cpu_relax();
               }
-              release(1, stack);
-              end_cache(1);
+              release(0, stack);
             },
             [this] { check_stats(); }};
   }

@@ -70,6 +70,8 @@ bool cancel(Fiber& fiber, Epoch epoch) noexcept {
   return done != WaitWord::Cancel::kStale;
 }
 
+bool spend_budget() { return false; }
+
 bool take_cancellation() noexcept { return current_waiter().word.take_pending(); }
 
 }  // namespace weft::detail

@@ -1,0 +1,35 @@
+#pragma once
+
+// What the reactor asks of the kernel, for a model: one number that files have in turn, and an
+// edge-triggered epoll instance that watches it. Each call is a step at which others may go first.
+
+#include <cstdint>
+
+namespace model {
+
+/// By a model's constructor: no file, nothing watched. A surprise is that it refuses to watch a
+/// file, if it may.
+void reset_kernel(bool may_refuse);
+
+/// What socket(2) answers while nobody else has a file.
+inline constexpr int kNumber = 7;
+
+/// Makes a file, once the number is free, and returns which one it is.
+int open_file();
+/// Something for the file to read.
+void arrive(int file, int bytes);
+/// From here on the calling thread means this file when it says kNumber.
+void expect_file(int file);
+
+/// Until there is something for epoll to report, or until stop_waiting().
+std::uint32_t edges_seen();
+void wait_for_edge(std::uint32_t seen);
+void stop_waiting();
+
+/// How often the file was read for nothing, and how often epoll has said that it can be read.
+int vain_reads(int file);
+int read_events(int file);
+/// Whether close(2) was called, which is a failure the second time.
+bool is_closed(int file);
+
+}  // namespace model
