@@ -87,7 +87,7 @@ def introspect(build_dir, what):
     return json.loads(answer.stdout)
 
 
-def load_tests(build_dir, suites, seeds, memcheck):
+def load_tests(build_dir, suites, seeds=(None,), memcheck=False):
     options = {o["name"]: o["value"] for o in introspect(build_dir, "--buildoptions")}
     sanitizer = options.get("b_sanitize", "none")
     if not options.get("chaos", False):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plants bugs in copies of the runtime's source, one at a time, and runs the model that must find each.
 
-    tests/model/mutants.py [ROOT] [--only TEXT]
+    tests/model/mutants.py [ROOT] [--only TEXT] [--one-in N]
 
 planted_bugs.py lists them. A mutant is a file, the lines to replace, what replaces them, and the
 model. The lines must be there exactly once, so that a mutant cannot become a no-op when the source
@@ -95,9 +95,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", nargs="?", default=pathlib.Path(__file__).resolve().parents[2])
     parser.add_argument("--only", default="", help="only mutants whose model or name contains this text")
+    parser.add_argument("--one-in", type=int, default=1, metavar="N", help="only every N-th of them")
     args = parser.parse_args()
     root = pathlib.Path(args.root)
-    chosen = [mutant for mutant in MUTANTS if args.only in f"{mutant.model} {mutant.name}"]
+    chosen = [mutant for mutant in MUTANTS if args.only in f"{mutant.model} {mutant.name}"][::args.one_in]
     bad = 0
     with tempfile.TemporaryDirectory(prefix="weft-mutant-") as folder, \
             concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
