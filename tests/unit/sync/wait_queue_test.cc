@@ -14,6 +14,7 @@
 #include "support/bare_fiber.h"
 #include "support/build_kind.h"
 #include "support/eventually.h"
+#include "support/valgrind.h"
 
 namespace weft::detail {
 namespace {
@@ -34,7 +35,7 @@ TEST(WaitQueue, LockKeepsTheOtherBitsAndUnlockSetsThem) {
 }
 
 TEST(WaitQueue, LockExcludesThreads) {
-  const int rounds = support::scaled(50'000);
+  const int rounds = support::on_valgrind() ? 2'000 : support::scaled(50'000);
   WaitList list;
   long plain = 0;
   std::vector<std::thread> threads;
@@ -216,7 +217,7 @@ TEST_F(WaitingTest, AllAreWokenInOrderHoweverMany) {
 
 // The list goes when the last waiter has returned, while whoever woke it may still be at it.
 TEST(WaitQueueEnd, ListMayGoWhenAllHaveReturned) {
-  const int rounds = support::scaled(3000);
+  const int rounds = support::on_valgrind() ? 200 : support::scaled(3000);
   for (const int waiters : {1, 20}) {
     for (int round = 0; round < rounds / waiters; ++round) {
       auto list = std::make_unique<WaitList>();
