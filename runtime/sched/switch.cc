@@ -161,6 +161,10 @@ void Worker::bury(Worker& here, Fiber& previous) {
 
 // The fiber has left its stack for good. Counted last, for whoever waits for the count may look at
 // the rest.
+#if defined(WEFT_TSAN)
+// Inlined into fiber_main it would not be instrumented either, and [life] and [count] go unseen.
+[[gnu::noinline]]
+#endif
 void Worker::retire(Fiber& fiber) noexcept {
   fiber.scheduler.store(nullptr, std::memory_order_release);
   // Acquire and release: the later of this and release_fiber() frees. [life]
