@@ -1,4 +1,5 @@
-// operator new in all its forms, which may fail on purpose.
+// operator new in all its forms, which may fail on purpose. Not part of a build with
+// ThreadSanitizer, which brings its own and lets no other be linked.
 
 #include <cstdlib>
 #include <new>
