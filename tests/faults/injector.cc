@@ -1,6 +1,7 @@
 #include "faults/injector.h"
 
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -104,7 +105,7 @@ namespace detail {
 Verdict judge(Call call, int fd) noexcept {
   if (!g_active.load(std::memory_order_relaxed)) return {};
   const bool on_worker = weft::detail::current_worker() != nullptr;
-  const std::lock_guard lock(g_mutex);
+  std::unique_lock lock(g_mutex);
   if (!g_active.load() || (g_where == Where::kWorkers && !on_worker)) return {};
   for (std::size_t i = 0; i < g_planned; ++i) {
     Planned& planned = g_plan[i];
@@ -114,7 +115,11 @@ Verdict judge(Call call, int fd) noexcept {
     if (known(fd) && !is_retried(fault.error)) {
       g_last_errors[static_cast<std::size_t>(fd)] = fault.error;
     }
-    return {true, fault.error, fault.most};
+    const Verdict verdict{true, fault.error, fault.most};
+    const unsigned microseconds = fault.microseconds;
+    lock.unlock();
+    if (microseconds > 0) ::usleep(microseconds);
+    return verdict;
   }
   return {};
 }

@@ -61,6 +61,8 @@ struct Fault {
   /// By count: passes over the first `skip` calls, then fails `times` of them.
   unsigned skip = 0;
   unsigned times = 1;
+  /// How long the call takes to fail, for others to get in between.
+  unsigned microseconds = 0;
   /// By chance, if not 0: each call fails once in so many, `times` at most.
   unsigned one_in = 0;
 };

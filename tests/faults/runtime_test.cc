@@ -149,20 +149,22 @@ TEST_F(RuntimeFaults, EachMallocOfItsLifeMayFail) { fail_each_allocation(Call::k
 
 // The end needs no memory at all, with however many tasks.
 TEST_F(RuntimeFaults, EndsWithoutMemory) {
-  std::atomic<int> ended{0};
+  Event never;
+  std::atomic<int> begun{0}, ended{0};
   std::optional<Runtime> runtime(std::in_place, Options{.workers = 2});
   std::vector<Task<void>> tasks;
   for (int i = 0; i < 1000; ++i) {
-    tasks.push_back(runtime->post([&ended] {
+    tasks.push_back(runtime->post([&] {
+      ++begun;
       try {
-        sleep_for(std::chrono::hours(1));
+        never.wait();
       } catch (const Cancelled&) {
         ++ended;
         throw;
       }
     }));
   }
-  runtime->run([] { sleep_for(milliseconds(5)); });
+  runtime->run([&] { until([&] { return begun == 1000; }); });
   const Injection injection(Fault{.call = Call::kNew, .error = ENOMEM, .times = kAlways});
   runtime.reset();
   EXPECT_EQ(ended, 1000);
