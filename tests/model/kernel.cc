@@ -34,8 +34,8 @@ struct Kernel {
   int made = 0;
   int at_number = kNobody;
   std::array<int, 4> expected{};  // by each thread
-  // Changed when somebody should look again: who polls, or who wants the number.
-  weft::detail::Atomic<std::uint32_t> edges{0}, closes{0};
+  // Changed when somebody should look again: who polls, or who cares whose the number is.
+  weft::detail::Atomic<std::uint32_t> edges{0}, numbers{0};
 };
 std::optional<Kernel> g_kernel;
 
@@ -116,7 +116,7 @@ int close(int number) {
   file.watched.reset();
   file.edge = 0;
   g_kernel->at_number = kNobody;
-  bump(g_kernel->closes);
+  bump(g_kernel->numbers);
   return 0;
 }
 
@@ -148,11 +148,21 @@ void reset_kernel(bool may_refuse) {
 
 int open_file() {
   for (;;) {
-    const std::uint32_t seen = g_kernel->closes.load();
+    const std::uint32_t seen = g_kernel->numbers.load();
     if (g_kernel->at_number == kNobody) break;
-    weft::detail::futex_wait(g_kernel->closes, seen);
+    weft::detail::futex_wait(g_kernel->numbers, seen);
   }
-  return g_kernel->at_number = g_kernel->made++;
+  g_kernel->at_number = g_kernel->made++;
+  bump(g_kernel->numbers);
+  return g_kernel->made - 1;
+}
+
+void await_file(int file) {
+  for (;;) {
+    const std::uint32_t seen = g_kernel->numbers.load();
+    if (g_kernel->made > file) return;
+    weft::detail::futex_wait(g_kernel->numbers, seen);
+  }
 }
 
 void arrive(int file, int bytes) {

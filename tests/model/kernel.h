@@ -16,6 +16,8 @@ inline constexpr int kNumber = 7;
 
 /// Makes a file, once the number is free, and returns which one it is.
 int open_file();
+/// Until there is such a file.
+void await_file(int file);
 /// Something for the file to read.
 void arrive(int file, int bytes);
 /// From here on the calling thread means this file when it says kNumber.

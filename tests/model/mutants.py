@@ -38,37 +38,68 @@ HELPERS = {"mutex": ["waits.cc"], "fd_slot": ["kernel.cc", "waits.cc"]}
 STAND_INS = {"injector": ["stand_in"]}
 
 
+EXPLORER = [f"tests/model/explorer/{name}.cc" for name in ("causality", "explorer", "run", "trace")] + \
+    ["runtime/base/assert.cc"]
+
+
+def sources_of(model):
+    return ([f"tests/model/{model}_test.cc"] + [f"tests/model/{helper}" for helper in HELPERS.get(model, [])] +
+            SOURCES[model])
+
+
 def compiler():
-    return (["ccache"] if shutil.which("ccache") else []) + [os.environ.get("CXX", "g++").split()[-1]]
+    return os.environ.get("CXX", "g++").split()[-1]
 
 
-def compile_command(root, runtime, stand_ins=()):
-    return compiler() + [
-        "-std=c++20", "-O1", "-DWEFT_ATOMIC_SEAM=\"explorer/atomic.h\"",
-        *(f"-I{root}/tests/model/{folder}" for folder in stand_ins), f"-I{root}/tests/model",
-        f"-I{runtime}", f"-I{runtime}/include", f"-I{root}/tests"]
+def run_logged(command):
+    """What went wrong, or None."""
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return None if ran.returncode == 0 else "does not compile:\n" + ran.stdout[-3000:]
 
 
-def build_explorer(root, folder):
-    """No bug is planted in the explorer, so it is compiled once. Returns its object files."""
-    sources = sorted((root / "tests/model/explorer").glob("*.cc")) + [root / "runtime/base/assert.cc"]
-    command = compile_command(root, root / "runtime")
-    for source in sources:
-        subprocess.run(command + ["-c", str(source), "-o", f"{folder}/{source.stem}.o"], check=True)
-    return [f"{folder}/{source.stem}.o" for source in sources]
+def compile_source(root, model, source, runtime, target):
+    """`source` against the headers in `runtime`."""
+    ccache = ["ccache"] if shutil.which("ccache") else []
+    return run_logged(ccache + [
+        compiler(), "-std=c++20", "-O1", "-DWEFT_ATOMIC_SEAM=\"explorer/atomic.h\"",
+        *(f"-I{root}/tests/model/{folder}" for folder in STAND_INS.get(model, [])), f"-I{root}/tests/model",
+        f"-I{runtime}", f"-I{runtime}/include", f"-I{root}/tests", "-c", str(source), "-o", str(target)])
 
 
-def build_and_run(root, mutant, scratch, explorer):
+class Objects:
+    """What mutants have in common, compiled once: the explorer, and all that is not planted in."""
+
+    def __init__(self, root, folder, models, pool):
+        self.folder = pathlib.Path(folder)
+        jobs = [("", source) for source in EXPLORER]
+        jobs += [(model, source) for model in sorted(models) for source in sources_of(model)]
+        problems = pool.map(lambda job: compile_source(root, job[0], root / job[1], root / "runtime",
+                                                       self.path(*job)), jobs)
+        self.problems = [problem for problem in problems if problem]
+
+    def path(self, model, source):
+        return self.folder / f"{model}-{source.replace('/', '-')}.o"
+
+    def of(self, model, source):
+        return self.path("" if source in EXPLORER else model, source)
+
+
+def build_and_run(root, mutant, scratch, objects):
     """Returns None if the mutant was caught, else what happened instead."""
+    in_header = mutant.file.endswith(".h")
+    parts = []
+    for source in EXPLORER + sources_of(mutant.model):
+        if source == mutant.file or (in_header and source not in EXPLORER):
+            place = scratch / source if source.startswith("runtime/") else root / source
+            parts.append(scratch / f"{len(parts)}.o")
+            if problem := compile_source(root, mutant.model, place, scratch / "runtime", parts[-1]):
+                return problem
+        else:
+            parts.append(objects.of(mutant.model, source))
     binary = scratch / "model"
-    command = compile_command(root, scratch / "runtime", STAND_INS.get(mutant.model, [])) + [
-        f"{root}/tests/model/{mutant.model}_test.cc",
-        *(str(scratch / source) for source in SOURCES[mutant.model]),
-        *(f"{root}/tests/model/{helper}" for helper in HELPERS.get(mutant.model, [])),
-        *explorer, "-o", str(binary), "-lgtest_main", "-lgtest", "-lboost_context", "-pthread"]
-    built = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if built.returncode != 0:
-        return "does not compile:\n" + built.stdout[-3000:]
+    if problem := run_logged([compiler(), *map(str, parts), "-o", str(binary), "-lgtest_main",
+                              "-lgtest", "-lboost_context", "-pthread"]):
+        return problem
     try:
         ran = subprocess.run([str(binary), "--gtest_fail_fast"], stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=300)
@@ -80,7 +111,7 @@ def build_and_run(root, mutant, scratch, explorer):
     return None if caught else "failed without a report:\n" + ran.stdout[-3000:]
 
 
-def examine(root, mutant, explorer):
+def examine(root, mutant, objects):
     text = (root / mutant.file).read_text()
     if text.count(mutant.old) != 1:
         return f"its lines are {text.count(mutant.old)} times in {mutant.file}"
@@ -88,7 +119,7 @@ def examine(root, mutant, explorer):
         scratch = pathlib.Path(folder)
         shutil.copytree(root / "runtime", scratch / "runtime")
         (scratch / mutant.file).write_text(text.replace(mutant.old, mutant.new))
-        return build_and_run(root, mutant, scratch, explorer)
+        return build_and_run(root, mutant, scratch, objects)
 
 
 def main():
@@ -97,13 +128,16 @@ def main():
     parser.add_argument("--only", default="", help="only mutants whose model or name contains this text")
     parser.add_argument("--one-in", type=int, default=1, metavar="N", help="only every N-th of them")
     args = parser.parse_args()
-    root = pathlib.Path(args.root)
+    root = pathlib.Path(args.root).resolve()
     chosen = [mutant for mutant in MUTANTS if args.only in f"{mutant.model} {mutant.name}"][::args.one_in]
     bad = 0
-    with tempfile.TemporaryDirectory(prefix="weft-mutant-") as folder, \
-            concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        explorer = build_explorer(root, folder)
-        for mutant, problem in zip(chosen, pool.map(lambda m: examine(root, m, explorer), chosen)):
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, \
+            tempfile.TemporaryDirectory(prefix="weft-mutants-") as folder:
+        objects = Objects(root, folder, {mutant.model for mutant in chosen}, pool)
+        if objects.problems:
+            print("\n".join(objects.problems))
+            return 1
+        for mutant, problem in zip(chosen, pool.map(lambda m: examine(root, m, objects), chosen)):
             print(f"{mutant.model:<10} {mutant.name}: {problem or 'caught'}", flush=True)
             bad += problem is not None
     print(f"{len(chosen) - bad} of {len(chosen)} planted bugs caught")
