@@ -21,6 +21,7 @@ struct File {
   int vain_reads = 0;
   int read_events = 0;
   bool closed = false;
+  bool one_reader = false;
   std::optional<epoll_data_t> watched;
   std::uint32_t edge = 0;  // to be reported
 };
@@ -63,6 +64,8 @@ long receive(std::size_t size) {
   File& file = file_at_number();
   if (file.bytes == 0) {
     ++file.vain_reads;
+    model::require(!file.one_reader || file.vain_reads <= 1 + file.read_events,
+                   "nobody is told what is meant for another file's readers");
     errno = EAGAIN;
     return -1;
   }
@@ -146,13 +149,14 @@ void reset_kernel(bool may_refuse) {
   g_kernel->may_refuse = may_refuse;
 }
 
-int open_file() {
+int open_file(bool one_reader) {
   for (;;) {
     const std::uint32_t seen = g_kernel->numbers.load();
     if (g_kernel->at_number == kNobody) break;
     weft::detail::futex_wait(g_kernel->numbers, seen);
   }
   g_kernel->at_number = g_kernel->made++;
+  g_kernel->files[static_cast<std::size_t>(g_kernel->at_number)].one_reader = one_reader;
   bump(g_kernel->numbers);
   return g_kernel->made - 1;
 }
@@ -180,8 +184,6 @@ std::uint32_t edges_seen() { return g_kernel->edges.load(); }
 void wait_for_edge(std::uint32_t seen) { weft::detail::futex_wait(g_kernel->edges, seen); }
 void stop_waiting() { bump(g_kernel->edges); }
 
-int vain_reads(int file) { return g_kernel->files[static_cast<std::size_t>(file)].vain_reads; }
-int read_events(int file) { return g_kernel->files[static_cast<std::size_t>(file)].read_events; }
 bool is_closed(int file) { return g_kernel->files[static_cast<std::size_t>(file)].closed; }
 
 }  // namespace model

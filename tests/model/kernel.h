@@ -14,8 +14,9 @@ void reset_kernel(bool may_refuse);
 /// What socket(2) answers while nobody else has a file.
 inline constexpr int kNumber = 7;
 
-/// Makes a file, once the number is free, and returns which one it is.
-int open_file();
+/// Makes a file, once the number is free, and returns which one it is. If it has one reader, that
+/// one reads in vain no more than once for each event that says it can be read, and once before.
+int open_file(bool one_reader = false);
 /// Until there is such a file.
 void await_file(int file);
 /// Something for the file to read.
@@ -28,9 +29,6 @@ std::uint32_t edges_seen();
 void wait_for_edge(std::uint32_t seen);
 void stop_waiting();
 
-/// How often the file was read for nothing, and how often epoll has said that it can be read.
-int vain_reads(int file);
-int read_events(int file);
 /// Whether close(2) was called, which is a failure the second time.
 bool is_closed(int file);
 

@@ -298,8 +298,6 @@ MUTANTS = [
            "  } while (!state_.compare_exchange_weak(state, state + kOneOperation,"),
     Mutant("the last to leave does not close", "fd_slot", FD_TABLE,
            "  if ((next & (kClosing | kOperationMask)) == kClosing) finish_close();\n", ""),
-    Mutant("who is cancelled stays in the list", "fd_slot", FD_TABLE,
-           "    if (waiter.linked()) waiter.unlink();\n  }\n  return reason;", "  }\n  return reason;"),
     Mutant("who was refused wakes nobody", "fd_slot", FD_TABLE,
            "  wake_all(Wake::kNormal, WakeWhom::kUnwatched);\n", ""),
     Mutant("who was refused also wakes those for whom another watches", "fd_slot", FD_TABLE,
