@@ -21,7 +21,7 @@ using Threads = std::vector<std::function<void()>>;
 
 // What its maker wrote before it became ready must be seen by whoever runs it.
 struct Item {
-  Atomic<int> prepared{0};
+  model::Plain<bool> prepared{false};
   int runs = 0;
 };
 
@@ -34,7 +34,7 @@ class Stealing : public Model {
   // Worker::ready().
   void ready(int index) {
     Item& item = items[index];
-    item.prepared.store(1, std::memory_order_relaxed);
+    item.prepared.set(true);
     if (Item* const displaced = slot.put(&item, false)) {
       require(ring.push(displaced), "there is room for it");
     }
@@ -59,7 +59,7 @@ class Stealing : public Model {
     while (Item* const item = own.pop()) run(*item);
   }
   static void run(Item& item) {
-    require(item.prepared.load(std::memory_order_relaxed) == 1, "who runs it sees what it needs");
+    require(item.prepared.get(), "who runs it sees what it needs");
     require(++item.runs == 1, "nothing is run twice");
   }
   void at_end() override {

@@ -19,7 +19,7 @@ class ConcurrentQueue {
 
   struct Producer {
     static constexpr std::uint32_t kRoom = 8;
-    T items[kRoom];
+    model::Plain<T> items[kRoom];
     weft::detail::Atomic<std::uint32_t> head{0}, tail{0};
     int misses = 0;  // in a row
   };
@@ -29,6 +29,7 @@ class ConcurrentQueue {
    public:
     explicit producer_token_t(ConcurrentQueue& queue)
         : producer_(&queue.producers_.emplace_back()) {}
+    bool valid() const { return true; }
 
    private:
     friend class ConcurrentQueue;
@@ -53,7 +54,7 @@ class ConcurrentQueue {
     const std::uint32_t tail = producer.tail.load(std::memory_order_relaxed);
     const auto end = tail + static_cast<std::uint32_t>(count);
     model::require(end <= Producer::kRoom, "the model has room for all");
-    for (std::size_t i = 0; i < count; ++i) producer.items[tail + i] = items[i];
+    for (std::size_t i = 0; i < count; ++i) producer.items[tail + i].set(items[i]);
     producer.tail.store(end);
     inside() += static_cast<int>(count);
     return true;
@@ -75,7 +76,7 @@ class ConcurrentQueue {
     }
     producer.misses = 0;
     const auto end = head + static_cast<std::uint32_t>(std::min<std::size_t>(tail - head, most));
-    for (std::uint32_t i = head; i < end; ++i) out[i - head] = producer.items[i];
+    for (std::uint32_t i = head; i < end; ++i) out[i - head] = producer.items[i].get();
     if (!producer.head.compare_exchange_strong(head, end)) return 0;
     inside() -= static_cast<int>(end - head);
     return end - head;
