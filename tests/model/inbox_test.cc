@@ -58,8 +58,6 @@ struct TwoSenders : Model {
   std::array<model::Plain<bool>, 4> written;
   std::array<bool, 4> arrived{};
 };
-TEST(InboxModel, TwoSendersAndTheOwner) {
-  support::expect_proven<TwoSenders>({.preemptions = 3});
-}
+TEST(InboxModel, TwoSendersAndTheOwner) { support::expect_proven<TwoSenders>({.preemptions = 3}); }
 
 }  // namespace

@@ -14,7 +14,6 @@ namespace {
 
 using model::Model;
 using model::require;
-using weft::detail::Atomic;
 using weft::detail::LifoSlot;
 using weft::detail::RunQueue;
 using Threads = std::vector<std::function<void()>>;

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Plants bugs in copies of the runtime's source, one at a time, and runs the model that must find each.
 
-    tests/model/mutants.py [ROOT] [--only TEXT] [--one-in N]
+    tests/model/mutants.py [ROOT] [--only TEXT] [--one-in N] [--table]
 
 planted_bugs.py lists them. A mutant is a file, the lines to replace, what replaces them, and the
 model. The lines must be there exactly once, so that a mutant cannot become a no-op when the source
 changes. Every mutant must make its model fail with a report of the explorer; one that survives, or
-that does not compile, fails here.
+that does not compile, fails here, and so does one that the table in README.md does not name.
 """
 
 import argparse
@@ -122,15 +122,27 @@ def examine(root, mutant, objects):
         return build_and_run(root, mutant, scratch, objects)
 
 
+def table():
+    return "| planted bug | in | found by |\n| --- | --- | --- |\n" + "".join(
+        f"| {mutant.name} | `{mutant.file}` | `{mutant.model}_test.cc` |\n" for mutant in MUTANTS)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", nargs="?", default=pathlib.Path(__file__).resolve().parents[2])
     parser.add_argument("--only", default="", help="only mutants whose model or name contains this text")
     parser.add_argument("--one-in", type=int, default=1, metavar="N", help="only every N-th of them")
+    parser.add_argument("--table", action="store_true", help="print the table for README.md")
     args = parser.parse_args()
+    if args.table:
+        print(table(), end="")
+        return 0
     root = pathlib.Path(args.root).resolve()
     chosen = [mutant for mutant in MUTANTS if args.only in f"{mutant.model} {mutant.name}"][::args.one_in]
-    bad = 0
+    bad = caught = 0
+    if table() not in (root / "tests/model/README.md").read_text():
+        print("the table in tests/model/README.md is an older one: --table prints it")
+        bad += 1
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, \
             tempfile.TemporaryDirectory(prefix="weft-mutants-") as folder:
         objects = Objects(root, folder, {mutant.model for mutant in chosen}, pool)
@@ -140,7 +152,8 @@ def main():
         for mutant, problem in zip(chosen, pool.map(lambda m: examine(root, m, objects), chosen)):
             print(f"{mutant.model:<10} {mutant.name}: {problem or 'caught'}", flush=True)
             bad += problem is not None
-    print(f"{len(chosen) - bad} of {len(chosen)} planted bugs caught")
+            caught += problem is None
+    print(f"{caught} of {len(chosen)} planted bugs caught")
     return 1 if bad or not chosen else 0
 
 
