@@ -6,7 +6,8 @@
 Meson's own runner counts binaries; a reader of the result wants to know about cases. So the list of
 tests, their limits and environments come from `meson introspect --tests`, and GoogleTest's cases are
 counted through its JSON report. Every other test counts as one. In a chaos build every test runs once
-for each seed, which is in WEFT_CHAOS_SEED. The last line of the output is always
+for each seed, which is in WEFT_CHAOS_SEED. Lines that a test begins with == are figures, and shown. The
+last line of the output is always
 
     N passed, N failed, N skipped
 
@@ -250,6 +251,8 @@ class Reporter:
         if result.failed or self.done % self.every == 0:
             print(f"[{self.done:3}/{self.total}] {label:<58} {result.count_text()}"
                   f"  ({result.seconds:.1f} s)", flush=True)
+            for figure in re.findall(r"^== (.*)", result.output, re.M):
+                print(f"          {figure}")
         if result.failed:
             self.failures += [f"{label}: {note}" for note in result.notes]
             print(f"--- output of {label}")

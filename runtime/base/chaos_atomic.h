@@ -20,6 +20,12 @@ class Atomic : private std::atomic<T> {
   Atomic(const Atomic&) = delete;
   Atomic& operator=(const Atomic&) = delete;
 
+  T operator=(T value) noexcept {  // NOLINT(misc-unconventional-assign-operator): as std::atomic
+    store(value);
+    return value;
+  }
+  operator T() const noexcept { return load(); }  // NOLINT(google-explicit-constructor)
+
   T load(Order order = std::memory_order_seq_cst) const noexcept {
     chaos::dawdle();
     return Machine::load(order);

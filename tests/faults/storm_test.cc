@@ -317,7 +317,7 @@ void print(const Totals& totals, int seeds) {
                 describe(storm()[i]).c_str());
   }
   std::printf(
-      "faults injected: %llu of %zu kinds over %d seeds; %llu connections whole, %llu hit\n",
+      "== faults injected: %llu of %zu kinds over %d seeds; %llu connections whole, %llu hit\n",
       static_cast<unsigned long long>(totals.faults), kinds, seeds,
       static_cast<unsigned long long>(totals.whole),
       static_cast<unsigned long long>(totals.failed));

@@ -153,7 +153,7 @@ def main():
             print(f"{mutant.model:<10} {mutant.name}: {problem or 'caught'}", flush=True)
             bad += problem is not None
             caught += problem is None
-    print(f"{caught} of {len(chosen)} planted bugs caught")
+    print(f"== {caught} of {len(chosen)} planted bugs caught")
     return 1 if bad or not chosen else 0
 
 

@@ -16,11 +16,12 @@ template <class M, class... Arguments>
 void expect_proven(const model::Plan& plan, Arguments... arguments) {
   const model::Result result =
       model::explore(plan, [=] { return std::make_unique<M>(arguments...); });
+  const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
   std::printf(
-      "%ld interleavings, %ld steps, at most %d preemptions, %d delays, %d surprises%s; %ld random "
-      "runs\n",
-      result.runs, result.steps, plan.preemptions, plan.delays, plan.surprises,
-      result.complete ? ": all there are" : "", result.random_runs);
+      "== %s.%s: %ld interleavings, %ld steps, at most %d preemptions, %d delays, %d "
+      "surprises%s; %ld random runs\n",
+      test.test_suite_name(), test.name(), result.runs, result.steps, plan.preemptions, plan.delays,
+      plan.surprises, result.complete ? ": all there are" : "", result.random_runs);
   EXPECT_FALSE(result.failed) << result.report;
   EXPECT_TRUE(result.complete || result.failed) << "the bounds allow more than was run";
 }

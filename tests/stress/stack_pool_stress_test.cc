@@ -127,7 +127,7 @@ std::size_t play_all(StackDepot& depot) {
     threads.emplace_back([&, i] {
       Player player(depot, exchange, i);
       player.play();
-      refused += player.refused();
+      refused.fetch_add(player.refused());
     });
   }
   for (std::thread& thread : threads) thread.join();
