@@ -68,6 +68,10 @@ struct alignas(64) Fiber {
   Atomic<Scheduler*> scheduler{nullptr};
   Atomic<Life> life{Life::kInUse};
 
+  // Changed by the fiber itself: how often it has been told to stop, by one exception each time,
+  // however many had asked. Whoever asks for the difference may let it wrap.
+  std::uint32_t cancellations = 0;
+
   // -- Identity, for people. Set before the fiber is queued; reports on other threads may read a
   // newer fiber's.
   Atomic<std::uint64_t> id{0};  // unique in the process

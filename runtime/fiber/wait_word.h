@@ -122,11 +122,6 @@ class WaitWord {
 
   /// Adds a request to cancel whoever is at `epoch`.
   Cancel cancel(Epoch epoch) noexcept {
-    bool merged = false;
-    return cancel(epoch, merged);
-  }
-  /// The same, and says whether one was pending already: a single delivery will tell of both.
-  Cancel cancel(Epoch epoch, bool& merged) noexcept {
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
       if ((word >> kEpochShift) != (epoch & kEpochMask)) return Cancel::kStale;
@@ -136,7 +131,6 @@ class WaitWord {
       const std::uint64_t next = wakes ? ended(counted, Wake::kCancelled) : (counted | kPending);
       if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
-        merged = (word & kPending) != 0;
         return wakes ? Cancel::kWoken : Cancel::kPending;
       }
     }

@@ -62,7 +62,10 @@ Wake Worker::suspend(Arm arm, void* argument, Cancellable cancellable) {
   switch_to(pick(), &put_to_sleep);
   const Wake reason = self.word.reason();
   // Of two requests that came before the fiber ran again, one exception tells.
-  if (reason == Wake::kCancelled) self.word.take_pending();
+  if (reason == Wake::kCancelled) {
+    self.word.take_pending();
+    ++self.cancellations;
+  }
   return reason;
 }
 

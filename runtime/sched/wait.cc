@@ -113,13 +113,8 @@ bool wake(WakeToken token, Wake reason) noexcept {
 }
 
 bool cancel(Fiber& fiber, Epoch epoch) noexcept {
-  bool merged = false;
-  return cancel(fiber, epoch, merged);
-}
-
-bool cancel(Fiber& fiber, Epoch epoch, bool& merged) noexcept {
   Scheduler* const scheduler = fiber.scheduler.load(std::memory_order_relaxed);
-  switch (fiber.word.cancel(epoch, merged)) {
+  switch (fiber.word.cancel(epoch)) {
     case WaitWord::Cancel::kStale:
       return false;
     case WaitWord::Cancel::kWoken:

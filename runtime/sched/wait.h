@@ -70,8 +70,6 @@ void resume(const Claimed& waiter) noexcept;
 
 /// Asks `fiber`, which is at `epoch`, to stop. False when it has moved on since the epoch was read.
 bool cancel(Fiber& fiber, Epoch epoch) noexcept;
-/// The same, and says whether a request was pending already: a single delivery will tell of both.
-bool cancel(Fiber& fiber, Epoch epoch, bool& merged) noexcept;
 
 /// Lets others run. True when a cancellation was delivered instead of (or after) the turn.
 bool yield_now();

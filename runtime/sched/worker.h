@@ -58,8 +58,10 @@ class Worker {
   }
   /// Takes a pending cancellation of the running fiber, where one may be thrown.
   bool take_cancellation() noexcept {
-    WaitWord& word = current().word;
-    return word.cancel_pending() && may_throw() && word.take_pending();
+    Fiber& self = current();
+    if (!self.word.cancel_pending() || !may_throw() || !self.word.take_pending()) return false;
+    ++self.cancellations;
+    return true;
   }
   Scheduler& scheduler() const noexcept { return scheduler_; }
   unsigned index() const noexcept { return index_; }

@@ -30,20 +30,17 @@ struct TimeoutScope::Inside : Timer {
 
   void expire() noexcept {
     expired.store(true, std::memory_order_relaxed);
-    while (!detail::cancel(fiber, fiber.word.current_epoch(), merged)) {
-    }
+    detail::request_cancel(fiber);
   }
 
   Fiber& fiber;
   const unsigned requests_before = fiber.word.requests();
   const bool pending_before = fiber.word.cancel_pending();
+  const std::uint32_t told_before = fiber.cancellations;
   Nanos limit = kNever;
   // Written when the timer fires, or by the fiber; TimerQueue::cancel() orders it before the end of
   // the scope.
   detail::Atomic<bool> expired{false};
-  // That a request was pending when the time was up, so that one Cancelled tells of both. Written
-  // by who expires, read at the end of the scope.
-  bool merged = false;
   bool finished = false;
 };
 
@@ -73,11 +70,14 @@ bool TimeoutScope::finish() noexcept {
   TimerQueue::cancel(self);
   if (!expired()) return false;
   const bool others_since = self.fiber.word.uncancel() > self.requests_before;
-  // What was pending at the beginning is still to be told, or was told along with this.
-  if (others_since || (self.pending_before && self.merged)) return false;
+  if (others_since) return false;
+  const std::uint32_t told = self.fiber.cancellations - self.told_before;
+  // What was pending at the beginning is still to be told.
+  if (self.pending_before && told == 0) return false;
   // The body may have ended before it was told: then nobody else is to be.
-  const bool untold = self.fiber.word.take_pending();
-  return !(self.pending_before && untold);  // else the body leaves by the older request
+  self.fiber.word.take_pending();
+  // The first exception told of what was pending, and perhaps of this as well.
+  return !self.pending_before || told > 1;
 }
 
 void TimeoutScope::reschedule(TimePoint when) {

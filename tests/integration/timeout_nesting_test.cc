@@ -222,6 +222,27 @@ TEST(TimeoutAndCancel, PendingWhenTheScopeBeginsAndToldWithItsExpiryIsNotLost) {
   });
 }
 
+// The sleep ends before it begins, by the older request; the time is up before the fiber runs
+// again.
+TEST(TimeoutAndCancel, PendingWhenTheScopeBeginsAndToldWhileItExpiresIsNotLost) {
+  run_pinned([] {
+    weft::Task<void> task;
+    task = weft::spawn({.pinned = true}, [&task] {
+      task.cancel();
+      const auto limit = Clock::now() + 200us;
+      const auto body = [limit] {
+        while (Clock::now() < limit) {
+        }
+        weft::sleep_for(1h);
+      };
+      EXPECT_EQ(end_of([&] { weft::timeout_at(limit, body); }), "cancelled");
+      EXPECT_EQ(weft::this_task::cancelling(), 1u);
+      EXPECT_FALSE(weft::this_task::cancel_requested());
+    });
+    task.get();
+  });
+}
+
 TEST(TimeoutAndCancel, PendingWhenTheScopeBeginsAndToldBeforeItsExpiryStaysCancelled) {
   run_pinned([] {
     weft::Task<void> task;

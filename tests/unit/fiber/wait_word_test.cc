@@ -96,18 +96,6 @@ TEST_F(WaitWordTest, WakeAfterCancelIsRefused) {
   EXPECT_EQ(word_.reason(), Wake::kCancelled);
 }
 
-TEST_F(WaitWordTest, RequestThatMergesWithAPendingOneSaysSo) {
-  bool merged = true;
-  EXPECT_EQ(word_.cancel(0, merged), Cancel::kPending);
-  EXPECT_FALSE(merged);
-  EXPECT_EQ(word_.cancel(0, merged), Cancel::kPending);
-  EXPECT_TRUE(merged);
-  EXPECT_TRUE(word_.take_pending()) << "one delivery tells of both";
-  EXPECT_EQ(word_.requests(), 2u);
-  EXPECT_EQ(word_.cancel(0, merged), Cancel::kPending);
-  EXPECT_FALSE(merged);
-}
-
 TEST_F(WaitWordTest, CancelOfARunningOwnerStaysPendingUntilItIsTaken) {
   EXPECT_EQ(word_.cancel(0), Cancel::kPending);
   EXPECT_TRUE(word_.cancel_pending());
