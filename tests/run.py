@@ -298,8 +298,12 @@ def main():
     together = [test for test in tests if args.jobs > 1 and test.parallel]
     with concurrent.futures.ThreadPoolExecutor(max(args.jobs, 1)) as pool:
         running = {pool.submit(run_test, test): test for test in together}
-        for future in concurrent.futures.as_completed(running):
-            reporter.add(running[future], future.result())
+        try:
+            for future in concurrent.futures.as_completed(running):
+                reporter.add(running[future], future.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # or the rest would be run all the same
+            raise
     for test in alone:
         reporter.add(test, run_test(test))
     return reporter.finish()
