@@ -13,7 +13,7 @@ void ping_pong(Scene& scene) {
   Ledger& ledger = scene.ledger;
   const int rounds = scaled(500);
   weft::Event ping, pong;
-  auto partner = start(ledger, [&, rounds] {
+  auto partner = start(ledger, [&] {
     for (int i = 0; i < rounds; ++i) {
       const Ledger::Token wait(ledger, Book::kWaits);
       ping.wait();
