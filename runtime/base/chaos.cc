@@ -31,6 +31,12 @@ std::uint64_t stream(std::uint64_t number) noexcept {
   return Rng(seed() ^ Rng(number).next()).next();
 }
 
+// A bit for each kind.
+std::uint64_t kinds() noexcept {
+  static const std::uint64_t chosen = seed() == 1 ? ~std::uint64_t{0} : Rng(seed()).next();
+  return chosen;
+}
+
 std::uint64_t next_outsider() noexcept {
   static std::atomic<std::uint64_t> outsiders{std::uint64_t{1} << 32};
   return outsiders.fetch_add(1, std::memory_order_relaxed);
@@ -44,10 +50,14 @@ void begin_worker(unsigned index) noexcept { t_rng = Rng(stream(index)); }
 
 std::uint32_t below(std::uint32_t bound) noexcept { return t_rng.below(bound); }
 
+bool strikes(Kind kind, std::uint32_t one_in) noexcept {
+  return ((kinds() >> static_cast<unsigned>(kind)) & 1) != 0 && below(one_in) == 0;
+}
+
 void dawdle() noexcept {
-  if (!strikes(kYieldOneIn)) return;
+  if (!strikes(Kind::kPause, kYieldOneIn)) return;
   const int saved = errno;  // the caller may be between a system call and its look at this
-  if (strikes(kSleepOneIn)) {
+  if (below(kSleepOneIn) == 0) {
     const timespec span{0, static_cast<long>(below(kLongestSleep))};
     ::nanosleep(&span, nullptr);
   } else {

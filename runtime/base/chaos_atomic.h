@@ -46,7 +46,7 @@ class Atomic : private std::atomic<T> {
   template <class... Orders>
   bool compare_exchange_weak(T& expected, T desired, Orders... orders) noexcept {
     chaos::dawdle();
-    if (chaos::strikes(8)) {
+    if (chaos::strikes(chaos::Kind::kPause, 8)) {
       expected = Machine::load();
       return false;
     }

@@ -23,7 +23,7 @@ static_assert(sizeof(Atomic<std::uint32_t>) == sizeof(std::uint32_t),
 /// May return early; the caller looks at the word again. Returns false only when the deadline has
 /// passed.
 inline bool futex_wait(const void* word, std::uint32_t expected, Nanos deadline = kNever) noexcept {
-  if (chaos::strikes(8)) return true;
+  if (chaos::strikes(chaos::Kind::kWake, 8)) return true;
   timespec until{};
   if (deadline != kNever) {
     until.tv_sec = static_cast<time_t>(deadline / 1'000'000'000);

@@ -68,7 +68,8 @@ void EpollReactor::poll(unsigned /*worker*/, Nanos deadline, std::vector<Ready>&
 int EpollReactor::wait_for_events(Nanos deadline) noexcept {
   const Nanos span =
       deadline == kNever || deadline == 0 ? deadline : std::max<Nanos>(deadline - now(), 0);
-  const int most = chaos::kOn ? 1 + static_cast<int>(chaos::below(4)) : int{kEventsAtOnce};
+  const int most = chaos::strikes(chaos::Kind::kDriver, 1) ? 1 + static_cast<int>(chaos::below(4))
+                                                           : int{kEventsAtOnce};
   int count = -1;
   errno = ENOSYS;
 #if defined(SYS_epoll_pwait2)

@@ -37,7 +37,7 @@ IoResult EpollReactor::attempt(const Descriptor& descriptor, Direction direction
   FdEntry& entry = operation.entry();
   for (;;) {
     const Readiness seen = entry.readiness(direction);
-    if (seen.ready() || chaos::strikes(4)) {
+    if (seen.ready() || chaos::strikes(chaos::Kind::kDriver, 4)) {
       const ssize_t count = try_call(call, operation.fd());
       if (count >= 0) {
         const auto transferred = static_cast<std::size_t>(count);

@@ -64,7 +64,7 @@ void Worker::poll_driver() noexcept {
   const bool plenty = ring_.size() > RunQueue<Fiber>::kHalf;
   if (plenty && ++polls_skipped_ < kPollsSkippedInARow) return;
   polls_skipped_ = 0;
-  if (chaos::strikes(4)) return;
+  if (chaos::strikes(chaos::Kind::kDriver, 4)) return;
   if (!driver.active() || !driver.acquire(index_)) return;
   stats_.polls.add();
   driver.poll(index_, 0, events_);
@@ -97,7 +97,8 @@ Fiber* Worker::take_injected() noexcept {
   Fiber* fibers[kInjectedAtOnce];
   Injector<Fiber>& injector = scheduler_.injector();
   const std::size_t share = injector.size() / scheduler_.worker_count() + 1;
-  const std::size_t most = chaos::kOn ? 1 + chaos::below(4) : kInjectedAtOnce;
+  const std::size_t most =
+      chaos::strikes(chaos::Kind::kQueue, 1) ? 1 + chaos::below(4) : kInjectedAtOnce;
   const std::size_t got = injector.pop(port_, fibers, std::min(share, most));
   if (got == 0) return nullptr;
   batching_ = true;
@@ -111,10 +112,11 @@ Fiber* Worker::take_injected() noexcept {
 
 // Chaos alone: wakes who has nothing to do, and takes from others although there is work here.
 Fiber* Worker::stir() noexcept {
-  if (chaos::strikes(16)) scheduler_.wake_any();
-  if (chaos::strikes(16)) scheduler_.worker(chaos::below(scheduler_.worker_count())).unpark();
-  if (chaos::strikes(16)) stacks_.trim();
-  return !alone_ && chaos::strikes(4) ? steal_round(kNotWatched) : nullptr;
+  if (chaos::strikes(chaos::Kind::kWake, 16)) scheduler_.wake_any();
+  if (chaos::strikes(chaos::Kind::kWake, 16))
+    scheduler_.worker(chaos::below(scheduler_.worker_count())).unpark();
+  if (chaos::strikes(chaos::Kind::kQueue, 16)) stacks_.trim();
+  return !alone_ && chaos::strikes(chaos::Kind::kSteal, 4) ? steal_round(kNotWatched) : nullptr;
 }
 
 Fiber* Worker::search() noexcept {
@@ -138,7 +140,7 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
   const unsigned first = rng_.below(workers);
   for (unsigned i = 0; i < workers; ++i) {
     Worker& victim = scheduler_.worker((first + i) % workers);
-    if (&victim == this || chaos::strikes(4)) continue;
+    if (&victim == this || chaos::strikes(chaos::Kind::kSteal, 4)) continue;
     Fiber* stolen = ring_.steal_from(victim.ring_, false);
     if (stolen == nullptr && seems_stuck(victim, now)) stolen = take_lone(victim);
     if (stolen != nullptr) {
@@ -172,7 +174,7 @@ Fiber* Worker::rescue() noexcept {
 
 bool Worker::seems_stuck(Worker& victim, Nanos now) noexcept {
   // Without spinning nobody ever looks for long enough.
-  if (scheduler_.spin_limit() == 0 || chaos::strikes(2)) return true;
+  if (scheduler_.spin_limit() == 0 || chaos::strikes(chaos::Kind::kSteal, 2)) return true;
   if (now == kNotWatched) return false;
   Sighting& seen = sightings_[victim.index_];
   const std::uint64_t turns = victim.stats_.turns.read();
@@ -186,7 +188,8 @@ bool Worker::seems_stuck(Worker& victim, Nanos now) noexcept {
 // One worker spins before it sleeps, for about what waking it would cost: most waits are shorter
 // than that.
 Fiber* Worker::spin() noexcept {
-  if (spin_budget_ == 0 || chaos::strikes(4) || !scheduler_.begin_spin()) return nullptr;
+  if (spin_budget_ == 0 || chaos::strikes(chaos::Kind::kSteal, 4) || !scheduler_.begin_spin())
+    return nullptr;
   const Nanos limit = scheduler_.spin_limit();
   const bool probe = parks_until_probe_-- == 0;
   if (probe) parks_until_probe_ = kParksBetweenProbes;
@@ -220,7 +223,7 @@ void Worker::park() {
   const bool last = idle.announce(index_, searching_, watches);
   searching_ = false;
   bool slept_long = false;
-  if (!must_stay_awake(last) && !chaos::strikes(8)) {
+  if (!must_stay_awake(last) && !chaos::strikes(chaos::Kind::kWake, 8)) {
     stats_.parks.add();
     const Nanos deadline = std::min(timers_.next_deadline(), trim_time());
     if (watches) {

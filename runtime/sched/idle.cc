@@ -16,7 +16,7 @@ Idle::Idle(unsigned workers)
 bool Idle::begin_search() noexcept {
   const std::uint64_t state = state_.load(std::memory_order_relaxed);
   // A limit, not a rule: two that pass it together do no harm.
-  if (2 * searching(state) >= awake(state) || chaos::strikes(8)) return false;
+  if (2 * searching(state) >= awake(state) || chaos::strikes(chaos::Kind::kSteal, 8)) return false;
   state_.fetch_add(kOneSearching, std::memory_order_seq_cst);
   return true;
 }

@@ -87,7 +87,8 @@ class Injector {
   }
 
   std::size_t pop(Port& port, T** out, std::size_t most) noexcept {
-    if (count_.load(std::memory_order_relaxed) <= 0 || chaos::strikes(4)) return 0;
+    if (count_.load(std::memory_order_relaxed) <= 0 || chaos::strikes(chaos::Kind::kQueue, 4))
+      return 0;
     const std::size_t got = queue_.try_dequeue_bulk(port.consumer_, out, most);
     if (got > 0) count_.fetch_sub(static_cast<std::int64_t>(got), std::memory_order_seq_cst);
     return got;

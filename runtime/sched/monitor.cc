@@ -74,7 +74,7 @@ bool Monitor::look(Nanos time) {
 
 // Stuck in a fiber, with others behind it; or so slow that its timers are late.
 bool Monitor::needs_rescue(const Worker& worker, Nanos stuck, Nanos time) const {
-  if (chaos::strikes(4)) return true;
+  if (chaos::strikes(chaos::Kind::kWake, 4)) return true;
   if (worker.observed() == worker.root()) return false;
   const Nanos deadline = worker.next_deadline();
   if (deadline != kNever && deadline + kPeriod < time) return true;

@@ -101,7 +101,7 @@ void Worker::requeue(Worker& here, Fiber& previous) { here.enqueue(previous); }
 
 bool Worker::yield() {
   Fiber* next = &root_;
-  if (--turns_left_ > 0 && !chaos::strikes(8)) {
+  if (--turns_left_ > 0 && !chaos::strikes(chaos::Kind::kTurn, 8)) {
     next = next_local();
     if (next == nullptr) {
       budget_ = kOperationsPerTurn;

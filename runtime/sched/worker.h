@@ -45,7 +45,7 @@ class Worker {
   /// Comes back when others have run, if there are any. True when a cancellation was delivered.
   bool yield();
   /// True once the turn's operations are spent.
-  bool charge() noexcept { return --budget_ <= 0 || chaos::strikes(8); }
+  bool charge() noexcept { return --budget_ <= 0 || chaos::strikes(chaos::Kind::kTurn, 8); }
 
   // -- On this worker's thread.
 
@@ -125,7 +125,7 @@ class Worker {
   Fiber* next_alone() noexcept;
   Fiber* next_with_own() noexcept;
   bool lifo_goes_first() const noexcept {
-    return lifo_.waits() && lifo_run_ < kLifoInARow && !chaos::strikes(4);
+    return lifo_.waits() && lifo_run_ < kLifoInARow && !chaos::strikes(chaos::Kind::kQueue, 4);
   }
   void take_inbox() noexcept;
   void enqueue(Fiber& fiber) noexcept;

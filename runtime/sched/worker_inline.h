@@ -12,7 +12,7 @@
 namespace weft::detail {
 
 inline Fiber& Worker::pick_raw() noexcept {
-  if (--turns_left_ <= 0 || chaos::strikes(8)) [[unlikely]]
+  if (--turns_left_ <= 0 || chaos::strikes(chaos::Kind::kTurn, 8)) [[unlikely]]
     return root_;
   Fiber* const next = next_local();
   return next != nullptr ? *next : root_;
@@ -57,7 +57,8 @@ inline Fiber* Worker::next_unpinned() noexcept {
 inline void Worker::ready(Fiber& fiber) noexcept {
   // From a fiber: what it wakes runs next, while what they share is warm, and no other worker is
   // woken for it. Its owner is about to switch; if it is not, thieves and the monitor see to it.
-  if (fifo_ || batching_ || !runs_fiber() || fiber.pins > 0 || chaos::strikes(4)) {
+  if (fifo_ || batching_ || !runs_fiber() || fiber.pins > 0 ||
+      chaos::strikes(chaos::Kind::kQueue, 4)) {
     enqueue(fiber);
     return;
   }

@@ -245,12 +245,14 @@ TEST_F(WaitTest, NothingIsDeliveredWhileAnExceptionUnwinds) {
 
 TEST_F(WaitTest, BudgetLetsOthersRunNowAndThen) {
   int others = 0;
+  bool ended = false;
   run([&] {
     scheduler_.start([&] {
       while (others < 5) {
         ++others;
         yield_now();
       }
+      ended = true;
     });
     int operations = 0;
     while (others < 5 && operations < 10'000) {
@@ -260,6 +262,7 @@ TEST_F(WaitTest, BudgetLetsOthersRunNowAndThen) {
     EXPECT_EQ(others, 5);
     EXPECT_GE(operations, 4 * 128 - 4) << "a switch for each operation would cost too much";
     EXPECT_LE(operations, 5 * 128 + 5);
+    while (!ended) yield_now();
   });
 }
 
