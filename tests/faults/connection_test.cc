@@ -12,15 +12,16 @@
 #include <type_traits>
 #include <vector>
 
+#include "faults/bounded.h"
 #include "faults/injector.h"
 #include "support/process_state.h"
 #include "support/tcp.h"
-#include "support/watchdog.h"
 
 namespace weft {
 namespace {
 
 using namespace support;
+using faults::bounded;
 using faults::Call;
 using faults::Fault;
 using faults::Injection;
@@ -67,12 +68,6 @@ void talk(Connected& pair) {
              closing([&] { pair.server.write_all(text); }),
              closing([&] { EXPECT_TRUE(read_all(pair.client, kTalk) == text); }));
   for (const auto* end : {&wrote, &read, &wrote_back, &read_back}) end->value();
-}
-
-void bounded(unsigned workers, const std::function<void()>& body) {
-  const Watchdog watchdog(testing::UnitTest::GetInstance()->current_test_info()->name(),
-                          std::chrono::seconds(20));
-  run(Options{.workers = workers}, body);
 }
 
 // ---- What nobody is to notice.

@@ -12,28 +12,23 @@
 #include <utility>
 #include <vector>
 
+#include "faults/bounded.h"
 #include "faults/injector.h"
 #include "fiber/fiber_pool.h"
 #include "support/live_count.h"
 #include "support/process_state.h"
 #include "support/tcp.h"
-#include "support/watchdog.h"
 
 namespace weft {
 namespace {
 
 using namespace support;
+using faults::bounded;
 using faults::Call;
 using faults::Fault;
 using faults::Injection;
 using faults::kAlways;
 using faults::Where;
-
-void bounded(unsigned workers, const std::function<void()>& body) {
-  const Watchdog watchdog(testing::UnitTest::GetInstance()->current_test_info()->name(),
-                          std::chrono::seconds(20));
-  run(Options{.workers = workers}, body);
-}
 
 // Runs `operation` in the one worker's fiber with its first allocation failing, then the second,
 // and so on. It throws std::bad_alloc or does what it should; `check` sees that nothing is lost.

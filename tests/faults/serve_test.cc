@@ -7,13 +7,13 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <mutex>
 #include <vector>
 
+#include "faults/bounded.h"
 #include "faults/injector.h"
 #include "support/process_state.h"
+#include "support/serve_error_log.h"
 #include "support/tcp.h"
-#include "support/watchdog.h"
 
 namespace weft {
 namespace {
@@ -34,14 +34,11 @@ class Greeter {
  public:
   explicit Greeter(std::size_t stack_size = 0) : listener_(TcpListener::bind("127.0.0.1", 0)) {
     connect_to(listener_);  // the reactor knows the listener
-    options_.stack_size = stack_size;
-    options_.on_error = [this](const ServeError& error) {
-      const std::lock_guard lock(mutex_);
-      errors_.push_back(error);
-    };
-    task_ = spawn([this] {
+    task_ = spawn([this, stack_size] {
+      ServeOptions options = log_.options();
+      options.stack_size = stack_size;
       serve(
-          listener_, [](TcpStream& stream) { stream.write_all("hello"); }, options_);
+          listener_, [](TcpStream& stream) { stream.write_all("hello"); }, options);
     });
   }
   ~Greeter() {
@@ -51,27 +48,18 @@ class Greeter {
 
   TcpStream connect() const { return TcpStream::connect(listener_.local_address()); }
   int fd() const { return listener_.native_handle(); }
-  std::vector<ServeError> errors() const {
-    const std::lock_guard lock(mutex_);
-    return errors_;
-  }
+  std::vector<ServeError> errors() const { return log_.errors(); }
 
  private:
-  mutable std::mutex mutex_;
-  std::vector<ServeError> errors_;
+  ServeErrorLog log_;
   TcpListener listener_;
-  ServeOptions options_;
   Task<void> task_;
 };
 
 std::string greeting_on(TcpStream stream) { return stream.read_to_end(10); }
 
 void bounded(const std::function<void()>& body) {
-  for (const unsigned workers : {1U, 2U}) {
-    const Watchdog watchdog(testing::UnitTest::GetInstance()->current_test_info()->name(),
-                            std::chrono::seconds(20));
-    run(Options{.workers = workers}, body);
-  }
+  for (const unsigned workers : {1U, 2U}) faults::bounded(workers, body);
 }
 
 class ServeFaults : public testing::TestWithParam<int> {};

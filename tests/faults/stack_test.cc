@@ -8,15 +8,16 @@
 #include <functional>
 #include <vector>
 
+#include "faults/bounded.h"
 #include "faults/injector.h"
 #include "support/live_count.h"
 #include "support/tcp.h"
-#include "support/watchdog.h"
 
 namespace weft {
 namespace {
 
 using namespace support;
+using faults::bounded;
 using faults::Call;
 using faults::Fault;
 using faults::Injection;
@@ -24,12 +25,6 @@ using faults::kAlways;
 using faults::Where;
 
 constexpr std::size_t kOtherClass = std::size_t{1} << 20;
-
-void bounded(unsigned workers, const std::function<void()>& body) {
-  const Watchdog watchdog(testing::UnitTest::GetInstance()->current_test_info()->name(),
-                          std::chrono::seconds(20));
-  run(Options{.workers = workers}, body);
-}
 
 TEST(Stacks, TaskWithoutOneFailsAndTheOthersRun) {
   for (const unsigned workers : {1U, 2U}) {

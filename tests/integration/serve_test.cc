@@ -10,11 +10,11 @@
 #include <algorithm>
 #include <atomic>
 #include <ctime>
-#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <vector>
 
+#include "support/serve_error_log.h"
 #include "support/tcp.h"
 
 namespace weft {
@@ -37,25 +37,6 @@ std::string greeting_from(const SocketAddress& server) {
   stream.read_exactly(bytes_of(text));
   return text;
 }
-
-// What a server told of.
-class ErrorLog {
- public:
-  ServeOptions options() {
-    return {.on_error = [this](const ServeError& error) {
-      const std::lock_guard lock(mutex_);
-      errors_.push_back(error);
-    }};
-  }
-  std::vector<ServeError> errors() const {
-    const std::lock_guard lock(mutex_);
-    return errors_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::vector<ServeError> errors_;
-};
 
 TEST(Serve, ReturnsWhenTheListenerIsClosed) {
   run([] {
@@ -90,7 +71,7 @@ TEST(Serve, TakesAnyCallable) {
 
 TEST(Serve, HandlersExceptionEndsItsConnectionAlone) {
   run([] {
-    ErrorLog log;
+    ServeErrorLog log;
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     const auto fail_at_x = [](TcpStream& stream) {
       if (stream.read_until("\n") == "x\n") throw std::runtime_error("found an x");
@@ -295,7 +276,7 @@ std::chrono::nanoseconds process_cpu_time() {
 
 TEST(ServeWithoutDescriptors, WaitsQuietlyTellsOnceAndGoesOn) {
   run([] {
-    ErrorLog log;
+    ServeErrorLog log;
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     std::optional<FullTable> full(std::in_place);
     Task<void> server = spawn([&] { serve(listener, greet, log.options()); });
@@ -324,7 +305,7 @@ TEST(ServeWithoutDescriptors, WaitsQuietlyTellsOnceAndGoesOn) {
 
 TEST(ServeWithoutDescriptors, TakesTheNextAsSoonAsAConnectionEnds) {
   run([] {
-    ErrorLog log;
+    ServeErrorLog log;
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     Task<void> server = spawn([&] { serve(listener, greet, log.options()); });
     TcpStream first = TcpStream::connect(listener.local_address());

@@ -30,19 +30,6 @@ void converse(Ledger& ledger, Random random, const weft::TcpListener& listener) 
 
 }  // namespace
 
-void echo(Scene& scene) {
-  Ledger& ledger = scene.ledger;
-  weft::TcpListener listener = weft::TcpListener::bind("127.0.0.1", 0);
-  auto server = start(ledger, [&] { accept_all(ledger, listener, &handle); });
-  std::vector<weft::Task<void>> clients;
-  for (int i = 0; i < 8; ++i) {
-    clients.push_back(start(ledger, [&, random = scene.random.split()]() mutable {
-      for (int turn = 0; turn < scaled(10); ++turn) converse(ledger, random.split(), listener);
-    }));
-  }
-  for (auto& client : clients) see(ledger, client);
-  listener.close();
-  see(ledger, server);
-}
+void echo(Scene& scene) { play(scene, &handle, scaled(10), &converse); }
 
 }  // namespace soak

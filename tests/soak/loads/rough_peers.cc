@@ -97,19 +97,6 @@ void break_off(Ledger& ledger, Random random, const weft::TcpListener& listener)
 
 }  // namespace
 
-void rough_peers(Scene& scene) {
-  Ledger& ledger = scene.ledger;
-  weft::TcpListener listener = weft::TcpListener::bind("127.0.0.1", 0);
-  auto server = start(ledger, [&] { accept_all(ledger, listener, &handle); });
-  std::vector<weft::Task<void>> clients;
-  for (int i = 0; i < 8; ++i) {
-    clients.push_back(start(ledger, [&, random = scene.random.split()]() mutable {
-      for (int turn = 0; turn < scaled(20); ++turn) break_off(ledger, random.split(), listener);
-    }));
-  }
-  for (auto& client : clients) see(ledger, client);
-  listener.close();
-  see(ledger, server);
-}
+void rough_peers(Scene& scene) { play(scene, &handle, scaled(20), &break_off); }
 
 }  // namespace soak

@@ -99,6 +99,22 @@ void accept_all(Ledger& ledger, weft::TcpListener& listener,
   for (auto& connection : connections) see(ledger, connection);
 }
 
+void play(Scene& scene, void (*handle)(Ledger& ledger, weft::TcpStream& stream), int turns,
+          void (*client)(Ledger& ledger, Random random, const weft::TcpListener& listener)) {
+  Ledger& ledger = scene.ledger;
+  weft::TcpListener listener = weft::TcpListener::bind("127.0.0.1", 0);
+  auto server = start(ledger, [&] { accept_all(ledger, listener, handle); });
+  std::vector<weft::Task<void>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(start(ledger, [&, random = scene.random.split()]() mutable {
+      for (int turn = 0; turn < turns; ++turn) client(ledger, random.split(), listener);
+    }));
+  }
+  for (auto& task : clients) see(ledger, task);
+  listener.close();
+  see(ledger, server);
+}
+
 void send_back(weft::TcpStream& stream) {
   std::vector<std::byte> piece(kPiece);
   while (const std::size_t count = stream.read_some(piece)) {

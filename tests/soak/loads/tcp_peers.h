@@ -46,6 +46,10 @@ std::uint64_t receive_all(Ledger& ledger, weft::TcpStream& stream, Random random
 void accept_all(Ledger& ledger, weft::TcpListener& listener,
                 void (*handle)(Ledger& ledger, weft::TcpStream& stream));
 
+/// A server that handles connections so, and eight fibers that each play the client `turns` times.
+void play(Scene& scene, void (*handle)(Ledger& ledger, weft::TcpStream& stream), int turns,
+          void (*client)(Ledger& ledger, Random random, const weft::TcpListener& listener));
+
 /// Sends back what comes, until it ends. May throw what the stream throws.
 void send_back(weft::TcpStream& stream);
 
