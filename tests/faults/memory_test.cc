@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <forward_list>
@@ -287,7 +288,13 @@ TEST(Allocations, OfAThreadThatWaits) {
   Event event;
   Mutex mutex;
   Runtime runtime(Options{.workers = 1});
-  const Task<void> task = runtime.post([&] { event.wait(); });
+  std::atomic<bool> begun{false};
+  const Task<void> task = runtime.post([&] {
+    begun = true;
+    event.wait();
+  });
+  while (!begun)
+    std::this_thread::yield();  // it has its stack, and so will not end for want of one
   mutex.lock();
   std::thread([&] {
     detail::FiberPool& pool = detail::FiberPool::instance();
