@@ -11,6 +11,9 @@ namespace support {
 
 class ServeErrorLog {
  public:
+  // Room first: on_error must not throw, not even where memory is made to fail.
+  ServeErrorLog() { errors_.reserve(1000); }
+
   weft::ServeOptions options() {
     return {.on_error = [this](const weft::ServeError& error) {
       const std::lock_guard lock(mutex_);
