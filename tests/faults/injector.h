@@ -14,12 +14,7 @@
 #include <span>
 #include <string>
 
-#include "support/build_kind.h"
-
 namespace faults {
-
-/// Whether Call::kNew can fail in this build: see new.cc.
-inline constexpr bool kFailsNew = !support::kThreadSanitizer;
 
 /// What can fail. Calls of one kind are counted together, whatever their names are in this build.
 enum class Call : std::uint8_t {
@@ -46,7 +41,7 @@ enum class Call : std::uint8_t {
   kSignalStack,
   kThread,
   kResolve,  // its errors are EAI_...
-  kNew,
+  kNew,      // not where ThreadSanitizer brings its own: see new.cc
   kMalloc,
 };
 

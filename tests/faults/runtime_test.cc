@@ -1,6 +1,6 @@
 // Goal: a runtime that cannot be made says why and leaves nothing; what the kernel refuses to one
 // that runs is made up for, or told to the fiber that asked. Method: each step of the making fails
-// on its own, and each allocation, until there is none left to fail.
+// on its own; what may be refused is refused for good.
 
 #include <gmock/gmock.h>
 
@@ -8,14 +8,11 @@
 #include <cerrno>
 #include <chrono>
 #include <future>
-#include <optional>
 #include <vector>
 
 #include "faults/injector.h"
-#include "support/live_count.h"
-#include "support/process_state.h"
+#include "faults/runtime_faults.h"
 #include "support/tcp.h"
-#include "support/watchdog.h"
 
 namespace weft {
 namespace {
@@ -25,57 +22,10 @@ using faults::Call;
 using faults::Fault;
 using faults::Injection;
 using faults::kAlways;
+using faults::kWorkers;
+using faults::RuntimeFaults;
 using std::chrono::milliseconds;
 using testing::HasSubstr;
-
-constexpr unsigned kWorkers = 3;
-
-// The first test of this program: what the process has but once is not there yet.
-TEST(FirstTask, CanSayThatThereIsNoMemory) {
-  if (!faults::kFailsNew) GTEST_SKIP();
-  Runtime runtime(Options{.workers = 1});
-  {
-    const Injection injection(Fault{.call = Call::kNew, .error = ENOMEM, .times = kAlways});
-    EXPECT_THROW(runtime.post([] {}), std::bad_alloc);
-  }
-  EXPECT_EQ(runtime.run([] { return 3; }), 3);
-}
-
-class RuntimeFaults : public testing::Test {
- protected:
-  RuntimeFaults()
-      : watchdog_(testing::UnitTest::GetInstance()->current_test_info()->name(),
-                  std::chrono::seconds(30)) {
-    // What the process has but once is there before anything is counted.
-    work_in_a_new_runtime();
-    before_ = process_counts();
-  }
-  ~RuntimeFaults() override {
-    const ProcessCounts after = process_counts();
-    EXPECT_EQ(after.threads, before_.threads);
-    EXPECT_EQ(after.descriptors, before_.descriptors);
-    // Threads leave arenas and cached stacks behind, though not one each time; sanitizers more.
-    if (!kSanitized) {
-      EXPECT_LE(after.mappings, before_.mappings + 40);
-    }
-  }
-
-  static void work() {
-    Connected pair = connect_pair();
-    gather([&] { pair.client.write_all("some work"); },
-           [&] {
-             std::string text(9, '?');
-             pair.server.read_exactly(bytes_of(text));
-             EXPECT_EQ(text, "some work");
-           },
-           [] { sleep_for(std::chrono::microseconds(200)); },
-           [] { EXPECT_EQ(to_thread([] { return 7; }), 7); });
-  }
-  static void work_in_a_new_runtime() { run(Options{.workers = kWorkers}, work); }
-
-  Watchdog watchdog_;
-  ProcessCounts before_;
-};
 
 // ---- Making one.
 
@@ -110,64 +60,6 @@ TEST_F(RuntimeFaults, EachStepOfItsMakingMayFail) {
     }
     work_in_a_new_runtime();
   }
-}
-
-// Its life from end to end, each time with another allocation that fails, until none is left.
-void live(LiveCount& captured) {
-  Runtime runtime(Options{.workers = kWorkers});
-  std::vector<Task<void>> tasks;
-  tasks.reserve(20);
-  for (int i = 0; i < 20; ++i) {
-    tasks.push_back(runtime.post([token = captured.token()] { sleep_for(std::chrono::hours(1)); }));
-    tasks.back().ref().mark_read();
-  }
-}
-
-void fail_each_allocation(Call call) {
-  unsigned failed = 0;
-  for (unsigned number = 0;; ++number) {
-    LiveCount captured;
-    {
-      const Injection injection(Fault{.call = call, .error = ENOMEM, .skip = number});
-      try {
-        live(captured);
-      } catch (const std::bad_alloc&) {
-        ++failed;
-      }
-    }
-    ASSERT_EQ(captured.alive(), 0) << number;
-    if (Injection::hits() == 0) break;
-  }
-  EXPECT_GT(failed, 0U);
-}
-
-TEST_F(RuntimeFaults, EachAllocationOfItsLifeMayFail) {
-  if (!faults::kFailsNew) GTEST_SKIP();
-  fail_each_allocation(Call::kNew);
-}
-TEST_F(RuntimeFaults, EachMallocOfItsLifeMayFail) { fail_each_allocation(Call::kMalloc); }
-
-// The end needs no memory at all, with however many tasks.
-TEST_F(RuntimeFaults, EndsWithoutMemory) {
-  Event never;
-  std::atomic<int> begun{0}, ended{0};
-  std::optional<Runtime> runtime(std::in_place, Options{.workers = 2});
-  std::vector<Task<void>> tasks;
-  for (int i = 0; i < 1000; ++i) {
-    tasks.push_back(runtime->post([&] {
-      ++begun;
-      try {
-        never.wait();
-      } catch (const Cancelled&) {
-        ++ended;
-        throw;
-      }
-    }));
-  }
-  runtime->run([&] { until([&] { return begun == 1000; }); });
-  const Injection injection(Fault{.call = Call::kNew, .error = ENOMEM, .times = kAlways});
-  runtime.reset();
-  EXPECT_EQ(ended, 1000);
 }
 
 // ---- What a kernel or a filter may refuse.

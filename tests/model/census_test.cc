@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -101,6 +102,19 @@ class Closing : public Model {
     closed = true;
     model::gone(&*census, sizeof *census);
   }
+  // A worker that leaves when it has run what is its own.
+  std::function<void()> worker(int index, const std::function<void()>& fibers) {
+    return [this, index, fibers] {
+      fibers();
+      left[index].raise();
+    };
+  }
+  std::function<void()> who_closes() {
+    return [this] {
+      wait_for_all();
+      destroy();
+    };
+  }
   void at_end() override { require(closed, "who closes has returned"); }
 
   std::optional<Census> census;
@@ -120,19 +134,12 @@ class Closing : public Model {
 struct Generations : Closing {
   explicit Generations(bool with_deadline) : Closing(3, with_deadline) { begin_with(0); }
   Threads threads() override {
-    return {[this] {
-              run(0, 0, [this] { start(1, 0); });
-              run(2, 0);
-              left[0].raise();
-            },
-            [this] {
-              run(1, 1, [this] { start(2, 1); });
-              left[1].raise();
-            },
-            [this] {
-              wait_for_all();
-              destroy();
-            }};
+    return {worker(0,
+                   [this] {
+                     run(0, 0, [this] { start(1, 0); });
+                     run(2, 0);
+                   }),
+            worker(1, [this] { run(1, 1, [this] { start(2, 1); }); }), who_closes()};
   }
 };
 TEST(CensusModel, EachFiberIsStartedByTheOneBefore) {
@@ -146,18 +153,8 @@ TEST(CensusModel, EachFiberIsStartedByTheOneBefore) {
 struct ChildEndsFirst : Closing {
   ChildEndsFirst() : Closing(2, false) { begin_with(0); }
   Threads threads() override {
-    return {[this] {
-              run(0, 0, [this] { start(1, 0); });
-              left[0].raise();
-            },
-            [this] {
-              run(1, 1);
-              left[1].raise();
-            },
-            [this] {
-              wait_for_all();
-              destroy();
-            }};
+    return {worker(0, [this] { run(0, 0, [this] { start(1, 0); }); }),
+            worker(1, [this] { run(1, 1); }), who_closes()};
   }
 };
 TEST(CensusModel, AChildEndsBeforeItsParent) {
@@ -171,18 +168,7 @@ struct EndTogether : Closing {
     begin_with(1);
   }
   Threads threads() override {
-    return {[this] {
-              run(0, 0);
-              left[0].raise();
-            },
-            [this] {
-              run(1, 1);
-              left[1].raise();
-            },
-            [this] {
-              wait_for_all();
-              destroy();
-            }};
+    return {worker(0, [this] { run(0, 0); }), worker(1, [this] { run(1, 1); }), who_closes()};
   }
 };
 TEST(CensusModel, TheLastToEndIsSeen) {
@@ -198,11 +184,11 @@ struct FromOutside : Closing {
     on_close = [this] { cancelled.raise(); };
   }
   Threads threads() override {
-    return {[this] {
-              run(1, 0, [this] { may_close.raise(); });
-              run(0, 0, [this] { cancelled.await(); });
-              left[0].raise();
-            },
+    return {worker(0,
+                   [this] {
+                     run(1, 0, [this] { may_close.raise(); });
+                     run(0, 0, [this] { cancelled.await(); });
+                   }),
             [this] { start_from_outside(1); },
             [this] {
               may_close.await();
@@ -224,11 +210,11 @@ struct WhileClosing : Closing {
     left[1].raise();
   }
   Threads threads() override {
-    return {[this] {
-              run(0, 0);
-              run(1, 0);
-              left[0].raise();
-            },
+    return {worker(0,
+                   [this] {
+                     run(0, 0);
+                     run(1, 0);
+                   }),
             [this] {
               start_from_outside(1);
               job_is_done.raise();

@@ -83,6 +83,10 @@ std::uint64_t receive_all(Ledger& ledger, weft::TcpStream& stream, Random random
   }
 }
 
+namespace {
+
+// Takes connections until the listener is closed, and handles each in a fiber of its own; returns
+// when all are over.
 void accept_all(Ledger& ledger, weft::TcpListener& listener,
                 void (*handle)(Ledger& ledger, weft::TcpStream& stream)) {
   std::vector<weft::Task<void>> connections;
@@ -98,6 +102,8 @@ void accept_all(Ledger& ledger, weft::TcpListener& listener,
   }
   for (auto& connection : connections) see(ledger, connection);
 }
+
+}  // namespace
 
 void play(Scene& scene, void (*handle)(Ledger& ledger, weft::TcpStream& stream), int turns,
           void (*client)(Ledger& ledger, Random random, const weft::TcpListener& listener)) {

@@ -41,11 +41,6 @@ void send_all(Ledger& ledger, weft::TcpStream& stream, Random random, Pattern pa
 /// Reads to the end in all the ways there are, and checks each byte. Returns how many came.
 std::uint64_t receive_all(Ledger& ledger, weft::TcpStream& stream, Random random, Pattern pattern);
 
-/// Takes connections until the listener is closed, and handles each in a fiber of its own; returns
-/// when all are over.
-void accept_all(Ledger& ledger, weft::TcpListener& listener,
-                void (*handle)(Ledger& ledger, weft::TcpStream& stream));
-
 /// A server that handles connections so, and eight fibers that each play the client `turns` times.
 void play(Scene& scene, void (*handle)(Ledger& ledger, weft::TcpStream& stream), int turns,
           void (*client)(Ledger& ledger, Random random, const weft::TcpListener& listener));

@@ -2,7 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
-#if defined(WEFT_ATOMIC_SEAM)  // a model of memory in its place: tests/model
+#if defined(WEFT_ATOMIC_SEAM)  // tests/model's memory in its place, or base/chaos_atomic.h
 #include WEFT_ATOMIC_SEAM
 #endif
 
