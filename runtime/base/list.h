@@ -15,7 +15,7 @@ class ListNode {
 
   bool linked() const noexcept { return next_ != nullptr; }
   void unlink() noexcept {
-    prev_->next_ = next_;
+    prev_->next_ = next_;  // NOLINT(clang-analyzer-core.NullDereference): it is linked
     next_->prev_ = prev_;
     next_ = prev_ = nullptr;
   }

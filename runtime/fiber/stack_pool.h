@@ -142,7 +142,7 @@ class StackCache {
     if (bin.hot == nullptr && !refill(size_class)) [[unlikely]]
       return nullptr;
     Stack* stack = bin.hot;
-    bin.hot = stack->next;
+    bin.hot = stack->next;  // NOLINT(clang-analyzer-core.NullDereference): refill() found one
     bin.set_hot_count(bin.hot_count() - 1);
     if constexpr (kMarksFreeStacks) mark_in_use(*stack);
     return stack;

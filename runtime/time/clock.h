@@ -24,7 +24,7 @@ inline Nanos now() noexcept {
 
 inline constexpr Nanos kLongestPast = std::numeric_limits<Nanos>::min();
 
-__extension__ typedef __int128 WideNanos;
+__extension__ typedef __int128 WideNanos;  // NOLINT(modernize-use-using): not with __extension__
 
 constexpr Nanos saturate(WideNanos value) noexcept {
   return static_cast<Nanos>(std::clamp<WideNanos>(value, kLongestPast, kNever));

@@ -40,7 +40,6 @@ class Queues : public Model {
     while (Item* const item = thief.pop()) take(item);
   }
   static void take(Item* item) {
-    require(item != nullptr, "what is taken was pushed");
     require(item->written.get(), "and was written before");
     require(++item->taken == 1, "an item is taken once");
   }

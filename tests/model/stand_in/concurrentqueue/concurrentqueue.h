@@ -25,7 +25,7 @@ class ConcurrentQueue {
   };
 
  public:
-  class producer_token_t {
+  class producer_token_t {  // NOLINT(readability-identifier-naming): the real name
    public:
     explicit producer_token_t(ConcurrentQueue& queue)
         : producer_(&queue.producers_.emplace_back()) {}
@@ -35,7 +35,7 @@ class ConcurrentQueue {
     friend class ConcurrentQueue;
     Producer* producer_;
   };
-  class consumer_token_t {
+  class consumer_token_t {  // NOLINT(readability-identifier-naming): the real name
    public:
     explicit consumer_token_t(ConcurrentQueue&) {}
   };
