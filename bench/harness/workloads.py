@@ -11,6 +11,7 @@ ALWAYS = {WEFT, "fcontext"}
 
 BOTH = (1, 2)
 GO = Yardstick("go")
+PEAK = Metric("peak", "MB resident at most")
 
 
 def floor(switches: int) -> Yardstick:
@@ -47,6 +48,55 @@ WORKLOADS = (
         metrics=(Metric("task", "ns a task", yardstick=GO),),
         runtimes={WEFT: BOTH, "go": BOTH},
         measure=run_micro,
+    ),
+    Workload(
+        name="spawnb",
+        about="spawn 1,000 empty tasks and join them all, again and again",
+        metrics=(Metric("task", "ns a task", yardstick=GO),),
+        runtimes={WEFT: BOTH},
+        measure=run_micro,
+    ),
+    Workload(
+        name="spawnall",
+        about="spawn 1,000,000 empty tasks, then join them all",
+        metrics=(Metric("task", "ns a task", yardstick=GO), PEAK),
+        runtimes={WEFT: BOTH},
+        measure=run_plain,
+    ),
+    Workload(
+        name="gather10",
+        about="gather of ten empty callables",
+        metrics=(Metric("child", "ns a child", yardstick=GO),),
+        runtimes={WEFT: BOTH},
+        measure=run_micro,
+    ),
+    Workload(
+        name="skynet",
+        about="a tree of 1,111,111 tasks, ten children each, which waits for its children",
+        metrics=(Metric("task", "ns a task", yardstick=GO), PEAK),
+        runtimes={WEFT: BOTH},
+        measure=run_plain,
+    ),
+    Workload(
+        name="fib",
+        about="fib(30), a task for one half of each sum",
+        metrics=(Metric("task", "ns a task", yardstick=GO),),
+        runtimes={WEFT: BOTH},
+        measure=run_plain,
+    ),
+    Workload(
+        name="mutex100",
+        about="100 fibers share one mutex, 10,000,000 locks in all",
+        metrics=(Metric("lock", "ns a lock", yardstick=GO),),
+        runtimes={WEFT: BOTH},
+        measure=run_plain,
+    ),
+    Workload(
+        name="mutex4",
+        about="4 fibers, 100,000 locks each, a yield under each",
+        metrics=(Metric("all", "ms", yardstick=GO),),
+        runtimes={WEFT: BOTH},
+        measure=run_plain,
     ),
     Workload(
         name="pingpong",

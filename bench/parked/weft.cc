@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <vector>
 
+#include "support/arguments.h"
 #include "support/check.h"
 #include "support/clock.h"
 #include "support/process_memory.h"
@@ -54,7 +54,6 @@ void park_and_wake(std::int64_t count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::int64_t count = argc > 1 ? std::atoll(argv[1]) : 100'000;
-  bench::check(count > 0, "the argument is a number of fibers");
+  const std::int64_t count = bench::count_from(argc, argv, 100'000);
   weft::run(weft::Options{.workers = bench::workers()}, [count] { park_and_wake(count); });
 }

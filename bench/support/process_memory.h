@@ -1,28 +1,45 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <fstream>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "check.h"
 
 namespace bench {
 
-// Bytes of physical memory this process holds: its resident pages and the page tables that map
-// them. A sparse mapping can cost nearly as much in tables as in pages, so both count.
-inline std::int64_t resident_and_page_table_bytes() {
+namespace detail {
+
+inline std::int64_t kib_of(std::initializer_list<std::string_view> keys) {
   std::ifstream status("/proc/self/status");
   std::int64_t kib = 0;
-  int found = 0;
+  std::size_t found = 0;
   for (std::string key; status >> key;) {
     std::string rest;
     std::getline(status, rest);
-    if (key != "VmRSS:" && key != "VmPTE:") continue;
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) continue;
     kib += std::stoll(rest);
     ++found;
   }
-  check(found == 2, "/proc/self/status names VmRSS and VmPTE");
-  return kib * 1024;
+  check(found == keys.size(), "/proc/self/status names the kinds of memory");
+  return kib;
+}
+
+}  // namespace detail
+
+// Bytes of physical memory this process holds: its resident pages and the page tables that map
+// them. A sparse mapping can cost nearly as much in tables as in pages, so both count.
+inline std::int64_t resident_and_page_table_bytes() {
+  return detail::kib_of({"VmRSS:", "VmPTE:"}) * 1024;
+}
+
+// The most that has been resident at once so far, in units of 1,000,000 bytes.
+inline double peak_resident_mb() {
+  return static_cast<double>(detail::kib_of({"VmHWM:"})) * 1024 / 1e6;
 }
 
 }  // namespace bench

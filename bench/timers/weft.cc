@@ -8,9 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <vector>
 
+#include "support/arguments.h"
 #include "support/check.h"
 #include "support/clock.h"
 #include "support/workers.h"
@@ -62,8 +62,7 @@ double arm_and_cancel_ns() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::int64_t count = argc > 1 ? std::atoll(argv[1]) : 100'000;
-  bench::check(count > 0, "the argument is a number of fibers");
+  const std::int64_t count = bench::count_from(argc, argv, 100'000);
   weft::run(weft::Options{.workers = bench::workers()}, [count] {
     const Sleep sleep = sleep_together(count);
     const double arm = arm_and_cancel_ns();
