@@ -20,6 +20,8 @@ constexpr Nanos kLeastSpin = 1'000;
 // change.
 constexpr unsigned kParksBetweenProbes = 16;
 constexpr Nanos kNotWatched = 0;
+// So long may fibers that have not started yield to those that were spawned later.
+constexpr Nanos kLongestUnstarted = 100'000'000;
 constexpr unsigned kPollsSkippedInARow = 8;
 // A worker that has slept for this long gives free stacks back, a batch each time.
 constexpr Nanos kIdleBeforeTrim = 100'000'000;
@@ -45,9 +47,26 @@ void Worker::housekeeping() {
   turns_left_ = kTurnsBetweenHousekeeping;
   fail_starved();
   batching_ = true;
+  age_unstarted();
   poll_driver();  // events before timers, as in asyncio
   if (timers_.next_deadline() != kNever) timers_.expire(now());
   batching_ = false;
+}
+
+// Depth first, those that were spawned first may wait for ever: under a chain of fibers, say, each
+// of which spawns the next. So when some have been waiting all the time for a while, they queue
+// with those that have started.
+void Worker::age_unstarted() noexcept {
+  if (unstarted_.empty() && spawned_.count() == 0) {
+    unstarted_since_ = kNever;
+    return;
+  }
+  const Nanos time = now();
+  unstarted_since_ = std::min(unstarted_since_, time);
+  if (time - unstarted_since_ < kLongestUnstarted && !chaos::strikes(chaos::Kind::kQueue, 16))
+    return;
+  unstarted_since_ = kNever;
+  while (Fiber* const fiber = alone_ ? unstarted_.pop() : spawned_.steal()) enqueue(*fiber);
 }
 
 void Worker::fail_starved() noexcept {
@@ -85,8 +104,8 @@ Fiber* Worker::found(Fiber* fiber) noexcept {
   if (was_last || batched_) {
     if (scheduler_.has_work()) {
       wake_another();
-    } else if (!alone_ && ring_.has_one()) {
-      offer_lone(ring_.front());
+    } else if (!alone_ && has_lone()) {
+      offer_lone();
     }
   }
   searching_ = batched_ = trimmed_ = false;
@@ -141,7 +160,7 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
   for (unsigned i = 0; i < workers; ++i) {
     Worker& victim = scheduler_.worker((first + i) % workers);
     if (&victim == this || chaos::strikes(chaos::Kind::kSteal, 4)) continue;
-    Fiber* stolen = ring_.steal_from(victim.ring_, false);
+    Fiber* stolen = steal_from(victim, false);
     if (stolen == nullptr && seems_stuck(victim, now)) stolen = take_lone(victim);
     if (stolen != nullptr) {
       stats_.steals.add();
@@ -153,8 +172,28 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
 }
 
 Fiber* Worker::take_lone(Worker& victim) noexcept {
-  if (Fiber* const lone = ring_.steal_from(victim.ring_, true)) return lone;
+  if (Fiber* const lone = steal_from(victim, true)) return lone;
   return victim.lifo_.steal();
+}
+
+Fiber* Worker::steal_from(Worker& victim, bool even_lone) noexcept {
+  if (Fiber* const ready = ring_.steal_from(victim.ring_, even_lone)) return ready;
+  return steal_spawned(victim, even_lone);
+}
+
+// Half, but one by one: its owner takes from the other end. They queue up here, each likely to be
+// the root of many, and others may take them on.
+Fiber* Worker::steal_spawned(Worker& victim, bool even_lone) noexcept {
+  const std::uint32_t waiting = victim.spawned_.size();
+  if (waiting <= (even_lone ? 0U : 1U)) return nullptr;
+  Fiber* const first = victim.spawned_.steal();
+  if (first == nullptr) return nullptr;
+  for (std::uint32_t more = (waiting - 1) / 2; more > 0 && spawned_.has_room(); --more) {
+    Fiber* const next = victim.spawned_.steal();
+    if (next == nullptr) break;
+    spawned_.push(next, SpawnDeque<Fiber>::kNoTurn);
+  }
+  return first;
 }
 
 // Takes over for the worker that the monitor has found stuck: its timers, which make fibers ready
@@ -246,8 +285,8 @@ void Worker::park() {
 // The second look, after the announcement. Besides what is published to all there may be fibers of
 // its own, which a rescue or a late event has made ready.
 bool Worker::must_stay_awake(bool last_searcher) const noexcept {
-  return scheduler_.stopping() || !inbox_.empty() || !own_.empty() || !ring_.empty() ||
-         lifo_waits() || (last_searcher && scheduler_.has_work());
+  return scheduler_.stopping() || !inbox_.empty() || !own_.empty() || !unstarted_.empty() ||
+         has_queued() || lifo_waits() || (last_searcher && scheduler_.has_work());
 }
 
 // When to give memory back, if the sleep is that long: stacks that ran once and now lie about.

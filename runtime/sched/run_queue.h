@@ -78,9 +78,9 @@ class RunQueue {
   T* front() noexcept {
     return slot(head_.load(std::memory_order_relaxed)).load(std::memory_order_relaxed);
   }
-  /// Whether exactly one item is queued.
-  bool has_one() const noexcept {
-    return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_relaxed) == 1;
+  /// How many items there are; thieves may have taken some meanwhile.
+  std::uint32_t count() const noexcept {
+    return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_relaxed);
   }
 
   // -- By a thief, into its own queue.

@@ -59,7 +59,15 @@ void Worker::unpark() noexcept { parker_.unpark(scheduler_.driver(), index_); }
 
 void Worker::start(Fiber& fiber) noexcept {
   stats_.fibers.started.add();
-  enqueue(fiber);
+  if (fifo_ || fiber.pins > 0 || chaos::strikes(chaos::Kind::kQueue, 4)) {
+    enqueue(fiber);
+  } else if (alone_) {
+    unstarted_.push(fiber, stats_.turns.read());
+  } else if (spawned_.push(&fiber, stats_.turns.read())) {
+    notify();
+  } else {
+    enqueue(fiber);
+  }
 }
 
 void Worker::enqueue_pinned(Fiber& fiber) noexcept {

@@ -20,6 +20,8 @@
 #include "sched/lifo_slot.h"
 #include "sched/parker.h"
 #include "sched/run_queue.h"
+#include "sched/spawn_deque.h"
+#include "sched/spawn_stack.h"
 #include "sched/stats.h"
 #include "sched/wait.h"
 #include "time/timer_queue.h"
@@ -84,8 +86,10 @@ class Worker {
   void send(Fiber& fiber) noexcept { inbox_.push(fiber); }
   void unpark() noexcept;
   /// More than the one fiber that the owner will run next.
-  bool has_spare() const noexcept { return ring_.size() + (lifo_waits() ? 1 : 0) > 1; }
-  bool has_queued() const noexcept { return !ring_.empty(); }
+  bool has_spare() const noexcept {
+    return ring_.size() + spawned_.size() + (lifo_waits() ? 1 : 0) > 1;
+  }
+  bool has_queued() const noexcept { return !ring_.empty() || !spawned_.empty(); }
   /// What runs here, for reports; it may have ended meanwhile.
   Fiber* observed() const noexcept { return current_.load(std::memory_order_relaxed); }
   const Fiber* root() const noexcept { return &root_; }
@@ -128,17 +132,21 @@ class Worker {
     return lifo_.waits() && lifo_run_ < kLifoInARow && !chaos::strikes(chaos::Kind::kQueue, 4);
   }
   void take_inbox() noexcept;
+  bool starts_go_first() noexcept;
+  Fiber* pop_spawned() noexcept;
   void enqueue(Fiber& fiber) noexcept;
   void enqueue_pinned(Fiber& fiber) noexcept;
   void spill(Fiber& fiber) noexcept;
-  void notify(Fiber& fiber) noexcept;
-  void offer_lone(const Fiber* fiber) noexcept;
+  void notify() noexcept;
+  bool has_lone() const noexcept { return ring_.count() + spawned_.count() == 1; }
+  void offer_lone() noexcept;
   Fiber* pop_ring() noexcept;
   void wake_another() noexcept;
 
   // find_work.cc: on the worker's own stack.
   Fiber* find_work();
   void housekeeping();
+  void age_unstarted() noexcept;
   void fail_starved() noexcept;
   void deliver() noexcept;
   void poll_driver() noexcept;
@@ -148,6 +156,8 @@ class Worker {
   Fiber* stir() noexcept;
   Fiber* spin() noexcept;
   Fiber* steal_round(Nanos now) noexcept;
+  Fiber* steal_from(Worker& victim, bool even_lone) noexcept;
+  Fiber* steal_spawned(Worker& victim, bool even_lone) noexcept;
   Fiber* rescue() noexcept;
   Fiber* take_lone(Worker& victim) noexcept;
   bool seems_stuck(Worker& victim, Nanos now) noexcept;
@@ -158,6 +168,7 @@ class Worker {
   static constexpr int kTurnsBetweenHousekeeping = 61;
   static constexpr int kOperationsPerTurn = 128;
   static constexpr int kLifoInARow = 3;
+  static constexpr int kStartsInARow = 32;
   static constexpr unsigned kMostLoneSkips = 1023;
 
   // -- The switch; only this thread, but for `current_`, which others may look at.
@@ -180,6 +191,7 @@ class Worker {
   int turns_left_ = kTurnsBetweenHousekeeping;
   int budget_ = kOperationsPerTurn;
   int lifo_run_ = 0;
+  int starts_run_ = 0;
   struct {
     const Fiber* offered = nullptr;  // for which another worker was woken last
     bool was_vain = false;           // this worker ran it itself
@@ -188,8 +200,9 @@ class Worker {
   } lone_;
   std::uint64_t next_id_ = 0;
   std::uint64_t last_id_ = 0;
-  OwnQueue own_;      // pinned fibers; where there is no other worker, all
-  OwnQueue starved_;  // fibers for which there was no stack
+  OwnQueue own_;          // pinned fibers; where there is no other worker, all that have started
+  SpawnStack unstarted_;  // where there is no other worker
+  OwnQueue starved_;      // fibers for which there was no stack
   FiberCache fibers_;
 
   Scheduler& scheduler_;
@@ -198,7 +211,8 @@ class Worker {
 
   // -- Shared with thieves.
   alignas(64) LifoSlot<Fiber> lifo_;
-  RunQueue<Fiber> ring_;
+  RunQueue<Fiber> ring_;       // fibers that have become ready again
+  SpawnDeque<Fiber> spawned_;  // fibers that have not started
   // Set by a thief or the monitor, taken by the owner; a hint. See offer_lone().
   Atomic<bool> robbed_{false};
   Inbox inbox_;
@@ -219,7 +233,8 @@ class Worker {
   Nanos spin_budget_;
   unsigned parks_until_probe_ = 0;
   unsigned polls_skipped_ = 0;
-  bool trimmed_ = true;  // the stacks, since fibers ran here last
+  Nanos unstarted_since_ = kNever;  // some have waited at each housekeeping since
+  bool trimmed_ = true;             // the stacks, since fibers ran here last
 };
 
 /// An id for a fiber that is made by a plain thread.

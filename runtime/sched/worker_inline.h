@@ -39,8 +39,17 @@ inline Fiber* Worker::next_alone() noexcept {
     return lifo_.take(true);
   }
   lifo_run_ = 0;
-  Fiber* const oldest = own_.pop();
-  return oldest != nullptr ? oldest : lifo_.take(true);
+  if (!unstarted_.empty() && starts_go_first()) return unstarted_.pop();
+  if (Fiber* const oldest = own_.pop()) return oldest;
+  if (Fiber* const spawned = unstarted_.pop()) return spawned;
+  return lifo_.take(true);
+}
+
+// Depth first, but not for ever: others wait, too.
+inline bool Worker::starts_go_first() noexcept {
+  if (++starts_run_ <= kStartsInARow) return true;
+  starts_run_ = 0;
+  return false;
 }
 
 inline Fiber* Worker::next_unpinned() noexcept {
@@ -50,8 +59,28 @@ inline Fiber* Worker::next_unpinned() noexcept {
     if (Fiber* const woken = lifo_.take(false)) return woken;
   }
   lifo_run_ = 0;
+  const bool unstarted = spawned_.count() > 0;
+  if (unstarted && starts_go_first()) {
+    if (Fiber* const spawned = pop_spawned()) return spawned;
+  }
   if (Fiber* const oldest = pop_ring()) return oldest;
+  if (unstarted) {
+    if (Fiber* const spawned = pop_spawned()) return spawned;
+  }
   return lifo_.waits() ? lifo_.take(false) : nullptr;
+}
+
+inline Fiber* Worker::pop_spawned() noexcept {
+  Fiber* fiber = nullptr;
+  if (spawned_.has_group() && !chaos::strikes(chaos::Kind::kQueue, 4)) {
+    fiber = spawned_.pop_group();
+    // The rest was hidden meanwhile.
+    if (spawned_.count() > 0) notify();
+  } else {
+    fiber = spawned_.pop();
+  }
+  if (fiber != nullptr && fiber == lone_.offered) lone_.was_vain = true;
+  return fiber;
 }
 
 inline void Worker::ready(Fiber& fiber) noexcept {
@@ -73,16 +102,16 @@ inline void Worker::enqueue(Fiber& fiber) noexcept {
   } else {
     if (!ring_.push(&fiber)) [[unlikely]]
       spill(fiber);
-    notify(fiber);
+    notify();
   }
 }
 
-// After a fiber was published: wakes a worker if that is needed.
-inline void Worker::notify(Fiber& fiber) noexcept {
+// After fibers were published: wakes a worker if that is needed.
+inline void Worker::notify() noexcept {
   if (batching_) {
     batched_ = true;
-  } else if (ring_.has_one() && !lifo_.waits()) {
-    offer_lone(&fiber);
+  } else if (has_lone() && !lifo_.waits()) {
+    offer_lone();
   } else {
     wake_another();
   }
@@ -92,7 +121,7 @@ inline void Worker::notify(Fiber& fiber) noexcept {
 // has come. So the call is made, but ever more rarely while it proves vain, and at once again when
 // a thief has taken something. Until then a worker that searches anyway may take it, and the
 // monitor sees to the rest.
-inline void Worker::offer_lone(const Fiber* fiber) noexcept {
+inline void Worker::offer_lone() noexcept {
   if (robbed_.load(std::memory_order_relaxed)) {
     robbed_.store(false, std::memory_order_relaxed);
     lone_.backoff = lone_.skip = 0;
@@ -103,7 +132,7 @@ inline void Worker::offer_lone(const Fiber* fiber) noexcept {
   }
   lone_.backoff = lone_.was_vain ? std::min(2 * lone_.backoff + 1, kMostLoneSkips) : 0;
   lone_.skip = lone_.backoff;
-  lone_.offered = fiber;
+  lone_.offered = spawned_.count() > 0 ? spawned_.newest() : ring_.front();
   lone_.was_vain = false;
   wake_another();
 }

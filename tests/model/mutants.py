@@ -23,6 +23,7 @@ from planted_bugs import MUTANTS
 # Beside the model's test: files of the runtime, and of tests/model.
 SOURCES = {
     "run_queue": [],
+    "spawn_deque": ["runtime/sched/idle.cc"],
     "wait_word": [],
     "inbox": [],
     "idle": ["runtime/sched/idle.cc"],

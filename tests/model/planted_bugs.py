@@ -13,6 +13,7 @@ class Mutant:
 
 
 RING = "runtime/sched/run_queue.h"
+DEQUE = "runtime/sched/spawn_deque.h"
 WORD = "runtime/fiber/wait_word.h"
 IDLE = "runtime/sched/idle.cc"
 PARKER = "runtime/sched/parker.h"
@@ -64,6 +65,51 @@ MUTANTS = [
     Mutant("a full ring is not noticed", "run_queue", RING,
            "    if (tail - head_.load(std::memory_order_acquire) == kCapacity) return false;",
            "    if (tail - head_.load(std::memory_order_acquire) == kCapacity + 1) return false;"),
+    Mutant("the deque's tail is lowered without an order", "spawn_deque", DEQUE,
+           "    tail_.store(tail, std::memory_order_seq_cst);  // [sd-tail]",
+           "    tail_.store(tail, std::memory_order_release);"),
+    Mutant("head is read before the deque's tail is lowered", "spawn_deque", DEQUE,
+           "    tail_.store(tail, std::memory_order_seq_cst);  // [sd-tail]\n"
+           "    return head_.load(std::memory_order_seq_cst);",
+           "    const std::uint32_t head = head_.load(std::memory_order_seq_cst);\n"
+           "    tail_.store(tail, std::memory_order_seq_cst);\n"
+           "    return head;"),
+    Mutant("the owner takes the deque's last item without a contest", "spawn_deque", DEQUE,
+           "    if (head != last || !win(head)) item = nullptr;",
+           "    if (head != last) item = nullptr;"),
+    Mutant("the tail stays low where a thief had the last item", "spawn_deque", DEQUE,
+           "    if (head != last || !win(head)) item = nullptr;\n"
+           "    tail_.store(end, std::memory_order_relaxed);",
+           "    if (head != last || !win(head)) return nullptr;\n"
+           "    tail_.store(end, std::memory_order_relaxed);"),
+    Mutant("thieves that have come to a group are not noticed", "spawn_deque", DEQUE,
+           "    if (above(group_, head) > 0) {",
+           "    if (above(group_, head) >= 0) {"),
+    Mutant("a group is turned around although it is not won", "spawn_deque", DEQUE,
+           "      if (!win(head)) continue;\n",
+           "      win(head);\n"),
+    Mutant("the item that was won is turned around, too", "spawn_deque", DEQUE,
+           "      turn_around(head + 1, end);",
+           "      turn_around(head, end);"),
+    Mutant("a group shows before it has been turned around", "spawn_deque", DEQUE,
+           "      turn_around(head + 1, end);\n"
+           "      tail_.store(end, std::memory_order_seq_cst);  // [sd-tail], [wake]",
+           "      tail_.store(end, std::memory_order_seq_cst);\n"
+           "      turn_around(head + 1, end);"),
+    Mutant("a thief reads the item after its swap", "spawn_deque", DEQUE,
+           "    T* const item = slot(head).load(std::memory_order_relaxed);\n"
+           "    return win(head) ? item : nullptr;",
+           "    return win(head) ? slot(head).load(std::memory_order_relaxed) : nullptr;"),
+    Mutant("a thief takes the deque's head by a store", "spawn_deque", DEQUE,
+           "    return win(head) ? item : nullptr;",
+           "    head_.store(head + 1, std::memory_order_seq_cst);\n"
+           "    return item;"),
+    Mutant("the deque's items are pushed without a release", "spawn_deque", DEQUE,
+           "    tail_.store(tail + 1, std::memory_order_seq_cst);  // [sd-tail], [wake]",
+           "    tail_.store(tail + 1, std::memory_order_relaxed);"),
+    Mutant("the deque's items are pushed without an order", "spawn_deque", DEQUE,
+           "    tail_.store(tail + 1, std::memory_order_seq_cst);  // [sd-tail], [wake]",
+           "    tail_.store(tail + 1, std::memory_order_release);"),
     Mutant("a wake does not look at the epoch", "wait_word", WORD,
            "      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)\n"
            "        return false;",

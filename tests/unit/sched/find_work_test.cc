@@ -69,10 +69,13 @@ TEST_P(HousekeepingTest, TimersFireUnderLoad) {
   bool done = false;
   scheduler_.run([&] {
     GetParam().run(scheduler_, done);
+    bool asleep = false;
     scheduler_.start([&] {
+      asleep = true;
       EXPECT_EQ(suspend_until(0, nullptr, nullptr), Wake::kTimeout);
       done = true;
     });
+    while (!asleep) yield_now();
     EXPECT_LE(turns_until(done), kSoon);
     done = true;
   });

@@ -62,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(From, RunQueueTest,
 TEST_P(RunQueueTest, IsEmptyAtFirst) {
   EXPECT_TRUE(queue_.empty());
   EXPECT_EQ(queue_.size(), 0u);
-  EXPECT_FALSE(queue_.has_one());
+  EXPECT_NE(queue_.count(), 1u);
   EXPECT_EQ(queue_.pop(), nullptr);
 }
 
@@ -103,14 +103,14 @@ TEST_P(RunQueueTest, RefusesMoreThanItsCapacityAndLosesNothing) {
 
 TEST_P(RunQueueTest, KnowsALoneItem) {
   push(queue_, 7, 1);
-  EXPECT_TRUE(queue_.has_one());
+  EXPECT_EQ(queue_.count(), 1u);
   EXPECT_EQ(*queue_.front(), 7);
   EXPECT_EQ(queue_.size(), 1u) << "a look takes nothing";
   push(queue_, 8, 1);
-  EXPECT_FALSE(queue_.has_one());
+  EXPECT_NE(queue_.count(), 1u);
   EXPECT_EQ(*queue_.front(), 7);
   queue_.pop();
-  EXPECT_TRUE(queue_.has_one());
+  EXPECT_EQ(queue_.count(), 1u);
   EXPECT_EQ(*queue_.front(), 8);
 }
 

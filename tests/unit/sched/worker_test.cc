@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <latch>
 #include <memory>
 #include <numeric>
@@ -76,6 +77,63 @@ TEST(WorkerOrder, StrictOrderHoldsForMoreFibersThanTheRingHas) {
   for (int i = 0; i < kFibers; ++i) ASSERT_EQ(order[i], i) << "first of those out of order";
 }
 
+// Depth first, and siblings as they were made. With two workers, of which the other is kept busy.
+TEST(WorkerOrder, ATreeStartsBranchByBranch) {
+  for (const unsigned workers : {1U, 2U}) {
+    BareScheduler scheduler({.workers = workers});
+    std::string log;
+    Atomic<bool> stop{false};
+    scheduler.run([&] {
+      Atomic<bool> busy{false};
+      if (workers == 2) {
+        support::move_to(scheduler, 0);
+        scheduler.start_on(1, [&] {
+          busy = true;
+          while (!stop) cpu_relax();
+        });
+        while (!busy) yield_now();
+      }
+      const auto spawn = [&](char name, const auto& branch) {
+        scheduler.start([&, name, branch] {
+          log += name;
+          branch();
+        });
+      };
+      const auto leaf = [] {};
+      spawn('a', [&, spawn] {
+        spawn('b', leaf);
+        spawn('c', [&, spawn] {
+          spawn('d', leaf);
+          spawn('e', leaf);
+        });
+        spawn('f', leaf);
+      });
+      spawn('g', leaf);
+      while (log.size() < 7) yield_now();
+      stop = true;
+    });
+    scheduler.scheduler.cancel_all_and_wait();
+    EXPECT_EQ(log, "abcdefg") << workers << " workers";
+  }
+}
+
+// Whoever has been waiting for long gets a turn, although new ones come all the time.
+TEST(WorkerOrder, AChainOfSpawnsStarvesNobody) {
+  for (const unsigned workers : {1U, 2U}) {
+    BareScheduler scheduler(workers);
+    Atomic<bool> stop{false};
+    const std::function<void()> chain = [&] {
+      if (!stop) scheduler.start(chain);
+    };
+    scheduler.run([&] {
+      for (unsigned i = 0; i < 2 * workers; ++i) scheduler.start(chain);
+      scheduler.start([&] { stop = true; });
+      while (!stop) yield_now();
+    });
+    scheduler.scheduler.cancel_all_and_wait();
+  }
+}
+
 TEST(WorkerOrder, YieldQueuesBehindTheOthers) {
   BareScheduler scheduler(1);
   std::string log;
@@ -107,7 +165,7 @@ TEST(WorkerOrder, WokenFiberRunsNext) {
   EXPECT_EQ(log, "wab");
 }
 
-TEST(WorkerOrder, LastWokenRunsNextAndTheOneBeforeQueues) {
+TEST(WorkerOrder, LastWokenRunsNextAndTheOneBeforeQueuesBehindTheUnstarted) {
   BareScheduler scheduler(1);
   std::string log;
   scheduler.run([&] {
@@ -120,7 +178,7 @@ TEST(WorkerOrder, LastWokenRunsNextAndTheOneBeforeQueues) {
     scheduler.start([&] { log += 'b'; });
     yield_times(3);
   });
-  EXPECT_EQ(log, "2a1b");
+  EXPECT_EQ(log, "2ab1");
 }
 
 TEST(WorkerOrder, InStrictOrderWokenFibersQueue) {

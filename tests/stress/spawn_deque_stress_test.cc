@@ -1,0 +1,95 @@
+// Goal: whoever pushes, pops, turns groups around and steals at the same time, every item comes out
+// exactly once. Method: one owner and three thieves, over rings so small that they are full, empty
+// and turned over all the time, and over one of the real size. Items carry plain memory whose
+// publication the thread sanitizer checks.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/atomic.h"
+#include "sched/spawn_deque.h"
+#include "support/build_kind.h"
+#include "support/seed.h"
+#include "support/watchdog.h"
+
+namespace weft::detail {
+namespace {
+
+struct Item {
+  int made = 0;  // plain: written before the push, read after the pop
+  Atomic<int> taken{0};
+};
+
+template <std::uint32_t kCapacity>
+class Game {
+ public:
+  explicit Game(int items) : items_(static_cast<std::size_t>(items)) {}
+
+  // Returns how many were stolen.
+  std::int64_t play(int thieves) {
+    const support::Watchdog watchdog("spawn deque", std::chrono::seconds(30), [this] {
+      return std::to_string(left_.load()) + " items have not come out";
+    });
+    left_.store(static_cast<std::int64_t>(items_.size()));
+    std::vector<std::thread> threads;
+    for (int i = 0; i < thieves; ++i) threads.emplace_back([this] { steal(); });
+    own();
+    for (std::thread& thread : threads) thread.join();
+    for (const Item& item : items_) EXPECT_EQ(item.taken.load(), 1);
+    EXPECT_TRUE(deque_.empty());
+    return stolen_.load();
+  }
+
+ private:
+  void own() {
+    support::Random random(1);
+    std::size_t next = 0;
+    for (std::uint64_t turn = 1; left_.load(std::memory_order_relaxed) > 0; ++turn) {
+      for (int burst = random.below(static_cast<int>(kCapacity) + 1); burst > 0; --burst) {
+        if (next == items_.size()) break;
+        items_[next].made = 1;
+        if (deque_.push(&items_[next], turn)) ++next;
+      }
+      take(deque_.has_group() ? deque_.pop_group() : deque_.pop());
+      for (int burst = random.below(static_cast<int>(kCapacity)); burst > 0; --burst) {
+        take(deque_.pop());
+      }
+    }
+  }
+  void steal() {
+    std::int64_t stolen = 0;
+    while (left_.load(std::memory_order_relaxed) > 0) stolen += take(deque_.steal()) ? 1 : 0;
+    stolen_.fetch_add(stolen);
+  }
+  bool take(Item* item) {
+    if (item == nullptr) return false;
+    EXPECT_EQ(item->made, 1);
+    EXPECT_EQ(item->taken.fetch_add(1, std::memory_order_relaxed), 0) << "came out twice";
+    left_.fetch_sub(1, std::memory_order_relaxed);
+    return true;
+  }
+
+  std::vector<Item> items_;
+  SpawnDeque<Item, kCapacity> deque_;
+  Atomic<std::int64_t> left_{0};
+  Atomic<std::int64_t> stolen_{0};
+};
+
+TEST(SpawnDequeStress, EveryItemHasOneTaker) {
+  Game<2>(support::scaled(600'000)).play(3);
+  EXPECT_GT(Game<8>(support::scaled(1'200'000)).play(3), 0);
+  EXPECT_GT(Game<256>(support::scaled(2'400'000)).play(3), 0);
+}
+
+TEST(SpawnDequeStress, OneThief) {
+  Game<2>(support::scaled(600'000)).play(1);
+  EXPECT_GT(Game<8>(support::scaled(1'200'000)).play(1), 0);
+}
+
+}  // namespace
+}  // namespace weft::detail
