@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True  # the source tree stays as it was
 
+from harness.cargo import build_tokio
 from harness.host import OtherLoad, header
 from harness.model import BenchError, Case, Samples, Setting, Workload
 from harness.programs import build_go, require_program
@@ -76,6 +77,9 @@ def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
     """Builds and looks for every program before the first one runs."""
     build = arguments.build_dir
     programs = dict.fromkeys((case.workload.name, case.runtime) for case in cases)
+    if of_tokio := [workload for workload, runtime in programs if runtime == "tokio"]:
+        say(f"building {', '.join(of_tokio)} of tokio")
+        build_tokio(build, of_tokio)  # all at once: each is linked for half a minute, on one CPU
     for workload, runtime in programs:
         if runtime == "go":
             say(f"building {workload}-go")
