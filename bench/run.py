@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True  # the source tree stays as it was
 
+from harness.cargo import build_tokio
 from harness.host import OtherLoad, header
 from harness.model import BenchError, Case, Samples, Setting, Workload
 from harness.programs import build_go, require_program
@@ -63,8 +64,8 @@ def chosen_cases(names: list[str], runtimes: set[str]) -> list[Case]:
     wanted = set(names) or {workload.name for workload in WORKLOADS}
     for workload in WORKLOADS:
         if workload.name in wanted:
-            yardsticks = (metric.yardstick for metric in workload.metrics)
-            wanted |= {yardstick.workload for yardstick in yardsticks if yardstick}
+            for metric in workload.metrics:
+                wanted |= {yardstick.workload for yardstick in metric.yardsticks}
     workloads: list[Workload] = [w for w in WORKLOADS if w.name in wanted]
     cases = [case for workload in workloads for case in workload.cases(runtimes)]
     if not cases:
@@ -75,8 +76,11 @@ def chosen_cases(names: list[str], runtimes: set[str]) -> list[Case]:
 def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
     """Builds and looks for every program before the first one runs."""
     build = arguments.build_dir
-    for case in dict.fromkeys((case.workload.name, case.runtime) for case in cases):
-        workload, runtime = case
+    programs = dict.fromkeys((case.workload.name, case.runtime) for case in cases)
+    if of_tokio := [workload for workload, runtime in programs if runtime == "tokio"]:
+        say(f"building {', '.join(of_tokio)} of tokio")
+        build_tokio(build, of_tokio)  # all at once: each is linked for half a minute, on one CPU
+    for workload, runtime in programs:
         if runtime == "go":
             say(f"building {workload}-go")
             build_go(build, workload)

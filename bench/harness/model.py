@@ -32,7 +32,7 @@ class Metric:
     name: str
     unit: str
     lower_is_better: bool = True
-    yardstick: Yardstick | None = None
+    yardsticks: tuple[Yardstick, ...] = ()
     digits: int = 1
 
 

@@ -19,10 +19,14 @@ class Report:
     def __init__(self, samples: Iterable[Samples]):
         self.samples = {sample.case: sample for sample in samples}
 
-    def ratio(self, case: Case, metric: Metric) -> Ratio | None:
+    def ratios(self, case: Case, metric: Metric) -> list[Ratio]:
+        """One for each yardstick that was measured, too, and is not this case itself."""
+        found = (self._ratio(case, metric, yardstick) for yardstick in metric.yardsticks)
+        return [ratio for ratio in found if ratio]
+
+    def _ratio(self, case: Case, metric: Metric, yardstick: Yardstick) -> Ratio | None:
         """Divides round by round and then takes the median: a slow minute slows both sides."""
-        yardstick = metric.yardstick
-        if yardstick is None or yardstick.is_case(case):
+        if yardstick.is_case(case):
             return None
         base = self._yardstick_values(case, metric, yardstick)
         if base is None:
@@ -64,16 +68,15 @@ class Report:
                     "unit": metric.unit,
                     "lower_is_better": metric.lower_is_better,
                 }
-                ratio = self.ratio(case, metric)
-                if ratio:
-                    row["ratio"] = {"to": ratio.to, "value": ratio.value}
+                if ratios := self.ratios(case, metric):
+                    row["ratios"] = [{"to": ratio.to, "value": ratio.value} for ratio in ratios]
                 rows.append(row)
         return rows
 
     def markdown(self, header: dict) -> str:
         lines = ["# Benchmarks", ""]
         lines += [f"- {name}: {value}" for name, value in header.items()]
-        lines += ["", "Medians (lowest to highest), and how many times the yardstick of the same round"]
+        lines += ["", "Medians (lowest to highest), and how many times a yardstick of the same round"]
         lines += ["that is.", ""]
         workloads = dict.fromkeys(case.workload for case in self.samples)
         for workload in workloads:
@@ -104,5 +107,5 @@ class Report:
         text = show(median(values))
         if len(values) > 1:
             text += f" ({show(min(values))} to {show(max(values))})"
-        ratio = self.ratio(case, metric)
-        return text + (f", {ratio.value:.2f}x {ratio.to}" if ratio else "")
+        ratios = self.ratios(case, metric)
+        return text + "".join(f", {ratio.value:.2f}x {ratio.to}" for ratio in ratios)

@@ -10,13 +10,14 @@ WEFT = "weft"
 ALWAYS = {WEFT, "fcontext"}
 
 BOTH = (1, 2)
-GO = Yardstick("go")
+PEERS = (Yardstick("go"), Yardstick("tokio"))
+EPOLL = (Yardstick("epoll"),)
 PEAK = Metric("peak", "MB resident at most")
 
 
-def floor(switches: int) -> Yardstick:
+def floor(switches: int) -> tuple[Yardstick]:
     label = "switch_floor" if switches == 1 else f"{switches} x switch_floor"
-    return Yardstick("fcontext", "switch_floor", "switch", switches, label)
+    return (Yardstick("fcontext", "switch_floor", "switch", switches, label),)
 
 
 def connections(*counts: int) -> tuple:
@@ -38,82 +39,82 @@ WORKLOADS = (
     Workload(
         name="yield",
         about="two fibers yield to each other",
-        metrics=(Metric("switch", "ns a switch", yardstick=floor(1)),),
-        runtimes={WEFT: BOTH, "go": BOTH},
+        metrics=(Metric("switch", "ns a switch", yardsticks=floor(1)),),
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH},
         measure=run_micro,
     ),
     Workload(
         name="spawn1",
         about="spawn one empty task and join it, again and again",
-        metrics=(Metric("task", "ns a task", yardstick=GO),),
-        runtimes={WEFT: BOTH, "go": BOTH},
+        metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH},
         measure=run_micro,
     ),
     Workload(
         name="spawnb",
         about="spawn 1,000 empty tasks and join them all, again and again",
-        metrics=(Metric("task", "ns a task", yardstick=GO),),
-        runtimes={WEFT: BOTH},
+        metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
+        runtimes={WEFT: BOTH, "tokio": BOTH},
         measure=run_micro,
     ),
     Workload(
         name="spawnall",
         about="spawn 1,000,000 empty tasks, then join them all",
-        metrics=(Metric("task", "ns a task", yardstick=GO), PEAK),
-        runtimes={WEFT: BOTH},
+        metrics=(Metric("task", "ns a task", yardsticks=PEERS), PEAK),
+        runtimes={WEFT: BOTH, "tokio": BOTH},
         measure=run_plain,
     ),
     Workload(
         name="gather10",
         about="gather of ten empty callables",
-        metrics=(Metric("child", "ns a child", yardstick=GO),),
-        runtimes={WEFT: BOTH},
+        metrics=(Metric("child", "ns a child", yardsticks=PEERS),),
+        runtimes={WEFT: BOTH, "tokio": BOTH},
         measure=run_micro,
     ),
     Workload(
         name="skynet",
         about="a tree of 1,111,111 tasks, ten children each, which waits for its children",
-        metrics=(Metric("task", "ns a task", yardstick=GO), PEAK),
-        runtimes={WEFT: BOTH},
+        metrics=(Metric("task", "ns a task", yardsticks=PEERS), PEAK),
+        runtimes={WEFT: BOTH, "tokio": BOTH},
         measure=run_plain,
     ),
     Workload(
         name="fib",
         about="fib(30), a task for one half of each sum",
-        metrics=(Metric("task", "ns a task", yardstick=GO),),
-        runtimes={WEFT: BOTH},
+        metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
+        runtimes={WEFT: BOTH, "tokio": BOTH},
         measure=run_plain,
     ),
     Workload(
         name="mutex100",
         about="100 fibers share one mutex, 10,000,000 locks in all",
-        metrics=(Metric("lock", "ns a lock", yardstick=GO),),
-        runtimes={WEFT: BOTH},
+        metrics=(Metric("lock", "ns a lock", yardsticks=PEERS),),
+        runtimes={WEFT: BOTH, "tokio": BOTH},
         measure=run_plain,
     ),
     Workload(
         name="mutex4",
         about="4 fibers, 100,000 locks each, a yield under each",
-        metrics=(Metric("all", "ms", yardstick=GO),),
-        runtimes={WEFT: BOTH},
+        metrics=(Metric("all", "ms", yardsticks=PEERS),),
+        runtimes={WEFT: BOTH, "tokio": BOTH},
         measure=run_plain,
     ),
     Workload(
         name="pingpong",
         about="two fibers hand a turn to each other, by a pair of events",
-        metrics=(Metric("round_trip", "ns a round trip", yardstick=floor(2)),),
-        runtimes={WEFT: BOTH, "go": BOTH},
+        metrics=(Metric("round_trip", "ns a round trip", yardsticks=floor(2)),),
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH},
         measure=run_micro,
     ),
     Workload(
         name="parked",
         about="fibers of the 64 KiB class wait for one event",
         metrics=(
-            Metric("memory", "bytes a fiber", yardstick=GO, digits=0),
+            Metric("memory", "bytes a fiber", yardsticks=PEERS, digits=0),
             Metric("start", "ns a fiber to start and park"),
             Metric("wake", "ns a fiber to wake and end"),
         ),
-        runtimes={WEFT: (1,), "go": (1,)},
+        runtimes={WEFT: (1,), "go": (1,), "tokio": (1,)},
         params=fibers(100_000, 1_000_000),
         measure=run_plain,
     ),
@@ -122,10 +123,10 @@ WORKLOADS = (
         about="fibers sleep 1 s together; then a timeout around a call that returns at once",
         metrics=(
             Metric("wall", "s wall", digits=3),
-            Metric("cpu", "s CPU", yardstick=GO, digits=3),
-            Metric("arm", "ns to arm and cancel", yardstick=GO),
+            Metric("cpu", "s CPU", yardsticks=PEERS, digits=3),
+            Metric("arm", "ns to arm and cancel", yardsticks=PEERS),
         ),
-        runtimes={WEFT: BOTH, "go": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH},
         params=fibers(100_000),
         measure=run_plain,
     ),
@@ -133,15 +134,15 @@ WORKLOADS = (
         name="echo",
         about="TCP, 64 bytes, closed loop; W=1: server and load on a CPU each, W=2: unpinned",
         metrics=(
-            Metric("requests_per_s", "requests/s", lower_is_better=False, yardstick=GO, digits=0),
-            Metric("server_cpu_us", "server CPU us a request", yardstick=Yardstick("epoll"), digits=2),
+            Metric("requests_per_s", "requests/s", lower_is_better=False, yardsticks=PEERS, digits=0),
+            Metric("server_cpu_us", "server CPU us a request", yardsticks=EPOLL, digits=2),
             Metric("p50_us", "p50 us"),
             Metric("p99_us", "p99 us"),
             Metric("p999_us", "p99.9 us"),
             Metric("max_us", "max us"),
             Metric("fairness", "slowest/fastest connection", lower_is_better=False, digits=3),
         ),
-        runtimes={WEFT: BOTH, "go": BOTH, "epoll": (1,)},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, "epoll": (1,)},
         params=connections(1, 100, 1000),
         measure=run_echo,
     ),
