@@ -143,7 +143,7 @@ WORKLOADS = (
             Metric("max_us", "max us"),
             Metric("fairness", "slowest/fastest connection", lower_is_better=False, digits=3),
         ),
-        runtimes={WEFT: BOTH, "go": BOTH, "epoll": (1,)},
+        runtimes={WEFT: BOTH, "go": BOTH, "asio": BOTH, "libuv": (1,), "threads": (1,), "epoll": (1,)},
         params=connections(1, 100, 1000),
         measure=run_echo,
     ),
