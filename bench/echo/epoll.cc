@@ -2,7 +2,6 @@
 // and nothing else. Edge-triggered, every descriptor added once: a level-triggered one is checked
 // again by the next epoll_wait after each event.
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -13,10 +12,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 
 #include "support/check.h"
 #include "support/end_with_stdin.h"
+#include "support/loopback.h"
 
 namespace {
 
@@ -28,21 +27,6 @@ struct Connection {
   std::size_t end = 0;
   std::array<char, 4096> buffer;
 };
-
-int listen_on_loopback(std::uint16_t* port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  check(fd >= 0, "socket");
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  check(bind(fd, generic, length) == 0, "bind");
-  check(listen(fd, SOMAXCONN) == 0, "listen");
-  check(getsockname(fd, generic, &length) == 0, "getsockname");
-  *port = ntohs(address.sin_port);
-  return fd;
-}
 
 void add(int epoll, int fd, std::uint32_t events, Connection* connection) {
   epoll_event event{};
@@ -109,13 +93,12 @@ void on_event(Connection* connection, std::uint32_t events) {
 
 int main() {
   std::uint16_t port = 0;
-  const int listener = listen_on_loopback(&port);
+  const int listener = bench::listen_on_loopback(SOCK_NONBLOCK, &port);
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   check(epoll >= 0, "epoll_create1");
   add(epoll, listener, EPOLLIN, nullptr);
   bench::end_with_stdin();
-  std::printf("listening on 127.0.0.1:%u\n", unsigned{port});
-  std::fflush(stdout);
+  bench::say_listening(port);
   std::array<epoll_event, 512> events;
   for (;;) {
     const int count = epoll_wait(epoll, events.data(), events.size(), -1);

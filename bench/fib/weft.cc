@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "fib/expected.h"
 #include "support/arguments.h"
 #include "support/check.h"
 #include "support/clock.h"
@@ -20,22 +21,6 @@ std::int64_t fib(std::int64_t n) {
   return first.get() + second;
 }
 
-// fib(n) makes a task for each sum.
-struct Expected {
-  std::int64_t value = 0;
-  std::int64_t tasks = 0;
-};
-Expected expected(std::int64_t n) {
-  Expected last{1, 0};
-  Expected before{0, 0};
-  for (std::int64_t i = 1; i < n; ++i) {
-    const Expected next{last.value + before.value, last.tasks + before.tasks + 1};
-    before = last;
-    last = next;
-  }
-  return last;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -44,8 +29,9 @@ int main(int argc, char** argv) {
     const std::int64_t started = bench::monotonic_ns();
     const std::int64_t value = fib(n);
     const std::int64_t elapsed = bench::monotonic_ns() - started;
-    bench::check(value == expected(n).value, "it is the number of Fibonacci");
+    const bench::Fibonacci expected = bench::fibonacci(n);
+    bench::check(value == expected.value, "it is the number of Fibonacci");
     std::printf("{\"task\": %.2f}\n",
-                static_cast<double>(elapsed) / static_cast<double>(expected(n).tasks));
+                static_cast<double>(elapsed) / static_cast<double>(expected.tasks));
   });
 }

@@ -31,7 +31,7 @@ features = ["io-util", "net", "parking_lot", "rt-multi-thread", "sync", "time"]
 
 [profile.release]
 opt-level = 3
-lto = true
+lto = "thin"
 codegen-units = 1
 """
 

@@ -50,6 +50,11 @@ class Case:
         params = "".join(f" {name}={value}" for name, value in self.params)
         return f"{self.workload.name} {self.runtime} W={self.workers}{params}"
 
+    @property
+    def metrics(self) -> list[Metric]:
+        lacking = self.workload.lacks.get(self.runtime, ())
+        return [metric for metric in self.workload.metrics if metric.name not in lacking]
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -60,6 +65,8 @@ class Workload:
     runtimes: Mapping[str, tuple[int, ...]]
     measure: Callable[[Case, "Setting"], dict[str, float]]
     params: tuple[tuple[tuple[str, int], ...], ...] = ((),)
+    # runtime -> the metrics that it has no equivalent of; the first one every runtime has
+    lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     # Workloads are few and made once: identity is equality, and makes a Case hashable.
     __hash__ = object.__hash__
@@ -95,7 +102,7 @@ class Samples:
     values: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, figures: Mapping[str, float]) -> None:
-        for metric in self.case.workload.metrics:
+        for metric in self.case.metrics:
             if metric.name not in figures:
                 raise BenchError(f"{self.case.label}: the program reported no {metric.name!r}")
             self.values.setdefault(metric.name, []).append(figures[metric.name])

@@ -37,8 +37,8 @@ def require_program(build: Path, workload: str, runtime: str) -> str:
     path = program_path(build, workload, runtime)
     if not path.is_file():
         raise BenchError(
-            f"no program for {workload} in {runtime}: {path} is missing; `./dev bench` builds it, "
-            f"by hand: meson configure {build} -Dbench=true && ninja -C {build}"
+            f"no program for {workload} in {runtime}: {path} is missing; `./dev compare` builds all, "
+            f"by hand: meson configure {build} -Dbench=true -Dpeers=true && ninja -C {build}"
         )
     return str(path)
 

@@ -47,13 +47,13 @@ class Report:
                 case.workers,
                 case.params,
             ):
-                return samples.values[metric.name]
+                return samples.values.get(metric.name)
         return None
 
     def results(self) -> list[dict]:
         rows = []
         for case, sample in self.samples.items():
-            for metric in case.workload.metrics:
+            for metric in case.metrics:
                 values = sample.values[metric.name]
                 row = {
                     "workload": case.workload.name,
@@ -99,6 +99,8 @@ class Report:
         return lines
 
     def _cell(self, case: Case, metric: Metric) -> str:
+        if metric not in case.metrics:
+            return "-"
         values = self.samples[case].values[metric.name]
 
         def show(value: float) -> str:

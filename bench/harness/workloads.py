@@ -5,6 +5,7 @@ from .model import Metric, Workload, Yardstick
 from .programs import run_micro, run_plain
 
 WEFT = "weft"
+BOOST = "boost_fiber"
 # Floors have no runtime at all. A floor that is cheap to run and that others are divided by belongs
 # to every run; the rest of the others only to a comparison.
 ALWAYS = {WEFT, "fcontext"}
@@ -40,70 +41,70 @@ WORKLOADS = (
         name="yield",
         about="two fibers yield to each other",
         metrics=(Metric("switch", "ns a switch", yardsticks=floor(1)),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
         measure=run_micro,
     ),
     Workload(
         name="spawn1",
         about="spawn one empty task and join it, again and again",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
         measure=run_micro,
     ),
     Workload(
         name="spawnb",
         about="spawn 1,000 empty tasks and join them all, again and again",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
         measure=run_micro,
     ),
     Workload(
         name="spawnall",
         about="spawn 1,000,000 empty tasks, then join them all",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS), PEAK),
-        runtimes={WEFT: BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
         measure=run_plain,
     ),
     Workload(
         name="gather10",
         about="gather of ten empty callables",
         metrics=(Metric("child", "ns a child", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
         measure=run_micro,
     ),
     Workload(
         name="skynet",
         about="a tree of 1,111,111 tasks, ten children each, which waits for its children",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS), PEAK),
-        runtimes={WEFT: BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
         measure=run_plain,
     ),
     Workload(
         name="fib",
         about="fib(30), a task for one half of each sum",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
         measure=run_plain,
     ),
     Workload(
         name="mutex100",
         about="100 fibers share one mutex, 10,000,000 locks in all",
         metrics=(Metric("lock", "ns a lock", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
         measure=run_plain,
     ),
     Workload(
         name="mutex4",
         about="4 fibers, 100,000 locks each, a yield under each",
         metrics=(Metric("all", "ms", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
         measure=run_plain,
     ),
     Workload(
         name="pingpong",
         about="two fibers hand a turn to each other, by a pair of events",
         metrics=(Metric("round_trip", "ns a round trip", yardsticks=floor(2)),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
         measure=run_micro,
     ),
     Workload(
@@ -114,7 +115,7 @@ WORKLOADS = (
             Metric("start", "ns a fiber to start and park"),
             Metric("wake", "ns a fiber to wake and end"),
         ),
-        runtimes={WEFT: (1,), "go": (1,), "tokio": (1,)},
+        runtimes={WEFT: (1,), "go": (1,), "tokio": (1,), BOOST: (1,)},
         params=fibers(100_000, 1_000_000),
         measure=run_plain,
     ),
@@ -126,7 +127,8 @@ WORKLOADS = (
             Metric("cpu", "s CPU", yardsticks=PEERS, digits=3),
             Metric("arm", "ns to arm and cancel", yardsticks=PEERS),
         ),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH},
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        lacks={BOOST: ("arm",)},
         params=fibers(100_000),
         measure=run_plain,
     ),
@@ -142,7 +144,9 @@ WORKLOADS = (
             Metric("max_us", "max us"),
             Metric("fairness", "slowest/fastest connection", lower_is_better=False, digits=3),
         ),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, "epoll": (1,)},
+        runtimes={
+            WEFT: BOTH, "go": BOTH, "tokio": BOTH, "asio": BOTH, "libuv": (1,), "threads": (1,), "epoll": (1,)
+        },
         params=connections(1, 100, 1000),
         measure=run_echo,
     ),
