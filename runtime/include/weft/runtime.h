@@ -36,8 +36,9 @@ struct Options {
   unsigned blocking_threads = 0;
   /// For people: the prefix of thread names. Empty: "weft". WEFT_NAME.
   std::string name = {};
-  /// Strict order: a fiber that becomes ready queues behind all that are ready. With one worker
-  /// this is asyncio's order of execution, step by step. WEFT_FIFO=1.
+  /// Strict order: a fiber that becomes ready, or is spawned, queues behind all that are ready.
+  /// With one worker this is asyncio's order of execution, step by step. Otherwise who was woken
+  /// last goes first, and trees of tasks run depth first, which takes far less memory. WEFT_FIFO=1.
   bool fifo = false;
   /// Reports fibers that keep a worker for `slow_fiber` or longer, to standard error. WEFT_DEBUG=1.
   bool debug = false;

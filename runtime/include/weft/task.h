@@ -79,7 +79,10 @@ class Task {
 
 /// Starts `callable()` as a task of the calling fiber's runtime, and returns without waiting for
 /// it. The callable is moved or copied into the task; what it refers to must outlive the task. What
-/// happened before is seen by the task. Throws std::logic_error outside a fiber, std::bad_alloc;
+/// happened before is seen by the task. Tasks that the caller spawns before it next suspends start
+/// in that order on its worker, ahead of those that were spawned before and have not started (see
+/// Options::fifo).
+/// Throws std::logic_error outside a fiber, std::bad_alloc;
 /// then nothing was started. Never suspends.
 template <class F>
 requires std::is_invocable_v<std::decay_t<F>> Task<detail::ResultOf<F>> spawn(
