@@ -191,7 +191,7 @@ Fiber* Worker::steal_spawned(Worker& victim, bool even_lone) noexcept {
   for (std::uint32_t more = (waiting - 1) / 2; more > 0 && spawned_.has_room(); --more) {
     Fiber* const next = victim.spawned_.steal();
     if (next == nullptr) break;
-    spawned_.push(next, SpawnDeque<Fiber>::kNoTurn);
+    spawned_.push(next, nullptr);
   }
   return first;
 }

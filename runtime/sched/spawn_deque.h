@@ -7,9 +7,10 @@
 // the largest part of it. This is the deque of Chase and Lev (SPAA 2005), over a ring that does not
 // grow.
 //
-// Order. Depth first, but siblings as they were spawned: what one fiber pushed in one turn is a
-// group. When the owner comes back for the first of a group it takes the oldest and turns the rest
-// around, so that popping at the tail finds them in order.
+// Order. Depth first, but siblings as they were spawned: what one fiber pushed before it let others
+// run is a group. When the owner comes back for the first of a group it takes the oldest and turns
+// the rest around, so that popping at the tail finds them in order. A spawner that waited for the
+// first of them is queued behind the others, for which it would wait next.
 //
 // Invariants
 //  1. The deque holds [head, tail), as counters that wrap. Only the owner moves tail; head only
@@ -26,8 +27,8 @@
 // What breaks if reordered: head read before tail is lowered, and owner and thief run the same
 // fiber; a thief that reads tail before head, likewise.
 //
-// While a group is turned around it is hidden, and who looks for work then finds none: the owner
-// has to ask again whether to wake somebody. See idle.h.
+// While a group is turned around, or moved, it is hidden, and who looks for work then finds none:
+// the owner has to ask again whether to wake somebody. See idle.h.
 
 #include <array>
 #include <cstddef>
@@ -44,19 +45,17 @@ class SpawnDeque {
   static_assert((kCapacity & (kCapacity - 1)) == 0, "slots are found by a mask");
 
  public:
-  // -- By the owner. `turn` counts the turns of fibers: it differs from one to the next. kNoTurn is
-  // for what belongs to no group.
+  // -- By the owner.
 
-  static constexpr std::uint64_t kNoTurn = ~std::uint64_t{0};
-
-  /// False when the deque is full.
-  bool push(T* item, std::uint64_t turn) noexcept {
+  /// False when the deque is full. `spawner` null: the item belongs to no group.
+  bool push(T* item, const T* spawner) noexcept {
     const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
     // Acquire: a thief has read the slot before it moved head. [sd-head]
     if (tail - head_.load(std::memory_order_acquire) == kCapacity) return false;
-    if (turn != group_turn_) {
+    if (spawner != spawner_ || settled_) {
       if (has_group()) settle_group();
-      group_turn_ = turn;
+      settled_ = false;
+      spawner_ = spawner;
       group_ = tail_.load(std::memory_order_relaxed);
     }
     append(item);
@@ -64,15 +63,13 @@ class SpawnDeque {
   }
 
   /// Whether the last group is still as it was pushed, and of several.
-  bool has_group() const noexcept {
-    return group_turn_ != kNoTurn && above(tail_.load(std::memory_order_relaxed), group_) > 1;
-  }
+  bool has_group() const noexcept { return !settled_ && spawner_ != nullptr && group_size() > 1; }
 
   /// The newest item, or null.
   T* pop() noexcept {
     const std::uint32_t end = tail_.load(std::memory_order_relaxed);
     if (end == head_.load(std::memory_order_relaxed)) return nullptr;
-    group_turn_ = kNoTurn;
+    settled_ = true;
     const std::uint32_t last = end - 1;
     std::uint32_t head = lower_tail(last);
     T* item = slot(last).load(std::memory_order_relaxed);
@@ -87,7 +84,7 @@ class SpawnDeque {
     const std::uint32_t end = tail_.load(std::memory_order_relaxed);
     std::uint32_t head = lower_tail(group_);
     T* oldest = nullptr;
-    group_turn_ = kNoTurn;
+    settled_ = true;
     if (above(group_, head) > 0) {
       turn_around(group_, end);
       oldest = slot(end - 1).load(std::memory_order_relaxed);
@@ -107,6 +104,27 @@ class SpawnDeque {
   }
 
   bool has_room() const noexcept { return count() < kCapacity; }
+  /// Puts a fiber behind the group that it has spawned, if some of that is left on top. False:
+  /// nothing was done; thieves may be at it.
+  bool push_behind_group(T* spawner) noexcept {
+    if (!has_group_of(spawner) || !has_room()) return false;
+    const std::uint32_t end = tail_.load(std::memory_order_relaxed);
+    const bool ours = above(group_, lower_tail(group_)) > 0;
+    if (ours) {
+      for (std::uint32_t i = end; i != group_; --i) {
+        slot(i).store(slot(i - 1).load(std::memory_order_relaxed), std::memory_order_relaxed);
+      }
+      slot(group_).store(spawner, std::memory_order_relaxed);
+      spawner_ = nullptr;
+    }
+    tail_.store(end + (ours ? 1 : 0), std::memory_order_seq_cst);  // [sd-tail], [wake]
+    return ours;
+  }
+  /// Whether some of what it has spawned is left on top.
+  bool has_group_of(const T* spawner) const noexcept {
+    return spawner == spawner_ && settled_ && group_size() > 0;
+  }
+
   /// How many items there are; thieves may have taken some meanwhile.
   std::uint32_t count() const noexcept {
     return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_relaxed);
@@ -140,6 +158,9 @@ class SpawnDeque {
  private:
   static std::int32_t above(std::uint32_t index, std::uint32_t base) noexcept {
     return static_cast<std::int32_t>(index - base);
+  }
+  std::int32_t group_size() const noexcept {
+    return above(tail_.load(std::memory_order_relaxed), group_);
   }
   Atomic<T*>& slot(std::uint32_t index) noexcept { return slots_[index & (kCapacity - 1)]; }
 
@@ -175,9 +196,10 @@ class SpawnDeque {
   alignas(64) Atomic<std::uint32_t> head_{0};
   // Moved by the owner; read by thieves.
   alignas(64) Atomic<std::uint32_t> tail_{0};
-  // Only the owner: where the last group begins, and by which turn; kNoTurn once it is in order.
+  // Only the owner: where the last group begins, who spawned it, and whether it is in order.
   std::uint32_t group_ = 0;
-  std::uint64_t group_turn_ = kNoTurn;
+  bool settled_ = true;
+  const T* spawner_ = nullptr;
   std::array<Atomic<T*>, kCapacity> slots_{};
 };
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cstdint>
-
 #include "fiber/fiber.h"
 
 namespace weft::detail {
@@ -12,11 +10,21 @@ class SpawnStack {
  public:
   bool empty() const noexcept { return head_ == nullptr; }
 
-  void push(Fiber& fiber, std::uint64_t turn) noexcept {
-    Fiber*& link = turn == turn_ && youngest_ != nullptr ? youngest_->next : head_;
+  void push(Fiber& fiber, const Fiber* spawner) noexcept {
+    Fiber*& link = open_ && spawner == spawner_ ? youngest_->next : head_;
     fiber.next = link;
     link = youngest_ = &fiber;
-    turn_ = turn;
+    spawner_ = spawner;
+    open_ = true;
+  }
+
+  /// See SpawnDeque.
+  bool push_behind_group(Fiber& spawner) noexcept {
+    if (&spawner != spawner_ || youngest_ == nullptr) return false;
+    spawner.next = youngest_->next;
+    youngest_->next = &spawner;
+    spawner_ = nullptr;
+    return true;
   }
 
   /// The first in that order, or null.
@@ -24,14 +32,16 @@ class SpawnStack {
     Fiber* const fiber = head_;
     if (fiber == nullptr) return nullptr;
     head_ = fiber->next;
+    open_ = false;
     if (fiber == youngest_) youngest_ = nullptr;
     return fiber;
   }
 
  private:
   Fiber* head_ = nullptr;
-  Fiber* youngest_ = nullptr;  // pushed last, in turn_; null when it has left
-  std::uint64_t turn_ = 0;
+  Fiber* youngest_ = nullptr;       // of the last group; null when it has left
+  const Fiber* spawner_ = nullptr;  // of that group
+  bool open_ = false;               // nothing was popped since the last push
 };
 
 }  // namespace weft::detail

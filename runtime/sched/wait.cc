@@ -51,13 +51,15 @@ Wake suspend_thread(Nanos deadline, Arm arm, void* argument) {
 }
 
 // The caller has ended the fiber's wait. A thread's descriptor has no scheduler.
-void make_runnable(Fiber& fiber, Scheduler* scheduler) noexcept {
+enum class Place : std::uint8_t { kNext, kBehindItsGroup };
+
+void make_runnable(Fiber& fiber, Scheduler* scheduler, Place place = Place::kNext) noexcept {
   if (scheduler == nullptr) {
     futex_wake(fiber.word.futex_word(), 1);
   } else {
     Worker* const here = current_worker();
     if (here != nullptr && &here->scheduler() == scheduler) {
-      here->ready(fiber);
+      place == Place::kNext ? here->ready(fiber) : here->ready_behind_group(fiber);
     } else {
       scheduler->ready_from_outside(fiber);
     }
@@ -110,6 +112,11 @@ bool wake(WakeToken token, Wake reason) noexcept {
   if (!waiter) return false;
   resume(waiter);
   return true;
+}
+
+void wake_joiner(WakeToken token) noexcept {
+  const Claimed waiter = claim(token);
+  if (waiter) make_runnable(*waiter.fiber, waiter.scheduler, Place::kBehindItsGroup);
 }
 
 bool cancel(Fiber& fiber, Epoch epoch) noexcept {

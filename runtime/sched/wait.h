@@ -56,6 +56,10 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument,
 /// Ends a wait. True for the one caller that did. From any thread, never blocks.
 bool wake(WakeToken token, Wake reason = Wake::kNormal) noexcept;
 
+/// The same for who waited for the end of the fiber that calls. If it has spawned more of them,
+/// those go first: it would only wait for the next.
+void wake_joiner(WakeToken token) noexcept;
+
 /// A wait that has been ended, and a waiter that is still to be made runnable.
 struct Claimed {
   Fiber* fiber = nullptr;

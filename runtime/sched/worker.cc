@@ -62,8 +62,8 @@ void Worker::start(Fiber& fiber) noexcept {
   if (fifo_ || fiber.pins > 0 || chaos::strikes(chaos::Kind::kQueue, 4)) {
     enqueue(fiber);
   } else if (alone_) {
-    unstarted_.push(fiber, stats_.turns.read());
-  } else if (spawned_.push(&fiber, stats_.turns.read())) {
+    unstarted_.push(fiber, &current());
+  } else if (spawned_.push(&fiber, &current())) {
     notify();
   } else {
     enqueue(fiber);

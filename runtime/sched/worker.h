@@ -78,6 +78,8 @@ class Worker {
 
   /// Makes a fiber that waited runnable here.
   void ready(Fiber& fiber) noexcept;
+  /// The same, but behind those that it has spawned and that have not started.
+  void ready_behind_group(Fiber& fiber) noexcept;
   /// Queues a fiber that has never run.
   void start(Fiber& fiber) noexcept;
 

@@ -94,6 +94,20 @@ inline void Worker::ready(Fiber& fiber) noexcept {
   if (Fiber* const displaced = lifo_.put(&fiber, alone_)) enqueue(*displaced);
 }
 
+inline void Worker::ready_behind_group(Fiber& fiber) noexcept {
+  if (fifo_ || fiber.pins > 0 || chaos::strikes(chaos::Kind::kQueue, 4)) {
+    ready(fiber);
+  } else if (alone_) {
+    if (!unstarted_.push_behind_group(fiber)) ready(fiber);
+  } else if (!spawned_.has_group_of(&fiber)) {
+    ready(fiber);
+  } else if (spawned_.push_behind_group(&fiber)) {
+    notify();  // the group was hidden meanwhile
+  } else {
+    enqueue(fiber);
+  }
+}
+
 inline void Worker::enqueue(Fiber& fiber) noexcept {
   if (fiber.pins > 0) [[unlikely]] {
     enqueue_pinned(fiber);

@@ -99,7 +99,7 @@ void complete(TaskState& state, TaskOutcome outcome) noexcept {
       }
       more = !state.hooks.empty();
     }
-    for (std::size_t i = 0; i < count; ++i) wake(tokens[i]);
+    for (std::size_t i = 0; i < count; ++i) wake_joiner(tokens[i]);
   }
 }
 

@@ -348,6 +348,29 @@ TEST(Spawn, OneStrictWorkerRunsInAsyncioOrder) {
   EXPECT_EQ(order, "mabcabcabc");
 }
 
+// Branch by branch otherwise, and whoever waits for the first of its tasks goes on when the others
+// have had their turn, too: it would only wait for the next.
+TEST(Spawn, OneWorkerRunsATreeBranchByBranch) {
+  std::string order;
+  weft::run(weft::Options{.workers = 1}, [&order] {
+    const auto branch = [&order](char name, int twigs) {
+      return weft::spawn([&order, name, twigs] {
+        order += name;
+        std::vector<weft::Task<void>> below;
+        for (int i = 0; i < twigs; ++i) {
+          below.push_back(weft::spawn([&order, i] { order += static_cast<char>('1' + i); }));
+        }
+        for (auto& twig : below) twig.get();
+        if (twigs > 0) order += '.';
+      });
+    };
+    weft::Task<void> tasks[] = {branch('a', 3), branch('b', 0), branch('c', 2), branch('d', 0)};
+    for (auto& task : tasks) task.get();
+    order += 'm';
+  });
+  EXPECT_EQ(order, "a123.bc12.dm");
+}
+
 // What each side does is plain memory: ThreadSanitizer sees whether spawn and join order it.
 TEST(Spawn, ChildSeesWhatCameBeforeAndParentWhatItDid) {
   weft::run([] {

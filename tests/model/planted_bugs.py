@@ -96,6 +96,12 @@ MUTANTS = [
            "      tail_.store(end, std::memory_order_seq_cst);  // [sd-tail], [wake]",
            "      tail_.store(end, std::memory_order_seq_cst);\n"
            "      turn_around(head + 1, end);"),
+    Mutant("a spawner is put where thieves are", "spawn_deque", DEQUE,
+           "above(group_, lower_tail(group_)) > 0;",
+           "above(group_, lower_tail(group_)) >= 0;"),
+    Mutant("a group is moved while it shows", "spawn_deque", DEQUE,
+           "above(group_, lower_tail(group_)) > 0;",
+           "above(group_, head_.load(std::memory_order_seq_cst)) > 0;"),
     Mutant("a thief reads the item after its swap", "spawn_deque", DEQUE,
            "    T* const item = slot(head).load(std::memory_order_relaxed);\n"
            "    return win(head) ? item : nullptr;",

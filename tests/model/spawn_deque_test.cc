@@ -38,7 +38,7 @@ class Workers : public support::Pool {
 
   void spawn(Item& item) {
     item.written.set(true);
-    deque.push(&item, 1);
+    deque.push(&item, &spawning);
     wake_another();
   }
   // In one fiber: the other worker has to do the rest.
@@ -58,6 +58,7 @@ class Workers : public support::Pool {
   bool has_work() override { return !deque.empty(); }
 
   Deque deque;
+  Item spawning;  // the fiber that does
 };
 
 struct Spawner : Workers {
@@ -93,9 +94,10 @@ class Spawned : public Model {
  protected:
   explicit Spawned(int count) : pushed(count) {}
 
-  void push(int index, std::uint64_t turn) {
+  // By the item `spawner`, or by nobody.
+  void push(int index, int spawner = -1) {
     items[index].written.set(true);
-    require(deque.push(&items[index], turn), "there is room");
+    require(deque.push(&items[index], spawner < 0 ? nullptr : &items[spawner]), "there is room");
   }
   bool pop() { return taken(deque.pop()); }
   bool pop_group() { return taken(deque.has_group() ? deque.pop_group() : deque.pop()); }
@@ -112,7 +114,7 @@ class Spawned : public Model {
   }
 
   Deque deque;
-  Item items[6];
+  Item items[8];  // the last ones only spawn
   const int pushed;
 };
 
@@ -121,11 +123,11 @@ struct LastItems : Spawned {
   LastItems() : Spawned(3) {}
   Threads threads() override {
     return {[this] {
-              push(0, 1);
-              push(1, 2);
+              push(0);
+              push(1);
               pop();
               pop();
-              push(2, 3);
+              push(2);
               pop();
             },
             [this] {
@@ -142,7 +144,7 @@ struct TwoThieves : Spawned {
   TwoThieves() : Spawned(3) {}
   Threads threads() override {
     return {[this] {
-              for (int i = 0; i < 3; ++i) push(i, static_cast<std::uint64_t>(i));
+              for (int i = 0; i < 3; ++i) push(i);
               pop();
               pop();
             },
@@ -160,13 +162,15 @@ TEST(SpawnDequeModel, TwoThieves) {
 // Whether it lies on older items, so that the thieves have not come to it, or begins where they
 // are.
 struct Group : Spawned {
-  explicit Group(int below) : Spawned(below + 3), older(below) {}
+  explicit Group(int below) : Spawned(below + 3), older(below) { items[5].written.set(true); }
   Threads threads() override {
     return {[this] {
               int next = 0;
-              while (next < older) push(next++, 1);
-              while (next < pushed) push(next++, 2);
+              while (next < older) push(next++);
+              while (next < pushed) push(next++, 5);
               pop_group();
+              // Its spawner, which has waited for the first.
+              if (!deque.push_behind_group(&items[5])) take(&items[5]);
               pop();
             },
             [this] {
@@ -174,6 +178,10 @@ struct Group : Spawned {
               steal();
             },
             [this] { steal(); }};
+  }
+  void at_end() override {
+    Spawned::at_end();
+    require(items[5].taken == 1, "its spawner is not lost");
   }
   const int older;
 };
@@ -188,7 +196,7 @@ struct Rounds : Spawned {
   Threads threads() override {
     return {[this] {
               for (int i = 0; i < 6; ++i) {
-                push(i, static_cast<std::uint64_t>(i / 2));
+                push(i, 6 + i / 2 % 2);
                 if (i % 2 == 1) {
                   pop_group();
                   pop();

@@ -49,13 +49,19 @@ class Game {
   void own() {
     support::Random random(1);
     std::size_t next = 0;
-    for (std::uint64_t turn = 1; left_.load(std::memory_order_relaxed) > 0; ++turn) {
+    const auto make = [&]() -> Item* {
+      if (next == items_.size()) return nullptr;
+      items_[next].made = 1;
+      return &items_[next++];
+    };
+    while (left_.load(std::memory_order_relaxed) > 0) {
+      Item* const spawner = make();
       for (int burst = random.below(static_cast<int>(kCapacity) + 1); burst > 0; --burst) {
-        if (next == items_.size()) break;
-        items_[next].made = 1;
-        if (deque_.push(&items_[next], turn)) ++next;
+        Item* const item = make();
+        if (item != nullptr && !deque_.push(item, spawner)) take(item);
       }
       take(deque_.has_group() ? deque_.pop_group() : deque_.pop());
+      if (spawner != nullptr && !deque_.push_behind_group(spawner)) take(spawner);
       for (int burst = random.below(static_cast<int>(kCapacity)); burst > 0; --burst) {
         take(deque_.pop());
       }

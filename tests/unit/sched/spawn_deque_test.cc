@@ -10,6 +10,7 @@
 
 #include <array>
 #include <numeric>
+#include <set>
 #include <vector>
 
 #include "fiber/fiber_pool.h"
@@ -31,8 +32,11 @@ class SpawnDequeTest : public testing::TestWithParam<std::uint32_t> {
     reinterpret_cast<Atomic<std::uint32_t>*>(lines + 64)->store(GetParam());
   }
 
-  void push(int first, int count, std::uint64_t turn) {
-    for (int i = first; i < first + count; ++i) ASSERT_TRUE(deque_.push(&items_[i], turn));
+  // All spawned by the item `spawner`.
+  void push(int first, int count, int spawner) {
+    for (int i = first; i < first + count; ++i) {
+      ASSERT_TRUE(deque_.push(&items_[i], &items_[spawner]));
+    }
   }
   // As a worker does between turns.
   int pop() {
@@ -71,9 +75,9 @@ TEST_P(SpawnDequeTest, IsEmptyAtFirst) {
   EXPECT_TRUE(deque_.empty());
 }
 
-TEST_P(SpawnDequeTest, WhatOneTurnPushedComesOutAsItWasPushed) {
+TEST_P(SpawnDequeTest, WhatOnePushedComesOutAsItWasPushed) {
   for (int count = 1; count <= static_cast<int>(kCapacity); ++count) {
-    push(0, count, 1);
+    push(0, count, 91);
     Numbers expected(count);
     std::iota(expected.begin(), expected.end(), 0);
     EXPECT_EQ(drain(), expected);
@@ -82,66 +86,110 @@ TEST_P(SpawnDequeTest, WhatOneTurnPushedComesOutAsItWasPushed) {
 }
 
 TEST_P(SpawnDequeTest, TheLastGroupGoesFirst) {
-  push(0, 3, 1);
+  push(0, 3, 91);
   EXPECT_EQ(pop(), 0);
-  push(10, 2, 2);  // by 0
+  push(10, 2, 92);  // by 0
   EXPECT_EQ(pop(), 10);
-  push(20, 2, 3);  // by 10
+  push(20, 2, 93);  // by 10
   EXPECT_EQ(drain(), (Numbers{20, 21, 11, 1, 2}));
 }
 
 TEST_P(SpawnDequeTest, AGroupIsInOrderAlthoughAnotherCameUponIt) {
-  push(0, 3, 1);
-  push(10, 1, 2);
-  push(20, 3, 3);
+  push(0, 3, 91);
+  push(10, 1, 92);
+  push(20, 3, 93);
   EXPECT_EQ(drain(), (Numbers{20, 21, 22, 10, 0, 1, 2}));
 }
 
-TEST_P(SpawnDequeTest, WithoutATurnTheNewestGoesFirst) {
-  push(0, 3, Deque::kNoTurn);
+TEST_P(SpawnDequeTest, WithoutASpawnerTheNewestGoesFirst) {
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(deque_.push(&items_[i], nullptr));
   EXPECT_EQ(drain(), (Numbers{2, 1, 0}));
 }
 
 TEST_P(SpawnDequeTest, ThievesTakeTheOldest) {
-  push(0, 1, 1);
-  push(1, 1, 2);
-  push(10, 2, 3);
+  push(0, 1, 91);
+  push(1, 1, 92);
+  push(10, 2, 93);
   EXPECT_EQ(steal(2), (Numbers{0, 1}));
   EXPECT_EQ(drain(), (Numbers{10, 11}));
   EXPECT_EQ(steal(1), (Numbers{-1}));
 }
 
 TEST_P(SpawnDequeTest, OfAGroupThatIsTurnedAroundTheyTakeTheLast) {
-  push(0, 4, 1);
+  push(0, 4, 91);
   EXPECT_EQ(pop(), 0);
   EXPECT_EQ(steal(1), (Numbers{3}));
   EXPECT_EQ(drain(), (Numbers{1, 2}));
 }
 
 TEST_P(SpawnDequeTest, AGroupIsInOrderAlthoughThievesHaveBeenAtIt) {
-  push(0, 5, 1);
+  push(0, 5, 91);
   EXPECT_EQ(steal(2), (Numbers{0, 1}));
   EXPECT_EQ(drain(), (Numbers{2, 3, 4}));
-  push(0, 2, 2);
+  push(0, 2, 92);
   EXPECT_EQ(steal(2), (Numbers{0, 1}));
   EXPECT_EQ(deque_.pop_group(), nullptr);
   EXPECT_TRUE(deque_.empty());
 }
 
 TEST_P(SpawnDequeTest, RefusesMoreThanItsCapacityAndLosesNothing) {
-  push(0, kCapacity, 1);
+  push(0, kCapacity, 91);
   EXPECT_FALSE(deque_.has_room());
-  EXPECT_FALSE(deque_.push(&items_[50], 1));
+  EXPECT_FALSE(deque_.push(&items_[50], &items_[91]));
   EXPECT_EQ(deque_.size(), kCapacity);
   EXPECT_EQ(steal(1), (Numbers{0}));
-  EXPECT_TRUE(deque_.push(&items_[50], 1)) << "one has left";
+  EXPECT_TRUE(deque_.push(&items_[50], &items_[91])) << "one has left";
   EXPECT_EQ(drain(), (Numbers{1, 2, 3, 4, 5, 6, 7, 50}));
 }
 
+// ---- Behind the group.
+
+TEST_P(SpawnDequeTest, ASpawnerGoesBehindTheRestOfItsGroup) {
+  push(0, 2, 91);
+  push(10, 3, 92);
+  EXPECT_FALSE(deque_.has_group_of(&items_[92])) << "none of it has been popped";
+  EXPECT_EQ(pop(), 10);
+  EXPECT_TRUE(deque_.has_group_of(&items_[92]));
+  EXPECT_TRUE(deque_.push_behind_group(&items_[92]));
+  EXPECT_FALSE(deque_.push_behind_group(&items_[92])) << "once";
+  EXPECT_EQ(drain(), (Numbers{11, 12, 92, 0, 1}));
+}
+
+TEST_P(SpawnDequeTest, NotBehindWhatOthersHaveSpawned) {
+  push(0, 2, 91);
+  push(10, 2, 92);
+  EXPECT_EQ(pop(), 10);
+  EXPECT_FALSE(deque_.push_behind_group(&items_[91]));
+  EXPECT_EQ(pop(), 11);
+  EXPECT_FALSE(deque_.push_behind_group(&items_[92])) << "nothing of it is left";
+  EXPECT_EQ(drain(), (Numbers{0, 1}));
+}
+
+TEST_P(SpawnDequeTest, NotWhereThievesMayBeAtIt) {
+  push(0, 3, 91);
+  EXPECT_EQ(pop(), 0);
+  EXPECT_FALSE(deque_.push_behind_group(&items_[91]));
+  EXPECT_EQ(steal(1), (Numbers{2}));
+  EXPECT_EQ(drain(), (Numbers{1}));
+}
+
+TEST_P(SpawnDequeTest, NotWhereThereIsNoRoom) {
+  push(0, 1, 91);
+  push(10, kCapacity - 1, 92);
+  EXPECT_EQ(pop(), 10);
+  push(20, 1, 10);
+  EXPECT_EQ(pop(), 20);
+  EXPECT_TRUE(deque_.has_room());
+  push(30, 1, 11);
+  EXPECT_FALSE(deque_.has_room());
+  EXPECT_FALSE(deque_.push_behind_group(&items_[92]));
+  EXPECT_EQ(deque_.size(), kCapacity);
+}
+
 TEST_P(SpawnDequeTest, KnowsTheNewest) {
-  push(7, 1, 1);
+  push(7, 1, 91);
   EXPECT_EQ(*deque_.newest(), 7);
-  push(8, 1, 1);
+  push(8, 1, 91);
   EXPECT_EQ(*deque_.newest(), 8);
   EXPECT_EQ(deque_.count(), 2u) << "a look takes nothing";
 }
@@ -152,27 +200,36 @@ TEST(SpawnStack, HasTheOrderOfTheDeque) {
   for (Fiber*& fiber : fibers) fiber = FiberPool::instance().take(1);
   SpawnDeque<Fiber, 512> deque;
   SpawnStack stack;
-  // Each that comes out pushes some more.
+  // Each that comes out pushes some more, and is behind them then, or not.
   std::size_t pushed = 0;
-  std::uint64_t turn = 1;
+  Fiber* spawner = nullptr;
   const auto push = [&](std::size_t count) {
     for (; count > 0 && pushed < kFibers; --count, ++pushed) {
-      ASSERT_TRUE(deque.push(fibers[pushed], turn));
-      stack.push(*fibers[pushed], turn);
+      ASSERT_TRUE(deque.push(fibers[pushed], spawner));
+      stack.push(*fibers[pushed], spawner);
     }
   };
+  Fiber first;
+  spawner = &first;
   push(3);
   std::size_t popped = 0;
-  for (;;) {
+  std::size_t behind = 0;
+  std::set<Fiber*> waiting;
+  for (Fiber* before = &first;; before = spawner) {
     Fiber* const expected = deque.has_group() ? deque.pop_group() : deque.pop();
     ASSERT_EQ(stack.pop(), expected) << "number " << popped;
     if (expected == nullptr) break;
-    ++popped;
-    ++turn;
+    spawner = expected;
+    popped += waiting.erase(expected) == 0 ? 1 : 0;
+    if (popped % 3 == 0 && !waiting.contains(before)) {
+      const bool queued = deque.push_behind_group(before);
+      ASSERT_EQ(stack.push_behind_group(*before), queued);
+      if (queued && before != &first) waiting.insert(before);
+      behind += queued ? 1 : 0;
+    }
     push(popped * 7 % 4);
-    if (popped % 5 == 0) ++turn;
-    push(popped % 3);
   }
+  EXPECT_GT(behind, 10u);
   EXPECT_EQ(popped, kFibers);
   EXPECT_TRUE(stack.empty());
   for (Fiber* const fiber : fibers) FiberPool::instance().give(fiber, fiber);
