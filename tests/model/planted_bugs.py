@@ -75,22 +75,18 @@ MUTANTS = [
            "    tail_.store(tail, std::memory_order_seq_cst);\n"
            "    return head;"),
     Mutant("the owner takes the deque's last item without a contest", "spawn_deque", DEQUE,
-           "    if (head != last || !win(head)) item = nullptr;",
-           "    if (head != last) item = nullptr;"),
+           "    if (head != last || !win(head)) item", "    if (head != last) item"),
     Mutant("the tail stays low where a thief had the last item", "spawn_deque", DEQUE,
            "    if (head != last || !win(head)) item = nullptr;\n"
            "    tail_.store(end, std::memory_order_relaxed);",
            "    if (head != last || !win(head)) return nullptr;\n"
            "    tail_.store(end, std::memory_order_relaxed);"),
     Mutant("thieves that have come to a group are not noticed", "spawn_deque", DEQUE,
-           "    if (above(group_, head) > 0) {",
-           "    if (above(group_, head) >= 0) {"),
+           "    if (above(group_, head) > 0) {", "    if (above(group_, head) >= 0) {"),
     Mutant("a group is turned around although it is not won", "spawn_deque", DEQUE,
-           "      if (!win(head)) continue;\n",
-           "      win(head);\n"),
+           "      if (!win(head)) continue;\n", "      win(head);\n"),
     Mutant("the item that was won is turned around, too", "spawn_deque", DEQUE,
-           "      turn_around(head + 1, end);",
-           "      turn_around(head, end);"),
+           "      turn_around(head + 1, end);", "      turn_around(head, end);"),
     Mutant("a group shows before it has been turned around", "spawn_deque", DEQUE,
            "      turn_around(head + 1, end);\n"
            "      tail_.store(end, std::memory_order_seq_cst);  // [sd-tail], [wake]",
