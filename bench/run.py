@@ -79,7 +79,7 @@ def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
     programs = dict.fromkeys((case.workload.name, case.runtime) for case in cases)
     if of_tokio := [workload for workload, runtime in programs if runtime == "tokio"]:
         say(f"building {', '.join(of_tokio)} of tokio")
-        build_tokio(build, of_tokio)  # all at once: each is linked for half a minute, on one CPU
+        build_tokio(build, of_tokio)  # at once, for what they share
     for workload, runtime in programs:
         if runtime == "go":
             say(f"building {workload}-go")

@@ -11,6 +11,7 @@ BOOST = "boost_fiber"
 ALWAYS = {WEFT, "fcontext"}
 
 BOTH = (1, 2)
+EVERY_ONE = {WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH}
 PEERS = (Yardstick("go"), Yardstick("tokio"))
 EPOLL = (Yardstick("epoll"),)
 PEAK = Metric("peak", "MB resident at most")
@@ -41,70 +42,70 @@ WORKLOADS = (
         name="yield",
         about="two fibers yield to each other",
         metrics=(Metric("switch", "ns a switch", yardsticks=floor(1)),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         measure=run_micro,
     ),
     Workload(
         name="spawn1",
         about="spawn one empty task and join it, again and again",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         measure=run_micro,
     ),
     Workload(
         name="spawnb",
         about="spawn 1,000 empty tasks and join them all, again and again",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         measure=run_micro,
     ),
     Workload(
         name="spawnall",
         about="spawn 1,000,000 empty tasks, then join them all",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS), PEAK),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         measure=run_plain,
     ),
     Workload(
         name="gather10",
         about="gather of ten empty callables",
         metrics=(Metric("child", "ns a child", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         measure=run_micro,
     ),
     Workload(
         name="skynet",
         about="a tree of 1,111,111 tasks, ten children each, which waits for its children",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS), PEAK),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         measure=run_plain,
     ),
     Workload(
         name="fib",
         about="fib(30), a task for one half of each sum",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         measure=run_plain,
     ),
     Workload(
         name="mutex100",
         about="100 fibers share one mutex, 10,000,000 locks in all",
         metrics=(Metric("lock", "ns a lock", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         measure=run_plain,
     ),
     Workload(
         name="mutex4",
         about="4 fibers, 100,000 locks each, a yield under each",
         metrics=(Metric("all", "ms", yardsticks=PEERS),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         measure=run_plain,
     ),
     Workload(
         name="pingpong",
         about="two fibers hand a turn to each other, by a pair of events",
         metrics=(Metric("round_trip", "ns a round trip", yardsticks=floor(2)),),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         measure=run_micro,
     ),
     Workload(
@@ -127,7 +128,7 @@ WORKLOADS = (
             Metric("cpu", "s CPU", yardsticks=PEERS, digits=3),
             Metric("arm", "ns to arm and cancel", yardsticks=PEERS),
         ),
-        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH},
+        runtimes=EVERY_ONE,
         lacks={BOOST: ("arm",)},
         params=fibers(100_000),
         measure=run_plain,

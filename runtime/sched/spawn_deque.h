@@ -33,7 +33,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include "base/atomic.h"
 #include "base/chaos.h"
@@ -134,7 +133,7 @@ class SpawnDeque {
     return slot(tail_.load(std::memory_order_relaxed) - 1).load(std::memory_order_relaxed);
   }
 
-  // -- By a thief.
+  // -- By a thief, or by the owner in its place.
 
   /// The oldest item; null when there is none, or when somebody else was quicker.
   T* steal() noexcept {

@@ -59,7 +59,11 @@ void make_runnable(Fiber& fiber, Scheduler* scheduler, Place place = Place::kNex
   } else {
     Worker* const here = current_worker();
     if (here != nullptr && &here->scheduler() == scheduler) {
-      place == Place::kNext ? here->ready(fiber) : here->ready_behind_group(fiber);
+      if (place == Place::kNext) {
+        here->ready(fiber);
+      } else {
+        here->ready_behind_group(fiber);
+      }
     } else {
       scheduler->ready_from_outside(fiber);
     }

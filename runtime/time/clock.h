@@ -44,7 +44,7 @@ constexpr Nanos to_nanos(std::chrono::duration<Rep, Period> span) noexcept {
     using Real = std::common_type_t<Rep, double>;
     const Real exact = static_cast<Real>(span.count()) * static_cast<Real>(Scale::num) /
                        static_cast<Real>(Scale::den);
-    if (exact != exact) return 0;
+    if (exact != exact) return 0;  // NOLINT(misc-redundant-expression): not a number
     constexpr Real kLimit = static_cast<Real>(std::uint64_t{1} << 63);
     if (exact >= kLimit) return kNever;
     if (exact < -kLimit) return kLongestPast;
@@ -76,6 +76,7 @@ Nanos deadline_after(std::chrono::duration<Rep, Period> span) noexcept {
 // Both libstdc++ and libc++ read CLOCK_MONOTONIC in steady_clock; a unit test compares the two.
 static_assert(std::chrono::steady_clock::is_steady);
 static_assert(std::is_same_v<std::chrono::steady_clock::period, std::nano>);
+// NOLINTNEXTLINE(misc-redundant-expression): the two may be one type
 static_assert(std::numeric_limits<std::chrono::steady_clock::rep>::digits ==
               std::numeric_limits<Nanos>::digits);
 

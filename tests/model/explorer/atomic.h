@@ -30,6 +30,7 @@ void barrier_on_all();
 
 namespace weft::detail {
 
+// NOLINTBEGIN(bugprone-sizeof-expression): T may be a pointer
 template <class T>
 class Atomic {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= 8);
@@ -110,6 +111,7 @@ class Atomic {
   // The memory; what threads have written but not yet made visible, the explorer keeps.
   T value_{};
 };
+// NOLINTEND(bugprone-sizeof-expression)
 
 inline void cpu_relax() noexcept { model::relax(); }
 
