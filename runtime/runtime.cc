@@ -103,7 +103,7 @@ void Runtime::wait_for_main(const detail::TaskRef& main, const detail::Interrupt
   };
   EndHook hook;
   detail::TaskState& state = detail::state_of(main.fiber());
-  if (!state.add(hook)) return;
+  if (!state.end.add(hook)) return;
   bool cancelled = false;
   for (;;) {
     const std::uint32_t seen = detail::main_events();
@@ -114,7 +114,7 @@ void Runtime::wait_for_main(const detail::TaskRef& main, const detail::Interrupt
     }
     detail::wait_for_main_event(seen);
   }
-  state.remove(hook);
+  state.end.remove(hook);
 }
 
 namespace {

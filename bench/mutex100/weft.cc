@@ -23,6 +23,7 @@ int main() {
     std::int64_t counter = 0;
     const std::int64_t started = bench::monotonic_ns();
     std::vector<weft::Task<void>> tasks;
+    tasks.reserve(kFibers);
     for (int i = 0; i < kFibers; ++i) {
       tasks.push_back(weft::spawn([&] {
         for (std::int64_t turn = 0; turn < kLocksEach; ++turn) {

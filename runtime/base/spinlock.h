@@ -1,14 +1,30 @@
 #pragma once
 
 // A test-and-test-and-set lock for sections of a few dozen instructions that never block, allocate
-// or switch. It yields the processor after a short spin, so that a preempted holder can go on where
-// cores are few.
+// or switch.
 
 #include <sched.h>
 
 #include "base/atomic.h"
 
 namespace weft::detail {
+
+/// The pauses of whoever waits for such a section to end. It yields the processor after a short
+/// spin, so that a preempted holder can go on where cores are few.
+class SpinWait {
+ public:
+  void pause() noexcept {
+    if (++spins_ <= kSpinsBeforeYield) {
+      cpu_relax();
+    } else {
+      ::sched_yield();
+    }
+  }
+
+ private:
+  static constexpr int kSpinsBeforeYield = 64;
+  int spins_ = 0;
+};
 
 class Spinlock {
  public:
@@ -20,16 +36,8 @@ class Spinlock {
 
  private:
   void wait() const noexcept {
-    for (int spins = 0; locked_.load(std::memory_order_relaxed); ++spins) {
-      if (spins < kSpinsBeforeYield) {
-        cpu_relax();
-      } else {
-        ::sched_yield();
-      }
-    }
+    for (SpinWait spin; locked_.load(std::memory_order_relaxed);) spin.pause();
   }
-
-  static constexpr int kSpinsBeforeYield = 64;
 
   // Written by whoever takes or leaves the lock; the release of unlock() pairs with the acquire of
   // lock().

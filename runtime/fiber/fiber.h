@@ -36,11 +36,13 @@ struct ExceptionState {
   std::uint64_t uncaught = 0;  // an unsigned int and its padding
 };
 
-/// Who frees a descriptor: the worker that retires the fiber or whoever drops its last handle, the
-/// later of the two.
+/// Who frees a descriptor. It is free when its fiber has left its stack and nobody has a handle.
 ///
-///   InUse --retired--> Retired --last handle dropped--> free
-///     \--last handle dropped--> Abandoned --retired--> free
+///   InUse --left its stack--> Retired: whoever drops the last handle frees it
+///     \--had no handles when it ended--> Abandoned --left its stack--> free
+///
+/// Only the fiber itself, and then the worker that retires it, write it. Who drops the last handle
+/// and still finds InUse puts the descriptor aside, where it is looked at again (FiberCache). [life]
 enum class Life : std::uint8_t { kInUse, kRetired, kAbandoned };
 
 struct alignas(64) Fiber {

@@ -14,6 +14,12 @@ FiberPool& FiberPool::instance() noexcept {
 
 Fiber* FiberPool::take(std::size_t count) {
   std::lock_guard lock(mutex_);
+  if (free_ == nullptr) {
+    aside_.sweep([this](Fiber* fiber) noexcept {
+      fiber->next = free_;
+      free_ = fiber;
+    });
+  }
   if (free_ == nullptr) grow();
   Fiber* const first = free_;
   Fiber* last = first;
@@ -29,6 +35,11 @@ void FiberPool::give(Fiber* first, Fiber* last) noexcept {
   free_ = first;
 }
 
+void FiberPool::put_aside(Fiber* fiber) noexcept {
+  std::lock_guard lock(mutex_);
+  aside_.push(fiber);
+}
+
 void FiberPool::grow() {
   Chunk* const chunk = new Chunk;
   for (std::size_t i = 0; i + 1 < kChunkFibers; ++i) chunk->fibers[i].next = &chunk->fibers[i + 1];
@@ -38,7 +49,20 @@ void FiberPool::grow() {
   capacity_.fetch_add(kChunkFibers, std::memory_order_relaxed);
 }
 
+FiberCache::~FiberCache() {
+  drain(0);
+  for (Fiber* fiber = aside_.take_all(); fiber != nullptr;) {
+    FiberPool::instance().put_aside(std::exchange(fiber, fiber->next));
+  }
+}
+
+void FiberCache::sweep() noexcept {
+  aside_.sweep([this](Fiber* fiber) noexcept { release(fiber); });
+}
+
 void FiberCache::refill() {
+  sweep();
+  if (free_ != nullptr) return;
   free_ = FiberPool::instance().take(kBatch);
   for (Fiber* fiber = free_; fiber != nullptr; fiber = fiber->next) ++count_;
 }

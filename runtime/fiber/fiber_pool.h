@@ -6,11 +6,49 @@
 
 #include <cstddef>
 #include <mutex>
+#include <utility>
 
 #include "base/chaos.h"
 #include "fiber/fiber.h"
 
 namespace weft::detail {
+
+/// Descriptors that nobody has a handle to, of fibers that are yet to leave their stacks on some
+/// other worker: free as soon as their `life` says so. Not thread-safe.
+class FibersAside {
+ public:
+  void push(Fiber* fiber) noexcept {
+    fiber->next = first_;
+    first_ = fiber;
+    ++count_;
+  }
+  std::size_t count() const noexcept { return count_; }
+  /// Calls `free(Fiber*)` on each that has become free.
+  template <class Free>
+  void sweep(Free&& free) noexcept {
+    Fiber* fiber = std::exchange(first_, nullptr);
+    count_ = 0;
+    while (fiber != nullptr) {
+      Fiber* const next = fiber->next;
+      // Acquire: the worker that it left has done with it. [life]
+      if (fiber->life.load(std::memory_order_acquire) == Life::kRetired) {
+        free(fiber);
+      } else {
+        push(fiber);
+      }
+      fiber = next;
+    }
+  }
+  /// Empties it: the first of a chain by `next`.
+  Fiber* take_all() noexcept {
+    count_ = 0;
+    return std::exchange(first_, nullptr);
+  }
+
+ private:
+  Fiber* first_ = nullptr;
+  std::size_t count_ = 0;
+};
 
 class FiberPool {
  public:
@@ -21,6 +59,8 @@ class FiberPool {
   Fiber* take(std::size_t count);
   /// Takes back the chain from `first` to `last`.
   void give(Fiber* first, Fiber* last) noexcept;
+  /// Takes back a descriptor whose fiber may still be on its way off the stack.
+  void put_aside(Fiber* fiber) noexcept;
 
   /// Calls `visit(Fiber&)` on every descriptor ever made, free or not. They may change meanwhile.
   template <class Visit>
@@ -45,6 +85,7 @@ class FiberPool {
 
   std::mutex mutex_;
   Fiber* free_ = nullptr;  // under mutex_
+  FibersAside aside_;      // under mutex_
   // The chunks, newest first. Pushed under the lock, read by anyone. [chunks]
   Atomic<Chunk*> chunks_{nullptr};
   Atomic<std::size_t> capacity_{0};
@@ -56,7 +97,7 @@ class FiberCache {
   FiberCache() = default;
   FiberCache(const FiberCache&) = delete;
   FiberCache& operator=(const FiberCache&) = delete;
-  ~FiberCache() { drain(0); }
+  ~FiberCache();
 
   Fiber* acquire() {
     if (free_ == nullptr) refill();
@@ -70,12 +111,20 @@ class FiberCache {
     free_ = fiber;
     if (++count_ > 2 * kBatch) drain(kBatch);
   }
+  /// Like release(), of a descriptor whose fiber may still be on its way off the stack.
+  void put_aside(Fiber* fiber) noexcept {
+    aside_.push(fiber);
+    if (aside_.count() > kMostAside) sweep();
+  }
 
  private:
   static constexpr std::size_t kBatch = chaos::kOn ? 1 : 128;
+  static constexpr std::size_t kMostAside = chaos::kOn ? 1 : 64;
   void refill();
   void drain(std::size_t keep) noexcept;
+  void sweep() noexcept;
 
+  FibersAside aside_;
   Fiber* free_ = nullptr;
   std::size_t count_ = 0;
 };

@@ -170,9 +170,11 @@ void Worker::bury(Worker& here, Fiber& previous) {
 #endif
 void Worker::retire(Fiber& fiber) noexcept {
   fiber.scheduler.store(nullptr, std::memory_order_release);
-  // Acquire and release: the later of this and release_fiber() frees. [life]
-  if (fiber.life.exchange(Life::kRetired, std::memory_order_acq_rel) == Life::kAbandoned) {
+  if (fiber.life.load(std::memory_order_relaxed) == Life::kAbandoned) {
     fibers_.release(&fiber);
+  } else {
+    // The last that is done to it here: whoever has dropped its last handle may reuse it. [life]
+    fiber.life.store(Life::kRetired, std::memory_order_release);
   }
   scheduler_.census().count_end(stats_.fibers);
 }

@@ -59,11 +59,11 @@ void Worker::unpark() noexcept { parker_.unpark(scheduler_.driver(), index_); }
 
 void Worker::start(Fiber& fiber) noexcept {
   stats_.fibers.started.add();
-  if (fifo_ || fiber.pins > 0) {
-    enqueue(fiber);
-  } else if (alone_) {
+  const bool may_overtake = !fifo_ && fiber.pins == 0;
+  if (may_overtake && alone_) {
     unstarted_.push(fiber, &current());
-  } else if (!chaos::strikes(chaos::Kind::kQueue, 4) && spawned_.push(&fiber, &current())) {
+  } else if (may_overtake && !chaos::strikes(chaos::Kind::kQueue, 4) &&
+             spawned_.push(&fiber, &current())) {
     notify();
   } else {
     enqueue(fiber);

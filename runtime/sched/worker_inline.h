@@ -95,11 +95,9 @@ inline void Worker::ready(Fiber& fiber) noexcept {
 }
 
 inline void Worker::ready_behind_group(Fiber& fiber) noexcept {
-  if (fifo_ || fiber.pins > 0 || chaos::strikes(chaos::Kind::kQueue, 4)) {
-    ready(fiber);
-  } else if (alone_) {
-    if (!unstarted_.push_behind_group(fiber)) ready(fiber);
-  } else if (!spawned_.has_group_of(&fiber)) {
+  const bool may_wait = !fifo_ && fiber.pins == 0 && !chaos::strikes(chaos::Kind::kQueue, 4);
+  if (may_wait && alone_ && unstarted_.push_behind_group(fiber)) return;
+  if (!may_wait || alone_ || !spawned_.has_group_of(&fiber)) {
     ready(fiber);
   } else if (spawned_.push_behind_group(&fiber)) {
     notify();  // the group was hidden meanwhile

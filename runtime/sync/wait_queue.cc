@@ -1,12 +1,10 @@
 #include "sync/wait_queue.h"
 
-#include <sched.h>
+#include "base/spinlock.h"
 
 namespace weft::detail {
 
 namespace {
-
-constexpr int kSpinsBeforeYield = 64;
 
 // What the parting action of wait() needs, copied out before it unlocks.
 struct Unlock {
@@ -17,17 +15,12 @@ struct Unlock {
 }  // namespace
 
 std::uint32_t WaitQueue::lock() noexcept {
-  for (int spins = 0;; ++spins) {
+  for (SpinWait spin;; spin.pause()) {
     std::uint32_t word = list_.word.load(std::memory_order_relaxed);
     if ((word & kLocked) == 0 &&
         list_.word.compare_exchange_weak(word, word | kLocked, std::memory_order_acquire,
                                          std::memory_order_relaxed)) {
       return word;
-    }
-    if (spins < kSpinsBeforeYield) {
-      cpu_relax();
-    } else {
-      ::sched_yield();  // the holder may have lost its processor
     }
   }
 }

@@ -68,7 +68,7 @@ class Hooks {
       GatherHook& hook = at(i);
       hook.wait = &wait_;
       hook.child = &state_of(tasks[i].fiber());
-      if (!hook.child->add(hook)) GatherHook::told(hook, tasks[i].outcome());
+      if (!hook.child->end.add(hook)) GatherHook::told(hook, tasks[i].outcome());
     }
   }
   ~Hooks() {
@@ -77,7 +77,7 @@ class Hooks {
       std::lock_guard guard(wait_.lock);
       if (wait_.remaining == 0) return;
     }
-    for (std::size_t i = 0; i < count_; ++i) at(i).child->remove(at(i));
+    for (std::size_t i = 0; i < count_; ++i) at(i).child->end.remove(at(i));
   }
   Hooks(const Hooks&) = delete;
   Hooks& operator=(const Hooks&) = delete;

@@ -1,6 +1,5 @@
 // Waiting for a task, and asking it to stop.
 
-#include <mutex>
 #include <stdexcept>
 
 #include <weft/error.h>
@@ -9,18 +8,6 @@
 #include "task/task_state.h"
 
 namespace weft::detail {
-
-bool TaskState::add(CompletionHook& hook) noexcept {
-  std::lock_guard guard(lock);
-  if (ended()) return false;
-  hooks.push_back(hook);
-  return true;
-}
-
-void TaskState::remove(CompletionHook& hook) noexcept {
-  std::lock_guard guard(lock);
-  if (hook.linked()) hook.unlink();
-}
 
 namespace {
 
@@ -39,15 +26,10 @@ Wake wait_for_end(Fiber& self, TaskState& state) {
     throw std::logic_error("weft::Task: a task cannot wait for itself");
   }
   JoinHook hook({&self, self.word.epoch()});
-  state.lock.lock();
-  if (state.ended()) {
-    state.lock.unlock();
-    return Wake::kNormal;
-  }
-  state.hooks.push_back(hook);
+  if (!state.end.add_locked(hook)) return Wake::kNormal;
   const Wake reason =
-      suspend([](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &state.lock);
-  if (reason != Wake::kNormal) state.remove(hook);
+      suspend([](void* end) noexcept { static_cast<TaskEnd*>(end)->unlock(); }, &state.end);
+  if (reason != Wake::kNormal) state.end.remove(hook);
   return reason;
 }
 

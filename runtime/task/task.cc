@@ -2,9 +2,7 @@
 
 #include <weft/task.h>
 
-#include <array>
 #include <cstring>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 
@@ -49,7 +47,7 @@ class MaskScope {
 // By whoever dropped the last handle.
 void destroy_body(Fiber& fiber) noexcept {
   TaskState& state = state_of(fiber);
-  if (state.outcome.load(std::memory_order_relaxed) == TaskOutcome::kFailed &&
+  if (state.end.outcome() == TaskOutcome::kFailed &&
       !state.error_read.load(std::memory_order_relaxed)) {
     report_lost_exception(fiber, state);
   }
@@ -66,41 +64,26 @@ void free_descriptor(Fiber& fiber) noexcept {
   }
 }
 
-// The body is gone; the descriptor follows, unless its fiber is still on its way off the stack:
-// then the worker that retires it frees it. [life]
+// The body is gone. The descriptor follows, unless its fiber is still on its way off the stack,
+// which whoever needs a descriptor next looks at again. [life]
 void release_fiber(Fiber& fiber) noexcept {
-  if (fiber.life.load(std::memory_order_acquire) != Life::kRetired &&
-      fiber.life.exchange(Life::kAbandoned, std::memory_order_acq_rel) != Life::kRetired) {
-    return;
+  if (fiber.life.load(std::memory_order_acquire) == Life::kRetired) {
+    free_descriptor(fiber);
+  } else if (Worker* const here = current_worker()) {
+    here->fibers().put_aside(&fiber);
+  } else {
+    FiberPool::instance().put_aside(&fiber);
   }
-  free_descriptor(fiber);
 }
 
-// True for whoever dropped the last. Nobody else can copy from the only handle, so who finds that
-// it holds the last one need not count.
-bool drop_handle(TaskState& state) noexcept {
-  return state.handles.load(std::memory_order_acquire) == 1 ||
-         state.handles.fetch_sub(1, std::memory_order_acq_rel) == 1;  // [handles]
-}
-
-// Publishes the outcome and wakes whoever waits for it. Nothing of the waiters is touched after
-// they are woken.
-void complete(TaskState& state, TaskOutcome outcome) noexcept {
-  std::array<WakeToken, 4> tokens;
-  for (bool more = true; more;) {
-    std::size_t count = 0;
-    {
-      std::lock_guard lock(state.lock);
-      state.outcome.store(outcome, std::memory_order_release);  // [outcome]
-      while (count < tokens.size() && !state.hooks.empty()) {
-        CompletionHook& hook = *state.hooks.pop_front();
-        tokens[count] = hook.notify(hook, outcome);
-        if (tokens[count].fiber != nullptr) ++count;
-      }
-      more = !state.hooks.empty();
-    }
-    for (std::size_t i = 0; i < count; ++i) wake_joiner(tokens[i]);
-  }
+// By the task itself, at its end.
+void complete(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexcept {
+  const bool detached =
+      state.end.finish(outcome, [](const WakeToken& token) noexcept { wake_joiner(token); });
+  if (!detached) return;
+  destroy_body(fiber);
+  // Nobody else knows the fiber any more; it is freed when it has left its stack.
+  fiber.life.store(Life::kAbandoned, std::memory_order_relaxed);
 }
 
 // ---- Life.
@@ -131,11 +114,7 @@ void run_task(Fiber& fiber) noexcept {
   // From here on only destructors run, out of which nothing may be thrown.
   fiber.masks = 1;
   state.body->discard();
-  complete(state, outcome);
-  if (!drop_handle(state)) return;
-  destroy_body(fiber);
-  // Nobody else knows the fiber any more; it is freed when it has left its stack.
-  fiber.life.store(Life::kAbandoned, std::memory_order_relaxed);
+  complete(fiber, state, outcome);
 }
 
 // On a worker's own stack, the one case in which user code, the callable's destructor, runs there.
@@ -143,10 +122,7 @@ void fail_without_stack(Fiber& fiber) noexcept {
   TaskState& state = state_of(fiber);
   state.error = std::make_exception_ptr(StackAllocationError());
   state.body->discard();
-  complete(state, TaskOutcome::kFailed);
-  if (!drop_handle(state)) return;
-  destroy_body(fiber);
-  fiber.life.store(Life::kAbandoned, std::memory_order_relaxed);
+  complete(fiber, state, TaskOutcome::kFailed);
 }
 
 constexpr FiberCode kTaskCode{&run_task, &fail_without_stack};
@@ -236,7 +212,14 @@ TaskRef::TaskRef(const TaskRef& other) noexcept : fiber_(other.fiber_) {
 }
 
 void TaskRef::release() noexcept {
-  if (!drop_handle(state_of(*fiber_))) return;
+  TaskState& state = state_of(*fiber_);
+  // Nobody else can copy from the only handle, so who finds that it holds the last one need not
+  // count. [handles]
+  if (state.handles.load(std::memory_order_acquire) != 1 &&
+      state.handles.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
+  if (!state.end.detach()) return;
   {
     const MaskScope mask;
     destroy_body(*fiber_);
@@ -247,7 +230,7 @@ void TaskRef::release() noexcept {
 Body& TaskRef::body() const noexcept { return *state_of(*fiber_).body; }
 
 TaskOutcome TaskRef::outcome() const noexcept {
-  return state_of(*fiber_).outcome.load(std::memory_order_acquire);  // [outcome]
+  return state_of(*fiber_).end.outcome();
 }
 
 void TaskRef::mark_read() const noexcept {
