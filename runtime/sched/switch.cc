@@ -54,19 +54,7 @@ struct Worker::WaitTimer : Timer {
 }
 
 Wake Worker::suspend(Arm arm, void* argument, Cancellable cancellable) {
-  Fiber& self = current();
-  WEFT_ASSERT(&self != &root_, "a worker's own stack never waits");
-  arm_ = arm;
-  arm_argument_ = argument;
-  cancellable_ = cancellable;
-  switch_to(pick(), &put_to_sleep);
-  const Wake reason = self.word.reason();
-  // Of two requests that came before the fiber ran again, one exception tells.
-  if (reason == Wake::kCancelled) {
-    self.word.take_pending();
-    ++self.cancellations;
-  }
-  return reason;
+  return suspend_with(&put_to_sleep, arm, argument, cancellable);
 }
 
 Wake Worker::suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable) {
@@ -77,24 +65,54 @@ Wake Worker::suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable 
   timers_.reserve_one();
   arm_timer_ = &timer;
   arm_deadline_ = deadline;
-  const Wake reason = suspend(arm, argument, cancellable);
+  const Wake reason = suspend_with(&put_to_sleep_until, arm, argument, cancellable);
   TimerQueue::cancel(timer);
+  return reason;
+}
+
+[[gnu::always_inline]] inline Wake Worker::suspend_with(Parting parting, Arm arm, void* argument,
+                                                        Cancellable cancellable) {
+  Fiber& self = current();
+  WEFT_ASSERT(&self != &root_, "a worker's own stack never waits");
+  arm_ = arm;
+  arm_argument_ = argument;
+  cancellable_ = cancellable;
+  switch_to(pick(), parting);
+  const Wake reason = self.word.reason();
+  // Of two requests that came before the fiber ran again, one exception tells.
+  if (reason == Wake::kCancelled) [[unlikely]] {
+    self.word.take_pending();
+    ++self.cancellations;
+  }
   return reason;
 }
 
 void Worker::put_to_sleep(Worker& here, Fiber& previous) {
   const Arm arm = here.arm_;
   void* const argument = here.arm_argument_;
-  WaitTimer* const timer = std::exchange(here.arm_timer_, nullptr);
+  const bool sleeps = previous.word.publish(here.cancellable_);
+  if (!sleeps) [[unlikely]]
+    return stay_awake(here, previous, arm, argument);
+  if (arm != nullptr) arm(argument);
+}
+
+void Worker::put_to_sleep_until(Worker& here, Fiber& previous) {
+  const Arm arm = here.arm_;
+  void* const argument = here.arm_argument_;
   const Cancellable cancellable = here.cancellable_;
   const auto publish = [&] { return previous.word.publish(cancellable); };
   // Between publish() and the arming of its timer the fiber could be cancelled, run elsewhere and
   // leave the frame that the timer is in. So the timer's queue keeps its lock over both, and the
   // fiber, which cancels its timer before it goes on, waits for that.
-  const bool sleeps =
-      timer != nullptr ? here.timers_.arm(*timer, here.arm_deadline_, publish) : publish();
+  const bool sleeps = here.timers_.arm(*here.arm_timer_, here.arm_deadline_, publish);
+  if (!sleeps) return stay_awake(here, previous, arm, argument);
   if (arm != nullptr) arm(argument);
-  if (!sleeps) here.enqueue(previous);
+}
+
+// It had been asked to stop.
+[[gnu::noinline]] void Worker::stay_awake(Worker& here, Fiber& previous, Arm arm, void* argument) {
+  if (arm != nullptr) arm(argument);
+  here.enqueue(previous);
 }
 
 void Worker::requeue(Worker& here, Fiber& previous) { here.enqueue(previous); }

@@ -53,21 +53,32 @@ Wake suspend_thread(Nanos deadline, Arm arm, void* argument) {
 // The caller has ended the fiber's wait. A thread's descriptor has no scheduler.
 enum class Place : std::uint8_t { kNext, kBehindItsGroup };
 
-void make_runnable(Fiber& fiber, Scheduler* scheduler, Place place = Place::kNext) noexcept {
+[[gnu::noinline]] void make_runnable_elsewhere(Fiber& fiber, Scheduler* scheduler) noexcept {
   if (scheduler == nullptr) {
     futex_wake(fiber.word.futex_word(), 1);
   } else {
-    Worker* const here = current_worker();
-    if (here != nullptr && &here->scheduler() == scheduler) {
-      if (place == Place::kNext) {
-        here->ready(fiber);
-      } else {
-        here->ready_behind_group(fiber);
-      }
-    } else {
-      scheduler->ready_from_outside(fiber);
-    }
+    scheduler->ready_from_outside(fiber);
   }
+}
+
+inline void make_runnable(Fiber& fiber, Scheduler* scheduler,
+                          Place place = Place::kNext) noexcept {
+  Worker* const here = current_worker();
+  if (here == nullptr || &here->scheduler() != scheduler) [[unlikely]] {
+    make_runnable_elsewhere(fiber, scheduler);
+  } else if (place == Place::kNext) {
+    here->ready(fiber);
+  } else {
+    here->ready_behind_group(fiber);
+  }
+}
+
+inline Claimed claim_now(WakeToken token, Wake reason) noexcept {
+  // Read first: a thread goes on as soon as its word allows it, and may be gone, and its descriptor
+  // serve a fiber, before it is resumed.
+  Scheduler* const scheduler = token.fiber->scheduler.load(std::memory_order_relaxed);
+  if (!token.fiber->word.wake(token.epoch, reason)) return {};
+  return {token.fiber, scheduler};
 }
 
 }  // namespace
@@ -101,25 +112,19 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancella
   return here->suspend_until(deadline, arm, argument, allowed(*here, cancellable));
 }
 
-Claimed claim(WakeToken token, Wake reason) noexcept {
-  // Read first: a thread goes on as soon as its word allows it, and may be gone, and its descriptor
-  // serve a fiber, before it is resumed.
-  Scheduler* const scheduler = token.fiber->scheduler.load(std::memory_order_relaxed);
-  if (!token.fiber->word.wake(token.epoch, reason)) return {};
-  return {token.fiber, scheduler};
-}
+Claimed claim(WakeToken token, Wake reason) noexcept { return claim_now(token, reason); }
 
 void resume(const Claimed& waiter) noexcept { make_runnable(*waiter.fiber, waiter.scheduler); }
 
 bool wake(WakeToken token, Wake reason) noexcept {
-  const Claimed waiter = claim(token, reason);
+  const Claimed waiter = claim_now(token, reason);
   if (!waiter) return false;
-  resume(waiter);
+  make_runnable(*waiter.fiber, waiter.scheduler);
   return true;
 }
 
 void wake_joiner(WakeToken token) noexcept {
-  const Claimed waiter = claim(token);
+  const Claimed waiter = claim_now(token, Wake::kNormal);
   if (waiter) make_runnable(*waiter.fiber, waiter.scheduler, Place::kBehindItsGroup);
 }
 

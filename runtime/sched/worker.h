@@ -118,7 +118,10 @@ class Worker {
   void run_until_root_lands(Fiber& next);
   static void nothing(Worker&, Fiber&) {}
   static void requeue(Worker& here, Fiber& previous);
+  Wake suspend_with(Parting parting, Arm arm, void* argument, Cancellable cancellable);
   static void put_to_sleep(Worker& here, Fiber& previous);
+  static void put_to_sleep_until(Worker& here, Fiber& previous);
+  static void stay_awake(Worker& here, Fiber& previous, Arm arm, void* argument);
   static void bury(Worker& here, Fiber& previous);
 
   // worker_inline.h and worker.cc: choosing what runs next.

@@ -18,13 +18,15 @@ namespace {
 
 // ---- The end.
 
-void free_state(Fiber& fiber) noexcept {
-  TaskState& state = state_of(fiber);
-  if (state.heap != nullptr) ::operator delete(state.heap);
-  if (state.name != nullptr) {
-    fiber.name = nullptr;
-    delete[] state.name;
-  }
+[[gnu::noinline]] void free_extras(Fiber& fiber, TaskState& state) noexcept {
+  ::operator delete(state.heap);
+  fiber.name = nullptr;
+  delete[] state.name;
+}
+
+void free_state(Fiber& fiber, TaskState& state) noexcept {
+  if (state.heap != nullptr || state.name != nullptr) [[unlikely]]
+    free_extras(fiber, state);
   state.~TaskState();
 }
 
@@ -44,15 +46,17 @@ class MaskScope {
   Fiber* const self_;
 };
 
-// By whoever dropped the last handle.
-void destroy_body(Fiber& fiber) noexcept {
-  TaskState& state = state_of(fiber);
+// By whoever is left alone with it.
+void destroy_body(Fiber& fiber, TaskState& state) noexcept {
   if (state.end.outcome() == TaskOutcome::kFailed &&
-      !state.error_read.load(std::memory_order_relaxed)) {
+      !state.error_read.load(std::memory_order_relaxed)) [[unlikely]] {
     report_lost_exception(fiber, state);
   }
-  state.body->~Body();
-  free_state(fiber);
+  if (!state.result_is_trivial) {
+    const MaskScope mask;
+    state.body->~Body();
+  }
+  free_state(fiber, state);
 }
 
 void free_descriptor(Fiber& fiber) noexcept {
@@ -81,7 +85,7 @@ void complete(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexcept {
   const bool detached =
       state.end.finish(outcome, [](const WakeToken& token) noexcept { wake_joiner(token); });
   if (!detached) return;
-  destroy_body(fiber);
+  destroy_body(fiber, state);
   // Nobody else knows the fiber any more; it is freed when it has left its stack.
   fiber.life.store(Life::kAbandoned, std::memory_order_relaxed);
 }
@@ -129,22 +133,39 @@ constexpr FiberCode kTaskCode{&run_task, &fail_without_stack};
 
 // ---- Birth.
 
-std::uint8_t stack_class_for(const SpawnOptions& options, const Scheduler& scheduler) {
-  if (options.stack_size == 0) return scheduler.options().stack_class;
-  if (options.stack_size < kMinStackSize || options.stack_size > kMaxStackSize) {
-    throw std::invalid_argument("weft::spawn: stack_size is " + std::to_string(options.stack_size) +
+[[noreturn, gnu::cold]] Scheduler* no_scheduler() {
+  throw std::logic_error(
+      "weft::spawn: called outside a runtime; call it from within weft::run, or use Runtime::post");
+}
+
+std::uint8_t class_for(std::size_t stack_size) {
+  if (stack_size < kMinStackSize || stack_size > kMaxStackSize) {
+    throw std::invalid_argument("weft::spawn: stack_size is " + std::to_string(stack_size) +
                                 " bytes; it must be from " + std::to_string(kMinStackSize) +
                                 " to " + std::to_string(kMaxStackSize));
   }
-  return size_class_for(options.stack_size);
+  return size_class_for(stack_size);
 }
 
-char* copy_name(std::string_view name) {
-  if (name.empty()) return nullptr;
-  char* const copy = new char[name.size() + 1];
-  std::memcpy(copy, name.data(), name.size());
-  copy[name.size()] = '\0';
-  return copy;
+// What few tasks have: a name, and a body that does not fit into the descriptor.
+struct Extras {
+  char* name = nullptr;  // both owned by the TaskState that they are given to
+  void* heap = nullptr;
+};
+
+[[gnu::noinline]] Extras make_extras(Fiber& fiber, std::string_view name, std::size_t heap_size) {
+  try {
+    std::unique_ptr<char[]> copy;
+    if (!name.empty()) {
+      copy = std::make_unique<char[]>(name.size() + 1);
+      std::memcpy(copy.get(), name.data(), name.size());
+    }
+    void* const heap = heap_size > 0 ? ::operator new(heap_size) : nullptr;
+    return {copy.release(), heap};
+  } catch (...) {
+    free_descriptor(fiber);
+    throw;
+  }
 }
 
 void* aligned(void* room, std::size_t alignment) noexcept {
@@ -157,21 +178,17 @@ void* aligned(void* room, std::size_t alignment) noexcept {
 NewTask::NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
                  std::size_t body_size, std::size_t body_alignment) {
   Worker* const here = current_worker();
-  scheduler_ = scheduler != nullptr ? scheduler : here != nullptr ? &here->scheduler() : nullptr;
-  if (scheduler_ == nullptr) {
-    throw std::logic_error(
-        "weft::spawn: called outside a runtime; call it from within weft::run, or use "
-        "Runtime::post");
-  }
-  const std::uint8_t stack_class = stack_class_for(options, *scheduler_);
+  if (scheduler == nullptr) scheduler = here != nullptr ? &here->scheduler() : no_scheduler();
+  scheduler_ = scheduler;
+  const std::uint8_t stack_class =
+      options.stack_size == 0 ? scheduler->options().stack_class : class_for(options.stack_size);
   const bool fits = body_size <= kInlineBody && body_alignment <= 16;
-  std::unique_ptr<char[]> name(copy_name(options.name));
-  std::unique_ptr<void, void (*)(void*)> heap(
-      fits ? nullptr : ::operator new(body_size + body_alignment),
-      [](void* room) { ::operator delete(room); });
   fiber_ = here != nullptr ? here->fibers().acquire() : FiberPool::instance().take(1);
-
   Fiber& fiber = *fiber_;
+  Extras extras;
+  if (!fits || !options.name.empty()) [[unlikely]]
+    extras = make_extras(fiber, options.name, fits ? 0 : body_size + body_alignment);
+
   fiber.code = &kTaskCode;
   fiber.stack_class = stack_class;
   fiber.saved_errno = 0;
@@ -179,7 +196,7 @@ NewTask::NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnS
   fiber.masks = 0;
   fiber.context = nullptr;
   fiber.pins = options.pinned ? 1 : 0;
-  fiber.home = here != nullptr && &here->scheduler() == scheduler_ ? here : &scheduler_->worker(0);
+  fiber.home = here != nullptr && &here->scheduler() == scheduler ? here : &scheduler->worker(0);
   fiber.life.store(Life::kInUse, std::memory_order_relaxed);
   fiber.word.reset();
   fiber.id.store(here != nullptr ? here->next_id() : next_outside_id(), std::memory_order_relaxed);
@@ -188,18 +205,20 @@ NewTask::NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnS
   fiber.line.store(site.line, std::memory_order_relaxed);
 
   TaskState& state = *::new (static_cast<void*>(fiber.local)) TaskState;
-  fiber.name = state.name = name.release();
-  state.heap = heap.release();
+  fiber.name = state.name = extras.name;
+  state.heap = extras.heap;
   room_ = fits ? fiber.local + kBodyOffset : aligned(state.heap, body_alignment);
 }
 
 void NewTask::drop() noexcept {
-  free_state(*fiber_);
+  free_state(*fiber_, state_of(*fiber_));
   free_descriptor(*fiber_);
 }
 
-TaskRef NewTask::start(Body& body) noexcept {
-  state_of(*fiber_).body = &body;
+TaskRef NewTask::start(Body& body, bool result_is_trivial) noexcept {
+  TaskState& state = state_of(*fiber_);
+  state.body = &body;
+  state.result_is_trivial = result_is_trivial;
   TaskRef handle(fiber_);
   scheduler_->start(*std::exchange(fiber_, nullptr));
   return handle;
@@ -220,10 +239,7 @@ void TaskRef::release() noexcept {
     return;
   }
   if (!state.end.detach()) return;
-  {
-    const MaskScope mask;
-    destroy_body(*fiber_);
-  }
+  destroy_body(*fiber_, state);
   release_fiber(*fiber_);
 }
 

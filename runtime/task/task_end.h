@@ -29,7 +29,6 @@
 // sees it leave with its hook in the list. Were the last to be told woken before the lock is left,
 // it could drop the last handle, and the lock be left in another task.
 
-#include <array>
 #include <cstdint>
 
 #include <weft/detail/task_core.h>
@@ -120,19 +119,15 @@ class TaskEnd {
   // Under the lock, which it leaves before it wakes the last: all of this may be gone then.
   template <class Wake>
   void tell(TaskOutcome outcome, Wake& wake) noexcept {
-    std::array<WakeToken, 4> last;
-    std::size_t count = 0;
+    WakeToken last;
     while (CompletionHook* const hook = hooks_.pop_front()) {
       const WakeToken token = hook->notify(*hook, outcome);
       if (token.fiber == nullptr) continue;
-      if (count == last.size()) {
-        for (const WakeToken& earlier : last) wake(earlier);
-        count = 0;
-      }
-      last[count++] = token;
+      if (last.fiber != nullptr) wake(last);
+      last = token;
     }
     unlock();
-    for (std::size_t i = 0; i < count; ++i) wake(last[i]);
+    if (last.fiber != nullptr) wake(last);
   }
 
   void lock() noexcept;

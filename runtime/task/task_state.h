@@ -23,6 +23,7 @@ struct TaskState {
   // the last. [handles]
   Atomic<std::uint32_t> handles{1};
   Atomic<bool> error_read{false};
+  bool result_is_trivial = false;  // the body needs no destruction once the callable is discarded
   Body* body = nullptr;
   std::exception_ptr error;  // written before the end
   void* heap = nullptr;      // owned: the body's room, when it does not fit into the descriptor

@@ -175,7 +175,8 @@ class NewTask {
   NewTask& operator=(const NewTask&) = delete;
 
   void* room() const noexcept { return room_; }
-  TaskRef start(Body& body) noexcept;
+  /// `result_is_trivial`: once the callable is discarded, nothing is left to destroy.
+  TaskRef start(Body& body, bool result_is_trivial) noexcept;
 
  private:
   void drop() noexcept;
@@ -195,7 +196,8 @@ TaskRef spawn_on(Scheduler* scheduler, const SpawnOptions& options, const SpawnS
   static_assert(!std::is_reference_v<ResultOf<F>>,
                 "a task returns a value: what a reference means may be gone");
   NewTask task(scheduler, options, site, sizeof(Made), alignof(Made));
-  return task.start(*::new (task.room()) Made(std::forward<F>(callable)));
+  return task.start(*::new (task.room()) Made(std::forward<F>(callable)),
+                    std::is_trivially_destructible_v<Stored<ResultOf<F>>>);
 }
 
 }  // namespace detail
