@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True  # the source tree stays as it was
 from harness.cargo import build_tokio
 from harness.figures import headline_figures
 from harness.host import OtherLoad, header
+from harness.http import require_wrk
 from harness.model import BenchError, Case, Samples, Setting, Workload
 from harness.picture import FORMATS, check_drawable, draw
 from harness.programs import build_go, require_program
@@ -96,6 +97,8 @@ def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
         require_program(build, workload, runtime)
         if workload == "echo":
             require_program(build, workload, "load")
+        if workload == "http":
+            require_wrk()
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         say("only one CPU: servers and load share it, so the echo figures mean little")

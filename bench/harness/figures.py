@@ -13,6 +13,7 @@ CHOSEN: dict[str, tuple[tuple[str, dict[str, int]], ...]] = {
     "parked": (("memory", {"fibers": 1_000_000}),),
     "timers": (("cpu", {"fibers": 100_000}), ("arm", {"fibers": 100_000})),
     "echo": (("server_cpu_us", {"connections": 100}), ("requests_per_s", {"connections": 100})),
+    "http": (("server_cpu_us", {"connections": 100}), ("requests_per_s", {"connections": 100})),
 }
 
 
