@@ -20,7 +20,7 @@ def table(figures: list[Figure]) -> str:
     ]
     rest = any(runtime not in common for runtime in runtimes)
     titles = ["workload, W = 1 / 2", "unit", *common, *(["others"] if rest else [])]
-    titles.append(f"{OWN} is better by")
+    titles.append("times as good as the best other")
     lines = ["| " + " | ".join(titles) + " |", "| --- | --- |" + " ---: |" * (len(titles) - 2)]
     for figure in figures:
         cells = [figure.title, figure.unit]

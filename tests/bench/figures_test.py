@@ -94,7 +94,8 @@ class Writing(unittest.TestCase):
 
     def test_table_has_a_column_for_common_runtimes_and_one_for_others(self):
         table = headline.table(figures.headline_figures(YIELD + RATES)).splitlines()
-        self.assertEqual(table[0], "| workload, W = 1 / 2 | unit | weft | go | others | weft is better by |")
+        titles = "| workload, W = 1 / 2 | unit | weft | go | others | times as good as the best other |"
+        self.assertEqual(table[0], titles)
         self.assertEqual(table[2], "| yield | ns | 10 / 20 | 60 / 15 | tokio 200 / – | 6x go / 0.75x go |")
         self.assertEqual(table[3], "| load | requests/s | 200k / – | 100k / – | epoll 400k / – | 2x go / – |")
         self.assertEqual({line.count("|") for line in table}, {7})
