@@ -54,9 +54,21 @@ def parse_arguments() -> argparse.Namespace:
             parser.error(f"{option}: cannot write {file}")  # now, not after the last round
     if arguments.picture and arguments.picture.suffix not in FORMATS:
         parser.error(f"--picture: the name ends with none of {', '.join(FORMATS)}")
-    if arguments.peers and not arguments.picture:
-        arguments.picture = arguments.build_dir / "bench/comparison.svg"
     return arguments
+
+
+def picture_file(arguments: argparse.Namespace) -> Path | None:
+    """Where to draw; asked before the first round. Who did not ask for a picture may do without."""
+    if not arguments.picture and not arguments.peers:
+        return None
+    try:
+        check_drawable()
+    except BenchError as error:
+        if arguments.picture:
+            raise
+        say(f"there will be no picture: {error}")
+        return None
+    return arguments.picture or arguments.build_dir / "bench/comparison.svg"
 
 
 def chosen_runtimes(arguments: argparse.Namespace) -> set[str]:
@@ -131,8 +143,7 @@ def measure(cases: list[Case], rounds: int, setting: Setting) -> list[Samples]:
 
 def main() -> int:
     arguments = parse_arguments()
-    if arguments.picture:
-        check_drawable()
+    picture = picture_file(arguments)
     cases = chosen_cases(arguments.names, chosen_runtimes(arguments))
     setting = prepare(cases, arguments)
     head = header(arguments.build_dir)
@@ -147,9 +158,9 @@ def main() -> int:
     if arguments.json:
         document = {"header": head, "results": results}
         arguments.json.write_text(json.dumps(document, indent=1) + "\n")
-    if arguments.picture and (figures := headline_figures(results)):
-        draw(figures, head, arguments.picture)
-        say(f"the picture is {arguments.picture}")
+    if picture and (figures := headline_figures(results)):
+        draw(figures, head, picture)
+        say(f"the picture is {picture}")
     return 0
 
 
