@@ -13,8 +13,11 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # the source tree stays as it was
 
 from harness.cargo import build_tokio
+from harness.figures import headline_figures
 from harness.host import OtherLoad, header
+from harness.http import require_wrk
 from harness.model import BenchError, Case, Samples, Setting, Workload
+from harness.picture import FORMATS, check_drawable, draw
 from harness.programs import build_go, require_program
 from harness.report import Report
 from harness.workloads import ALWAYS, WORKLOADS
@@ -36,6 +39,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="3 rounds instead of 7, and shorter")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds, each runs every case once")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    parser.add_argument("--picture", type=Path, metavar="FILE",
+                        help="draw the results there; with --peers always")
     parser.add_argument("--build-dir", type=Path, default=REPOSITORY / "build/release")
     arguments = parser.parse_args()
     known = {workload.name for workload in WORKLOADS}
@@ -44,9 +49,26 @@ def parse_arguments() -> argparse.Namespace:
             parser.error(f"no workload '{name}'; there are: {names}")
     if arguments.rounds is not None and arguments.rounds < 1:
         parser.error("--rounds: at least 1")
-    if arguments.json and not os.access(arguments.json.resolve().parent, os.W_OK):
-        parser.error(f"--json: cannot write {arguments.json}")  # now, not after the last round
+    for option, file in (("--json", arguments.json), ("--picture", arguments.picture)):
+        if file and not os.access(file.resolve().parent, os.W_OK):
+            parser.error(f"{option}: cannot write {file}")  # now, not after the last round
+    if arguments.picture and arguments.picture.suffix not in FORMATS:
+        parser.error(f"--picture: the name ends with none of {', '.join(FORMATS)}")
     return arguments
+
+
+def picture_file(arguments: argparse.Namespace) -> Path | None:
+    """Where to draw; asked before the first round. Who did not ask for a picture may do without."""
+    if not arguments.picture and not arguments.peers:
+        return None
+    try:
+        check_drawable()
+    except BenchError as error:
+        if arguments.picture:
+            raise
+        say(f"there will be no picture: {error}")
+        return None
+    return arguments.picture or arguments.build_dir / "bench/comparison.svg"
 
 
 def chosen_runtimes(arguments: argparse.Namespace) -> set[str]:
@@ -87,6 +109,8 @@ def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
         require_program(build, workload, runtime)
         if workload == "echo":
             require_program(build, workload, "load")
+        if workload == "http":
+            require_wrk()
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         say("only one CPU: servers and load share it, so the echo figures mean little")
@@ -119,6 +143,7 @@ def measure(cases: list[Case], rounds: int, setting: Setting) -> list[Samples]:
 
 def main() -> int:
     arguments = parse_arguments()
+    picture = picture_file(arguments)
     cases = chosen_cases(arguments.names, chosen_runtimes(arguments))
     setting = prepare(cases, arguments)
     head = header(arguments.build_dir)
@@ -129,9 +154,13 @@ def main() -> int:
     if head["other_load"] > BUSY_SHARE:
         say(f"others used {head['other_load']:.0%} of the machine meanwhile: take the figures with care")
     print(report.markdown(head))
+    results = report.results()
     if arguments.json:
-        document = {"header": head, "results": report.results()}
+        document = {"header": head, "results": results}
         arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    if picture and (figures := headline_figures(results)):
+        draw(figures, head, picture)
+        say(f"the picture is {picture}")
     return 0
 
 

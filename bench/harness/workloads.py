@@ -1,6 +1,7 @@
 """The list of workloads. A new one: a folder with one file a runtime, and an entry here."""
 
 from .echo import run_echo
+from .http import run_http
 from .model import Metric, Workload, Yardstick
 from .programs import run_micro, run_plain
 
@@ -14,6 +15,7 @@ BOTH = (1, 2)
 EVERY_ONE = {WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH}
 PEERS = (Yardstick("go"), Yardstick("tokio"))
 EPOLL = (Yardstick("epoll"),)
+WEB = (Yardstick("nginx"), Yardstick("go"))
 PEAK = Metric("peak", "MB resident at most")
 
 
@@ -150,5 +152,18 @@ WORKLOADS = (
         },
         params=connections(1, 100, 1000),
         measure=run_echo,
+    ),
+    Workload(
+        name="http",
+        about="HTTP/1.1, 13 bytes of body, closed loop; W=1: server and load on a CPU each, W=2: unpinned",
+        metrics=(
+            Metric("requests_per_s", "requests/s", lower_is_better=False, yardsticks=WEB, digits=0),
+            Metric("server_cpu_us", "server CPU us a request", yardsticks=WEB + EPOLL, digits=2),
+            Metric("p50_us", "p50 us"),
+            Metric("p99_us", "p99 us"),
+        ),
+        runtimes={WEFT: BOTH, "nginx": BOTH, "go": BOTH, "epoll": (1,)},
+        params=connections(100),
+        measure=run_http,
     ),
 )
