@@ -147,6 +147,11 @@ bool take_cancellation() noexcept {
   return here != nullptr && here->runs_fiber() && here->take_cancellation();
 }
 
+bool others_may_run() noexcept {
+  Worker* const here = current_worker();
+  return here == nullptr || !here->is_alone();
+}
+
 bool yield_now() {
   Worker* const here = current_worker();
   if (here != nullptr && here->runs_fiber()) return here->yield();

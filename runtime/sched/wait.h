@@ -75,6 +75,10 @@ void resume(const Claimed& waiter) noexcept;
 /// Asks `fiber`, which is at `epoch`, to stop. False when it has moved on since the epoch was read.
 bool cancel(Fiber& fiber, Epoch epoch) noexcept;
 
+/// Whether a fiber that is held up elsewhere can move on while the caller spins: not where the
+/// caller's worker is the only one.
+bool others_may_run() noexcept;
+
 /// Lets others run. True when a cancellation was delivered instead of (or after) the turn.
 bool yield_now();
 

@@ -66,6 +66,7 @@ class Worker {
     return true;
   }
   Scheduler& scheduler() const noexcept { return scheduler_; }
+  bool is_alone() const noexcept { return alone_; }  // its scheduler has no other worker
   unsigned index() const noexcept { return index_; }
   TimerQueue& timers() noexcept { return timers_; }
   FiberCache& fibers() noexcept { return fibers_; }

@@ -5,16 +5,23 @@
 #include "time/clock.h"
 
 // The word: bit 0 locks the list, kHeld says that somebody has the mutex, kWaiters that the list is
-// not empty.
+// not empty, kWoken that a waiter was taken off the list to try its luck and has yet to do so.
 //
 // Invariants
-//  1. Where nobody has the list's lock, a list that is not empty has kWaiters set. So an unlock
-//  that
+//  1. Where nobody has the list's lock, a list that is not empty has kWaiters set. So an unlock that
 //     finds kHeld alone has nobody to wake.
 //  2. A waiter that was taken off the list and woken either was given the mutex (kHeld stayed set
-//     for it) or tries to take it before it does anything else, a cancellation included. If it
-//     fails, somebody holds the mutex, and that one's unlock finds the list. Hence no wake-up is
-//     swallowed by a cancel.
+//     for it), or kWoken is set for it. Such a one, before it does anything else, a cancellation
+//     included, clears kWoken and takes the mutex, or goes back to the list, if somebody holds it.
+//  3. An unlock that finds kWoken wakes nobody: the waiter that is on its way either takes the
+//     mutex, and its own unlock sees to the list, or finds it held by one whose unlock does. Hence
+//     no wake-up is swallowed, and while the mutex goes from hand to hand one waiter at a time runs
+//     in vain instead of one an unlock.
+//
+// Whoever finds the mutex held first watches it for a moment: a critical section is mostly shorter
+// than a switch. Not so where the holder waits within it, hence `hint`, the failures of late: after
+// a few nobody spins, but now and then one to see whether it pays again. With one worker a holder
+// that is not here cannot run.
 
 namespace weft {
 
@@ -26,6 +33,9 @@ using detail::Wake;
 namespace {
 // After so long a waiter no longer competes: it is handed the mutex.
 constexpr Nanos kPatience = 1'000'000;
+constexpr int kSpins = 16;
+constexpr std::uint32_t kFailuresBeforeRest = 4;
+constexpr std::uint32_t kRest = 64;
 }  // namespace
 
 Mutex::~Mutex() {
@@ -34,19 +44,20 @@ Mutex::~Mutex() {
 }
 
 void Mutex::lock_slowly() {
+  if (spin()) return;
   WaitQueue queue(waiters_);
   Waiter waiter;
-  bool woken_before = false;
+  std::uint32_t own_mark = 0;  // kWoken, once this waiter has been woken to try
   for (;;) {
     waiter.token = detail::current_token();
-    const std::uint32_t state = queue.lock();
+    const std::uint32_t state = queue.lock() & ~own_mark;
     if ((state & kHeld) == 0) {
       queue.unlock(state | kHeld);
       return;
     }
     if (waiter.since == 0) waiter.since = detail::now();
     // Who was woken in vain keeps its place.
-    if (woken_before) {
+    if (own_mark != 0) {
       queue.push_front(waiter);
     } else {
       queue.push_back(waiter);
@@ -57,8 +68,27 @@ void Mutex::lock_slowly() {
       throw Cancelled();
     }
     if (waiter.granted) return;
-    woken_before = true;
+    own_mark = kWoken;
   }
+}
+
+// True when it got the mutex, by overtaking those that wait.
+bool Mutex::spin() noexcept {
+  const std::uint32_t failures = waiters_.hint.load(std::memory_order_relaxed);
+  const bool rests = failures >= kFailuresBeforeRest || !detail::others_may_run();
+  for (int spins = rests ? 1 : kSpins; spins > 0; --spins) {
+    std::uint32_t state = waiters_.word.load(std::memory_order_relaxed);
+    if ((state & (kHeld | WaitQueue::kLocked)) == 0 &&
+        waiters_.word.compare_exchange_weak(state, state | kHeld, std::memory_order_acquire,
+                                            std::memory_order_relaxed)) {
+      if (failures != 0 && !rests) waiters_.hint.store(0, std::memory_order_relaxed);
+      return true;
+    }
+    if (spins > 1) detail::cpu_relax();
+  }
+  waiters_.hint.store(failures < kRest ? failures + 1 : kFailuresBeforeRest - 1,
+                      std::memory_order_relaxed);
+  return false;
 }
 
 void Mutex::forget_waiter_bit() noexcept {
@@ -68,15 +98,23 @@ void Mutex::forget_waiter_bit() noexcept {
 }
 
 void Mutex::unlock_slowly() noexcept {
+  std::uint32_t word = waiters_.word.load(std::memory_order_relaxed);
+  while ((word & (kWoken | WaitQueue::kLocked)) == kWoken) {
+    if (waiters_.word.compare_exchange_weak(word, word & ~kHeld, std::memory_order_release,
+                                            std::memory_order_relaxed)) {
+      return;
+    }
+  }
   WaitQueue queue(waiters_);
-  queue.lock();
+  const std::uint32_t state = queue.lock();
+  if ((state & kWoken) != 0) return queue.unlock(state & ~kHeld);
   while (Waiter* const waiter = queue.pop_front()) {
     waiter->granted = detail::now() - waiter->since >= kPatience;
     const bool granted = waiter->granted;
     const detail::WakeToken token = waiter->token;
     if (const detail::Claimed next = detail::claim(token)) {
       // The mutex may be destroyed once the next holder has run, so it is let go first.
-      queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));
+      queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : kWoken));
       detail::resume(next);
       return;
     }

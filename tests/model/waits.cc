@@ -72,6 +72,9 @@ bool cancel(Fiber& fiber, Epoch epoch) noexcept {
 
 bool spend_budget() { return false; }
 
+// A mutex tries once instead of spinning: each try is a step of its own, whatever waits for it.
+bool others_may_run() noexcept { return false; }
+
 bool take_cancellation() noexcept { return current_waiter().word.take_pending(); }
 
 }  // namespace weft::detail

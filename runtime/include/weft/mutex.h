@@ -28,7 +28,8 @@ class Mutex {
     }
   }
 
-  /// Never suspends. May fail although the lock is free, if others are just about to take it.
+  /// Never suspends. May fail although the lock is free, if others wait or are just about to take
+  /// it.
   bool try_lock() noexcept {
     std::uint32_t expected = 0;
     return waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
@@ -47,8 +48,10 @@ class Mutex {
  private:
   static constexpr std::uint32_t kHeld = 2;
   static constexpr std::uint32_t kWaiters = 4;  // the list is not empty
+  static constexpr std::uint32_t kWoken = 8;    // a waiter is on its way to try again
 
   void lock_slowly();
+  bool spin() noexcept;
   void unlock_slowly() noexcept;
   void forget_waiter_bit() noexcept;
 

@@ -20,6 +20,7 @@ using WaitListWord = std::atomic<std::uint32_t>;
 /// other bits of the same word. The members belong to sync/wait_queue.h.
 struct WaitList {
   WaitListWord word{0};
+  WaitListWord hint{0};  // what the primitive has learnt of late; never relied on
   Waiter* first = nullptr;
   Waiter* last = nullptr;
 };
