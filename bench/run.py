@@ -13,6 +13,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # the source tree stays as it was
 
 from harness.cargo import build_tokio
+from harness.echo import LOAD
 from harness.host import OtherLoad, header
 from harness.model import BenchError, Case, Samples, Setting, Workload
 from harness.programs import build_go, require_program
@@ -85,8 +86,8 @@ def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
             say(f"building {workload}-go")
             build_go(build, workload)
         require_program(build, workload, runtime)
-        if workload == "echo":
-            require_program(build, workload, "load")
+        if workload in ("echo", "stall"):
+            require_program(build, *LOAD)
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         say("only one CPU: servers and load share it, so the echo figures mean little")

@@ -1,6 +1,6 @@
 """The list of workloads. A new one: a folder with one file a runtime, and an entry here."""
 
-from .echo import run_echo
+from .echo import run_echo, run_stall
 from .model import Metric, Workload, Yardstick
 from .programs import run_micro, run_plain
 
@@ -150,5 +150,20 @@ WORKLOADS = (
         },
         params=connections(1, 100, 1000),
         measure=run_echo,
+    ),
+    Workload(
+        name="stall",
+        about="echo where 10 requests a second on each connection burn 1 ms of CPU; latency of the others",
+        metrics=(
+            Metric("requests_per_s", "requests/s", lower_is_better=False, yardsticks=EPOLL, digits=0),
+            Metric("p50_us", "p50 us"),
+            Metric("p99_us", "p99 us", yardsticks=EPOLL),
+            Metric("p999_us", "p99.9 us", yardsticks=EPOLL),
+            Metric("burn_p50_us", "p50 us of those that burn"),
+            Metric("late_p999_us", "p99.9 us sent late"),
+        ),
+        runtimes={WEFT: (2,), "go": (2,), "tokio": (2,), "asio": (2,), "epoll": (2,)},
+        params=((("connections", 32), ("rate", 0)), (("connections", 32), ("rate", 200))),
+        measure=run_stall,
     ),
 )
