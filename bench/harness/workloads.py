@@ -166,4 +166,16 @@ WORKLOADS = (
         params=((("connections", 32), ("rate", 0)), (("connections", 32), ("rate", 200))),
         measure=run_stall,
     ),
+    Workload(
+        name="wake_remote",
+        about="a sleeping worker is woken for a fiber of its own, by another that goes on",
+        metrics=(
+            Metric("p50", "p50 us to run", yardsticks=(*PEERS, Yardstick("threads"))),
+            Metric("p99", "p99 us to run"),
+            Metric("waker_p50", "p50 us for the waker", yardsticks=(*PEERS, Yardstick("threads"))),
+            Metric("waker_p99", "p99 us for the waker"),
+        ),
+        runtimes={WEFT: (2,), "go": (2,), "tokio": (2,), "threads": (2,)},
+        measure=run_plain,
+    ),
 )
