@@ -54,14 +54,16 @@ def running_server(case: Case, program: str, cpu: int | None) -> Iterator[tuple[
 
 
 def run_echo(case: Case, setting: Setting) -> dict[str, float]:
-    return _run_under_load(case, setting, [])
+    return _run_under_load(case, setting, 1.0 if setting.quick else 2.0, [])
 
 
 def run_stall(case: Case, setting: Setting) -> dict[str, float]:
-    return _run_under_load(case, setting, [f"--burns={BURNS}"])
+    return _run_under_load(case, setting, 0.6 if setting.quick else 1.2, [f"--burns={BURNS}"])
 
 
-def _run_under_load(case: Case, setting: Setting, options: list[str]) -> dict[str, float]:
+def _run_under_load(
+    case: Case, setting: Setting, seconds: float, options: list[str]
+) -> dict[str, float]:
     """With one worker, server and load have a CPU each; with more the kernel places them.
 
     The load generator reads the server's CPU clock (the sum of utime and stime in
@@ -69,7 +71,7 @@ def _run_under_load(case: Case, setting: Setting, options: list[str]) -> dict[st
     requests it is divided by belong together.
     """
     pinned = case.workers == 1
-    seconds, warmup = (1.0, 0.2) if setting.quick else (2.0, 0.5)
+    warmup = 0.2 if setting.quick else 0.5
     program = setting.programs(case.workload.name, case.runtime)
     load = setting.programs(*LOAD)
     with running_server(case, program, setting.server_cpu if pinned else None) as (pid, port):

@@ -11,7 +11,7 @@ use support::check;
 use tokio::sync::Notify;
 
 // As in wake_times.h.
-const WAKES: i64 = 2_000;
+const WAKES: i64 = 1_000;
 const SETTLE: Duration = Duration::from_micros(300);
 
 struct Sleeper {

@@ -10,7 +10,7 @@
 
 namespace bench {
 
-inline constexpr int kWakes = 2'000;
+inline constexpr int kWakes = 1'000;
 // Long enough for a worker that looks for work before it sleeps to have given up.
 inline constexpr std::int64_t kSettleNs = 300'000;
 

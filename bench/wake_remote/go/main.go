@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	wakes  = 2_000
+	wakes  = 1_000
 	settle = 300 * time.Microsecond // as in wake_times.h
 )
 
