@@ -13,6 +13,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # the source tree stays as it was
 
 from harness.cargo import build_tokio
+from harness.echo import LOAD
 from harness.figures import headline_figures
 from harness.host import OtherLoad, header
 from harness.http import require_wrk
@@ -107,8 +108,8 @@ def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
             say(f"building {workload}-go")
             build_go(build, workload)
         require_program(build, workload, runtime)
-        if workload == "echo":
-            require_program(build, workload, "load")
+        if workload in ("echo", "stall"):
+            require_program(build, *LOAD)
         if workload == "http":
             require_wrk()
     cpus = sorted(os.sched_getaffinity(0))

@@ -1,115 +1,19 @@
 // The floor of the echo workload: one thread, one epoll loop, the system calls that an echo needs
-// and nothing else. Edge-triggered, every descriptor added once: a level-triggered one is checked
-// again by the next epoll_wait after each event.
+// and nothing else.
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <cstddef>
 #include <cstdint>
 
-#include "support/check.h"
 #include "support/end_with_stdin.h"
+#include "support/epoll_echo.h"
 #include "support/loopback.h"
-
-namespace {
-
-using bench::check;
-
-struct Connection {
-  int fd;
-  std::size_t begin = 0;  // [begin, end) of buffer has been read and not yet written
-  std::size_t end = 0;
-  std::array<char, 4096> buffer;
-};
-
-void add(int epoll, int fd, std::uint32_t events, Connection* connection) {
-  epoll_event event{};
-  event.events = events;
-  event.data.ptr = connection;
-  check(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
-}
-
-void accept_all(int epoll, int listener) {
-  for (;;) {
-    const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-      check(errno == EAGAIN || errno == EINTR || errno == ECONNABORTED, "accept4");
-      return;
-    }
-    const int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    add(epoll, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-        new Connection{.fd = fd, .buffer = {}});
-  }
-}
-
-enum class Progress { kDone, kBlocked, kEnded };
-
-Progress fill(Connection& connection) {
-  const ssize_t got = read(connection.fd, connection.buffer.data(), connection.buffer.size());
-  if (got < 0) return errno == EAGAIN ? Progress::kBlocked : Progress::kEnded;
-  connection.begin = 0;
-  connection.end = static_cast<std::size_t>(got);
-  return got > 0 ? Progress::kDone : Progress::kEnded;
-}
-
-Progress drain(Connection& connection) {
-  while (connection.begin < connection.end) {
-    const ssize_t put = send(connection.fd, connection.buffer.data() + connection.begin,
-                             connection.end - connection.begin, MSG_NOSIGNAL);
-    if (put < 0) return errno == EAGAIN ? Progress::kBlocked : Progress::kEnded;
-    connection.begin += static_cast<std::size_t>(put);
-  }
-  return Progress::kDone;
-}
-
-// Answers what has come. A read that does not fill the buffer has emptied the socket, so the next
-// edge reports what follows; only the end of the stream may have come before this edge and has to
-// be looked for.
-Progress echo(Connection& connection, bool peer_ended) {
-  for (;;) {
-    if (Progress sent = drain(connection); sent != Progress::kDone) return sent;
-    if (Progress got = fill(connection); got != Progress::kDone) return got;
-    const bool emptied = connection.end < connection.buffer.size();
-    if (Progress sent = drain(connection); sent != Progress::kDone) return sent;
-    if (emptied && !peer_ended) return Progress::kDone;
-  }
-}
-
-void on_event(Connection* connection, std::uint32_t events) {
-  const bool peer_ended = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-  if (echo(*connection, peer_ended) != Progress::kEnded) return;
-  close(connection->fd);
-  delete connection;
-}
-
-}  // namespace
 
 int main() {
   std::uint16_t port = 0;
   const int listener = bench::listen_on_loopback(SOCK_NONBLOCK, &port);
-  const int epoll = epoll_create1(EPOLL_CLOEXEC);
-  check(epoll >= 0, "epoll_create1");
-  add(epoll, listener, EPOLLIN, nullptr);
+  bench::EpollEcho server(listener, [](const char*) {});
   bench::end_with_stdin();
   bench::say_listening(port);
-  std::array<epoll_event, 512> events;
-  for (;;) {
-    const int count = epoll_wait(epoll, events.data(), events.size(), -1);
-    check(count >= 0 || errno == EINTR, "epoll_wait");
-    for (int i = 0; i < count; ++i) {
-      const epoll_event& event = events[static_cast<std::size_t>(i)];
-      if (event.data.ptr == nullptr) {
-        accept_all(epoll, listener);
-      } else {
-        on_event(static_cast<Connection*>(event.data.ptr), event.events);
-      }
-    }
-  }
+  server.run();
 }

@@ -1,10 +1,13 @@
-// The load generator of the echo workload, the same for every server: a closed loop, one
-// outstanding request a connection, over raw epoll. Every request's content differs from all
-// others', and every byte that comes back is compared.
+// The load generator of the echo and stall workloads, the same for every server, over raw epoll. A
+// connection has one outstanding request. In the closed loop the next one follows at once; in the
+// open loop requests are due at a fixed rate, and their latency counts from then, so that what had
+// to wait behind a slow answer is not left out. Every request's content differs from all others',
+// and every byte that comes back is compared.
 
 #include "load_client.h"
 
 #include <arpa/inet.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -25,26 +28,32 @@ namespace {
 
 using namespace bench;
 
+double us(const Histogram& ns, double quantile) {
+  return static_cast<double>(ns.quantile(quantile)) / 1e3;
+}
+
 struct Summary {
-  std::uint64_t requests = 0;
+  std::uint64_t requests = 0;  // answered in the window
   std::uint64_t lost = 0;
   std::uint64_t broken = 0;
   std::uint64_t corrupted = 0;
+  std::uint64_t unburnt = 0;
   std::uint64_t slowest = 0;  // requests of the connection that was served least
   std::uint64_t fastest = 0;
   double seconds = 0;
   double server_cpu_us = 0;  // a request; 0 if not measured
   Histogram latency_ns;
+  Histogram burn_latency_ns;
+  Histogram late_ns;
 
-  double latency_us(double quantile) const {
-    return static_cast<double>(latency_ns.quantile(quantile)) / 1e3;
-  }
   double longest_us() const { return static_cast<double>(latency_ns.largest()) / 1e3; }
   double rate() const { return seconds > 0 ? static_cast<double>(requests) / seconds : 0; }
   double fairness() const {
     return fastest > 0 ? static_cast<double>(slowest) / static_cast<double>(fastest) : 0;
   }
-  bool whole() const { return requests > 0 && lost == 0 && broken == 0 && corrupted == 0; }
+  bool whole() const {
+    return requests > 0 && lost == 0 && broken == 0 && corrupted == 0 && unburnt == 0;
+  }
 };
 
 [[noreturn]] void refuse(const char* what, const char* why) {
@@ -63,6 +72,8 @@ LoadPlan plan_of(const LoadOptions& options) {
   plan.size = options.size;
   plan.warmup_ns = static_cast<std::int64_t>(options.warmup_s * 1e9);
   plan.window_ns = static_cast<std::int64_t>(options.duration_s * 1e9);
+  if (options.rate > 0) plan.period_ns = static_cast<std::int64_t>(1e9 / options.rate);
+  if (options.burns > 0) plan.burn_period_ns = static_cast<std::int64_t>(1e9 / options.burns);
   return plan;
 }
 
@@ -98,15 +109,18 @@ Summary summarise(const std::vector<LoadResult>& results) {
   sum.slowest = UINT64_MAX;
   for (const LoadResult& result : results) {
     sum.latency_ns.merge(result.latency_ns);
+    sum.burn_latency_ns.merge(result.burn_latency_ns);
+    sum.late_ns.merge(result.late_ns);
     sum.lost += result.lost;
     sum.broken += result.broken;
     sum.corrupted += result.corrupted;
+    sum.unburnt += result.unburnt;
     for (std::uint64_t answered : result.requests_by_connection) {
+      sum.requests += answered;
       sum.slowest = std::min(sum.slowest, answered);
       sum.fastest = std::max(sum.fastest, answered);
     }
   }
-  sum.requests = sum.latency_ns.total();
   sum.seconds = static_cast<double>(results.front().window_ns) / 1e9;
   if (sum.requests > 0) {
     sum.server_cpu_us = static_cast<double>(results.front().server_cpu_ns) / 1e3 /
@@ -120,7 +134,14 @@ void print_json(const LoadOptions& options, const Summary& sum) {
               options.connections, options.threads, options.size, sum.seconds);
   std::printf(" \"requests\": %" PRIu64 ", \"requests_per_s\": %.1f,\n", sum.requests, sum.rate());
   std::printf(" \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f,\n",
-              sum.latency_us(0.5), sum.latency_us(0.99), sum.latency_us(0.999), sum.longest_us());
+              us(sum.latency_ns, 0.5), us(sum.latency_ns, 0.99), us(sum.latency_ns, 0.999),
+              sum.longest_us());
+  std::printf(" \"rate\": %g, \"late_p99_us\": %.2f, \"late_p999_us\": %.2f,\n", options.rate,
+              us(sum.late_ns, 0.99), us(sum.late_ns, 0.999));
+  if (options.burns > 0) {
+    std::printf(" \"burns\": %" PRIu64 ", \"burn_p50_us\": %.2f, \"unburnt\": %" PRIu64 ",\n",
+                sum.burn_latency_ns.total(), us(sum.burn_latency_ns, 0.5), sum.unburnt);
+  }
   std::printf(" \"slowest_connection\": %" PRIu64 ", \"fastest_connection\": %" PRIu64
               ", \"fairness\": %.4f,\n",
               sum.slowest, sum.fastest, sum.fairness());
@@ -132,8 +153,17 @@ void print_json(const LoadOptions& options, const Summary& sum) {
 void print_text(const LoadOptions& options, const Summary& sum) {
   std::printf("%.0f requests/s: %" PRIu64 " of %zu bytes in %.2f s over %d connections\n",
               sum.rate(), sum.requests, options.size, sum.seconds, options.connections);
-  std::printf("latency us: p50 %.1f  p99 %.1f  p99.9 %.1f  max %.1f\n", sum.latency_us(0.5),
-              sum.latency_us(0.99), sum.latency_us(0.999), sum.longest_us());
+  std::printf("latency us: p50 %.1f  p99 %.1f  p99.9 %.1f  max %.1f\n", us(sum.latency_ns, 0.5),
+              us(sum.latency_ns, 0.99), us(sum.latency_ns, 0.999), sum.longest_us());
+  if (options.rate > 0) {
+    std::printf(
+        "open loop: %g requests/s due on each connection, sent late by p99 %.1f, p99.9 %.1f\n",
+        options.rate, us(sum.late_ns, 0.99), us(sum.late_ns, 0.999));
+  }
+  if (options.burns > 0) {
+    std::printf("besides, %" PRIu64 " requests that burn: p50 %.1f us, %" PRIu64 " did not burn\n",
+                sum.burn_latency_ns.total(), us(sum.burn_latency_ns, 0.5), sum.unburnt);
+  }
   std::printf("requests a connection: slowest %" PRIu64 ", fastest %" PRIu64 "\n", sum.slowest,
               sum.fastest);
   if (options.server != 0) std::printf("server CPU: %.3f us a request\n", sum.server_cpu_us);
@@ -152,6 +182,7 @@ int main(int argc, char** argv) {
     if (error != 0) refuse("--server-pid", std::strerror(error));
   }
   raise_open_file_limit();
+  prctl(PR_SET_TIMERSLACK, 1);  // or the kernel would be up to 50 us late for an arrival
   const Summary sum = summarise(run_clients(options, plan, server_cpu));
   if (options.json) {
     print_json(options, sum);
@@ -161,8 +192,8 @@ int main(int argc, char** argv) {
   if (!sum.whole()) {
     std::fprintf(stderr,
                  "echo-load: failed: %" PRIu64 " answers, %" PRIu64 " requests lost, %" PRIu64
-                 " connections broken, %" PRIu64 " answers corrupted\n",
-                 sum.requests, sum.lost, sum.broken, sum.corrupted);
+                 " connections broken, %" PRIu64 " answers corrupted, %" PRIu64 " not burnt for\n",
+                 sum.requests, sum.lost, sum.broken, sum.corrupted, sum.unburnt);
   }
   return sum.whole() ? 0 : 1;
 }

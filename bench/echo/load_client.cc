@@ -11,6 +11,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "scramble.h"
+#include "support/burn.h"
 #include "support/check.h"
 #include "support/clock.h"
 
@@ -23,13 +25,8 @@ constexpr std::size_t kWave = 64;
 constexpr std::int64_t kWaveLimitNs = 10'000'000'000;
 constexpr std::int64_t kDrainLimitNs = 5'000'000'000;
 constexpr int kReportedFailures = 5;
-
-std::uint64_t scramble(std::uint64_t value) {  // splitmix64
-  value += 0x9e3779b97f4a7c15;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-  return value ^ (value >> 31);
-}
+// The server burns by another clock, which may be a little faster.
+constexpr std::int64_t kLeastBurnNs = kBurnNs / 100 * 99;
 
 void fill(std::vector<std::byte>& bytes, std::uint64_t connection, std::uint64_t request) {
   std::uint64_t word = scramble(connection << 40 ^ request);
@@ -37,6 +34,13 @@ void fill(std::vector<std::byte>& bytes, std::uint64_t connection, std::uint64_t
     std::memcpy(bytes.data() + at, &word, std::min(sizeof(word), bytes.size() - at));
     word = scramble(word);
   }
+}
+
+// Keeps the mark to those that burn, and there to the first byte.
+void mark(std::vector<std::byte>& bytes, bool burns) {
+  constexpr std::byte kMark{kBurnMark};
+  std::replace(bytes.begin(), bytes.end(), kMark, ~kMark);
+  if (burns) bytes.front() = kMark;
 }
 
 }  // namespace
@@ -66,26 +70,25 @@ LoadResult LoadClient::run(std::barrier<>& all_connected) {
   all_connected.arrive_and_wait();
 
   phase_ = Phase::kWarmup;
-  std::int64_t now = monotonic_ns();
-  const std::int64_t opening = now + plan_.warmup_ns;
-  for (Connection& connection : connections_) {
-    if (connection.state == State::kIdle) start_request(connection, monotonic_ns());
-  }
-  for (; now < opening && alive_ > 0; now = monotonic_ns()) wait_for_events(opening);
+  const std::int64_t began = monotonic_ns();
+  begin_loop(began);
+  run_until(began + plan_.warmup_ns);
 
   phase_ = Phase::kWindow;
-  const std::int64_t opened = now;
-  const std::int64_t closing = opened + plan_.window_ns;
+  opened_ns_ = monotonic_ns();
+  closing_ns_ = opened_ns_ + plan_.window_ns;
   const std::int64_t cpu_before = server_cpu_now();
-  for (; now < closing && alive_ > 0; now = monotonic_ns()) wait_for_events(closing);
+  run_until(closing_ns_);
   result_.server_cpu_ns = server_cpu_now() - cpu_before;
-  result_.window_ns = now - opened;
+  std::int64_t now = monotonic_ns();
+  result_.window_ns = now - opened_ns_;
 
   phase_ = Phase::kDrain;
   const std::int64_t limit = now + kDrainLimitNs;
   for (; now < limit && outstanding_ > 0; now = monotonic_ns()) wait_for_events(limit);
   result_.lost = outstanding_;
   for (const Connection& connection : connections_) {
+    result_.lost += connection.behind;
     result_.requests_by_connection.push_back(connection.answered);
   }
   return std::move(result_);
@@ -121,12 +124,59 @@ void LoadClient::open(Connection& connection) {
   start_request(connection, monotonic_ns());
 }
 
+void LoadClient::begin_loop(std::int64_t now_ns) {
+  if (plan_.burn_period_ns > 0) {
+    for (Connection& connection : connections_) {
+      // Another number than the id's own: in the open loop all would burn with their first request.
+      const std::int64_t phase = Arrivals::phase_ns(~connection.id, plan_.burn_period_ns);
+      connection.next_burn_ns = now_ns + phase;
+    }
+  }
+  if (plan_.period_ns > 0) {
+    const std::uint64_t first_id = connections_.front().id;
+    arrivals_ = Arrivals(first_id, connections_.size(), now_ns, plan_.period_ns);
+    return;
+  }
+  for (Connection& connection : connections_) {
+    if (connection.state == State::kIdle) start_request(connection, monotonic_ns());
+  }
+}
+
+void LoadClient::run_until(std::int64_t end_ns) {
+  for (std::int64_t now = monotonic_ns(); now < end_ns && alive_ > 0; now = monotonic_ns()) {
+    take_arrivals(now, end_ns);
+    wait_for_events(std::min(end_ns, arrivals_.next_ns()));
+  }
+  take_arrivals(end_ns, end_ns);  // those that were due in the last wait
+}
+
+void LoadClient::take_arrivals(std::int64_t now_ns, std::int64_t end_ns) {
+  while (arrivals_.next_ns() <= now_ns && arrivals_.next_ns() < end_ns) {
+    const Arrivals::Arrival arrival = arrivals_.take();
+    Connection& connection = connections_[arrival.connection];
+    if (connection.state == State::kClosed) continue;
+    if (connection.state == State::kWaiting) {
+      ++connection.behind;
+      continue;
+    }
+    if (arrival.due_ns >= opened_ns_) result_.late_ns.record(monotonic_ns() - arrival.due_ns);
+    start_request(connection, arrival.due_ns);
+  }
+}
+
 void LoadClient::wait_for_events(std::int64_t until_ns) {
   std::array<epoll_event, 512> events;
   const std::int64_t left_ns = std::max<std::int64_t>(until_ns - monotonic_ns(), 0);
-  const int left_ms = static_cast<int>((left_ns + 999'999) / 1'000'000);
-  const int count = epoll_wait(epoll_, events.data(), events.size(), left_ms);
-  check(count >= 0 || errno == EINTR, "epoll_wait");
+  int count = 0;
+  if (plan_.period_ns > 0) {
+    const timespec left{.tv_sec = left_ns / 1'000'000'000, .tv_nsec = left_ns % 1'000'000'000};
+    count = epoll_pwait2(epoll_, events.data(), events.size(), &left, nullptr);
+    check(count >= 0 || errno == EINTR, "epoll_pwait2 (the open loop needs Linux 5.11)");
+  } else {
+    const int left_ms = static_cast<int>((left_ns + 999'999) / 1'000'000);
+    count = epoll_wait(epoll_, events.data(), events.size(), left_ms);
+    check(count >= 0 || errno == EINTR, "epoll_wait");
+  }
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     on_event(*static_cast<Connection*>(event.data.ptr), event.events);
@@ -139,13 +189,21 @@ void LoadClient::on_event(Connection& connection, std::uint32_t events) {
   if ((events & ~std::uint32_t{EPOLLOUT}) != 0) receive(connection);
 }
 
-void LoadClient::start_request(Connection& connection, std::int64_t now_ns) {
+void LoadClient::start_request(Connection& connection, std::int64_t due_ns) {
   ++connection.request;
   fill(connection.out, connection.id, connection.request);
+  connection.burns = due_ns >= connection.next_burn_ns;
+  if (connection.burns) {
+    // One that was missed altogether is not made up for, or a server that is too slow would burn
+    // all the time.
+    const std::int64_t missed = (due_ns - connection.next_burn_ns) / plan_.burn_period_ns;
+    connection.next_burn_ns += (missed + 1) * plan_.burn_period_ns;
+  }
+  if (plan_.burn_period_ns > 0) mark(connection.out, connection.burns);
   connection.sent = 0;
   connection.received = 0;
   connection.state = State::kWaiting;
-  connection.started_ns = now_ns;
+  connection.due_ns = due_ns;
   ++outstanding_;
   send_rest(connection);
 }
@@ -193,11 +251,27 @@ void LoadClient::finish_request(Connection& connection) {
     ++result_.corrupted;
     return give_up(connection, "the answer differs from the request");
   }
-  if (phase_ == Phase::kWindow) {
-    result_.latency_ns.record(now - connection.started_ns);
-    ++connection.answered;
+  if (phase_ == Phase::kWindow) ++connection.answered;
+  record(connection, now);
+  start_next(connection, now);
+}
+
+void LoadClient::record(Connection& connection, std::int64_t now_ns) {
+  const std::int64_t latency = now_ns - connection.due_ns;
+  if (connection.burns && latency < kLeastBurnNs) ++result_.unburnt;
+  const bool counts = plan_.period_ns > 0
+                          ? connection.due_ns >= opened_ns_ && connection.due_ns < closing_ns_
+                          : phase_ == Phase::kWindow;
+  if (counts) (connection.burns ? result_.burn_latency_ns : result_.latency_ns).record(latency);
+}
+
+void LoadClient::start_next(Connection& connection, std::int64_t now_ns) {
+  if (plan_.period_ns == 0) {
+    if (phase_ == Phase::kWarmup || phase_ == Phase::kWindow) start_request(connection, now_ns);
+  } else if (connection.behind > 0) {
+    --connection.behind;
+    start_request(connection, connection.due_ns + plan_.period_ns);
   }
-  if (phase_ == Phase::kWarmup || phase_ == Phase::kWindow) start_request(connection, now);
 }
 
 void LoadClient::give_up(Connection& connection, std::string_view why) {

@@ -12,7 +12,34 @@ namespace {
 constexpr char kUsage[] =
     "usage: echo-load --port PORT [--host 127.0.0.1] [--connections N] [--threads N]\n"
     "                 [--duration SECONDS] [--warmup SECONDS] [--size BYTES]\n"
+    "                 [--rate PER-SECOND-AND-CONNECTION] [--burns PER-SECOND-AND-CONNECTION]\n"
     "                 [--server-pid PID] [--json]\n";
+
+enum Name {
+  kHost,
+  kPort,
+  kConnections,
+  kThreads,
+  kDuration,
+  kWarmup,
+  kSize,
+  kRate,
+  kBurns,
+  kServer,
+  kJson
+};
+constexpr option kNames[] = {{"host", required_argument, nullptr, kHost},
+                             {"port", required_argument, nullptr, kPort},
+                             {"connections", required_argument, nullptr, kConnections},
+                             {"threads", required_argument, nullptr, kThreads},
+                             {"duration", required_argument, nullptr, kDuration},
+                             {"warmup", required_argument, nullptr, kWarmup},
+                             {"size", required_argument, nullptr, kSize},
+                             {"rate", required_argument, nullptr, kRate},
+                             {"burns", required_argument, nullptr, kBurns},
+                             {"server-pid", required_argument, nullptr, kServer},
+                             {"json", no_argument, nullptr, kJson},
+                             {nullptr, 0, nullptr, 0}};
 
 [[noreturn]] void refuse(const char* name, const char* given, double lowest, double highest) {
   std::fprintf(stderr, "echo-load: --%s is \"%s\", it must be a number from %g to %g\n%s", name,
@@ -37,17 +64,6 @@ int whole(const char* name, int lowest, int highest) {
 }  // namespace
 
 LoadOptions parse_load_options(int argc, char** argv) {
-  enum Name { kHost, kPort, kConnections, kThreads, kDuration, kWarmup, kSize, kServer, kJson };
-  static const option kNames[] = {{"host", required_argument, nullptr, kHost},
-                                  {"port", required_argument, nullptr, kPort},
-                                  {"connections", required_argument, nullptr, kConnections},
-                                  {"threads", required_argument, nullptr, kThreads},
-                                  {"duration", required_argument, nullptr, kDuration},
-                                  {"warmup", required_argument, nullptr, kWarmup},
-                                  {"size", required_argument, nullptr, kSize},
-                                  {"server-pid", required_argument, nullptr, kServer},
-                                  {"json", no_argument, nullptr, kJson},
-                                  {nullptr, 0, nullptr, 0}};
   LoadOptions options;
   for (int name; (name = getopt_long(argc, argv, "", kNames, nullptr)) != -1;) {
     switch (name) {
@@ -71,6 +87,12 @@ LoadOptions parse_load_options(int argc, char** argv) {
         break;
       case kSize:
         options.size = static_cast<std::size_t>(whole("size", 1, 1 << 24));
+        break;
+      case kRate:
+        options.rate = number("rate", 0, 1e6);
+        break;
+      case kBurns:
+        options.burns = number("burns", 0, 1e3);
         break;
       case kServer:
         options.server = whole("server-pid", 1, 1 << 30);

@@ -15,6 +15,8 @@ struct LoadOptions {
   int threads = 1;
   double duration_s = 5;
   double warmup_s = 1;
+  double rate = 0;   // requests due a second on each connection; 0: closed loop
+  double burns = 0;  // a second and connection that tell the server to burn CPU; of all requests
   std::size_t size = 64;  // bytes of a request, and of its answer
   pid_t server = 0;       // the process whose CPU time to report; 0: none
   bool json = false;

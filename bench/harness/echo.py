@@ -14,6 +14,8 @@ from .programs import environment_for, run_json
 
 START_LIMIT_S = 10
 STOP_LIMIT_S = 5
+LOAD = ("echo", "load")  # one load generator for all
+BURNS = 10  # a second and connection
 
 
 def pinned_to(cpu: int | None):
@@ -52,6 +54,16 @@ def running_server(case: Case, program: str, cpu: int | None) -> Iterator[tuple[
 
 
 def run_echo(case: Case, setting: Setting) -> dict[str, float]:
+    return _run_under_load(case, setting, 1.0 if setting.quick else 2.0, [])
+
+
+def run_stall(case: Case, setting: Setting) -> dict[str, float]:
+    return _run_under_load(case, setting, 0.6 if setting.quick else 1.2, [f"--burns={BURNS}"])
+
+
+def _run_under_load(
+    case: Case, setting: Setting, seconds: float, options: list[str]
+) -> dict[str, float]:
     """With one worker, server and load have a CPU each; with more the kernel places them.
 
     The load generator reads the server's CPU clock (the sum of utime and stime in
@@ -59,13 +71,13 @@ def run_echo(case: Case, setting: Setting) -> dict[str, float]:
     requests it is divided by belong together.
     """
     pinned = case.workers == 1
-    seconds, warmup = (1.0, 0.2) if setting.quick else (2.0, 0.5)
+    warmup = 0.2 if setting.quick else 0.5
     program = setting.programs(case.workload.name, case.runtime)
-    load = setting.programs(case.workload.name, "load")
+    load = setting.programs(*LOAD)
     with running_server(case, program, setting.server_cpu if pinned else None) as (pid, port):
         command = [load, "--json", f"--port={port}", f"--server-pid={pid}"]
         command += [f"--{name}={value}" for name, value in case.params]
-        command += [f"--duration={seconds}", f"--warmup={warmup}"]
+        command += [*options, f"--duration={seconds}", f"--warmup={warmup}"]
         return run_json(
             case.label,
             command,

@@ -1,6 +1,6 @@
 """The list of workloads. A new one: a folder with one file a runtime, and an entry here."""
 
-from .echo import run_echo
+from .echo import run_echo, run_stall
 from .http import run_http
 from .model import Metric, Workload, Yardstick
 from .programs import run_micro, run_plain
@@ -13,6 +13,11 @@ ALWAYS = {WEFT, "fcontext"}
 
 BOTH = (1, 2)
 EVERY_ONE = {WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH}
+# More workers than most machines that this is run on have CPUs; idle threads of Boost.Fiber look for
+# work without pause, so there it would only be their fight for the CPUs.
+MANY = 8
+CROWDED = (*BOTH, MANY)
+EVERY_ONE_CROWDED = {WEFT: CROWDED, "go": CROWDED, "tokio": CROWDED, BOOST: BOTH}
 PEERS = (Yardstick("go"), Yardstick("tokio"))
 EPOLL = (Yardstick("epoll"),)
 WEB = (Yardstick("nginx"), Yardstick("go"))
@@ -58,7 +63,7 @@ WORKLOADS = (
         name="spawnb",
         about="spawn 1,000 empty tasks and join them all, again and again",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
-        runtimes=EVERY_ONE,
+        runtimes=EVERY_ONE_CROWDED,
         measure=run_micro,
     ),
     Workload(
@@ -79,7 +84,7 @@ WORKLOADS = (
         name="skynet",
         about="a tree of 1,111,111 tasks, ten children each, which waits for its children",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS), PEAK),
-        runtimes=EVERY_ONE,
+        runtimes=EVERY_ONE_CROWDED,
         measure=run_plain,
     ),
     Workload(
@@ -93,7 +98,7 @@ WORKLOADS = (
         name="mutex100",
         about="100 fibers share one mutex, 10,000,000 locks in all",
         metrics=(Metric("lock", "ns a lock", yardsticks=PEERS),),
-        runtimes=EVERY_ONE,
+        runtimes=EVERY_ONE_CROWDED,
         measure=run_plain,
     ),
     Workload(
@@ -151,6 +156,7 @@ WORKLOADS = (
             WEFT: BOTH, "go": BOTH, "tokio": BOTH, "asio": BOTH, "libuv": (1,), "threads": (1,), "epoll": (1,)
         },
         params=connections(1, 100, 1000),
+        besides=tuple((runtime, MANY, connections(100)[0]) for runtime in (WEFT, "go", "tokio")),
         measure=run_echo,
     ),
     Workload(
@@ -165,5 +171,32 @@ WORKLOADS = (
         runtimes={WEFT: BOTH, "nginx": BOTH, "go": BOTH, "epoll": (1,)},
         params=connections(100),
         measure=run_http,
+    ),
+    Workload(
+        name="stall",
+        about="echo where 10 requests a second on each connection burn 1 ms of CPU; latency of the others",
+        metrics=(
+            Metric("requests_per_s", "requests/s", lower_is_better=False, yardsticks=EPOLL, digits=0),
+            Metric("p50_us", "p50 us"),
+            Metric("p99_us", "p99 us", yardsticks=EPOLL),
+            Metric("p999_us", "p99.9 us", yardsticks=EPOLL),
+            Metric("burn_p50_us", "p50 us of those that burn"),
+            Metric("late_p999_us", "p99.9 us sent late"),
+        ),
+        runtimes={WEFT: (2,), "go": (2,), "tokio": (2,), "asio": (2,), "epoll": (2,)},
+        params=((("connections", 32), ("rate", 0)), (("connections", 32), ("rate", 200))),
+        measure=run_stall,
+    ),
+    Workload(
+        name="wake_remote",
+        about="a sleeping worker is woken for a fiber of its own, by another that goes on",
+        metrics=(
+            Metric("p50", "p50 us to run", yardsticks=(*PEERS, Yardstick("threads"))),
+            Metric("p99", "p99 us to run"),
+            Metric("waker_p50", "p50 us for the waker", yardsticks=(*PEERS, Yardstick("threads"))),
+            Metric("waker_p99", "p99 us for the waker"),
+        ),
+        runtimes={WEFT: (2,), "go": (2,), "tokio": (2,), "threads": (2,)},
+        measure=run_plain,
     ),
 )

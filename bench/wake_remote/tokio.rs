@@ -1,0 +1,102 @@
+// A task waits until every worker sleeps, and a thread wakes it. A task that is woken by another
+// stays on that one's worker, in a slot from which nobody steals, so the waker is no task.
+
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::Arc;
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use support::check;
+use tokio::sync::Notify;
+
+// As in wake_times.h.
+const WAKES: i64 = 1_000;
+const SETTLE: Duration = Duration::from_micros(300);
+
+struct Sleeper {
+    began: Instant,
+    wake: Notify,
+    rounds: AtomicI64,  // times that it is about to wait
+    running: AtomicI64, // when it ran again; 0 before the wake
+}
+
+/// The calling thread, and how often it has slept so far.
+fn thread_and_sleeps() -> (ThreadId, i64) {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the call only writes to the rusage that it is given, for which zeros are valid, too.
+    let usage = unsafe {
+        check(
+            libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) == 0,
+            "getrusage",
+        );
+        usage.assume_init()
+    };
+    (thread::current().id(), usage.ru_nvcsw)
+}
+
+impl Sleeper {
+    fn now(&self) -> i64 {
+        self.began.elapsed().as_nanos() as i64
+    }
+
+    async fn run(&self) {
+        for _ in 0..WAKES {
+            let (thread, sleeps) = thread_and_sleeps();
+            self.rounds.fetch_add(1, SeqCst);
+            self.wake.notified().await;
+            self.running.store(self.now(), SeqCst);
+            let (thread_now, sleeps_now) = thread_and_sleeps();
+            check(
+                thread_now != thread || sleeps_now > sleeps,
+                "the worker has slept",
+            );
+        }
+    }
+}
+
+fn quantile_us(ns: &mut [i64], fraction: f64) -> f64 {
+    ns.sort_unstable();
+    ns[(fraction * (ns.len() - 1) as f64) as usize] as f64 / 1e3
+}
+
+fn wake_and_time(sleeper: &Sleeper) {
+    let mut woken = Vec::new();
+    let mut waker = Vec::new();
+    for round in 1..=WAKES {
+        while sleeper.rounds.load(SeqCst) < round {}
+        let settled = Instant::now() + SETTLE;
+        while Instant::now() < settled {}
+        sleeper.running.store(0, SeqCst);
+        let called = sleeper.now();
+        sleeper.wake.notify_one();
+        let returned = sleeper.now();
+        while sleeper.running.load(SeqCst) == 0 {}
+        woken.push(sleeper.running.load(SeqCst) - called);
+        waker.push(returned - called);
+    }
+    println!(
+        "{{\"p50\": {:.2}, \"p99\": {:.2}, \"waker_p50\": {:.2}, \"waker_p99\": {:.2}}}",
+        quantile_us(&mut woken, 0.5),
+        quantile_us(&mut woken, 0.99),
+        quantile_us(&mut waker, 0.5),
+        quantile_us(&mut waker, 0.99)
+    );
+}
+
+fn main() {
+    support::run(async {
+        let sleeper = Arc::new(Sleeper {
+            began: Instant::now(),
+            wake: Notify::new(),
+            rounds: AtomicI64::new(0),
+            running: AtomicI64::new(0),
+        });
+        let waking = {
+            let sleeper = Arc::clone(&sleeper);
+            thread::spawn(move || wake_and_time(&sleeper))
+        };
+        sleeper.run().await;
+        waking.join().expect("the waker ends");
+    });
+}
