@@ -240,6 +240,30 @@ TEST(Context, EachSideHasItsOwnControlWordsOfBothFloatingPointUnits) {
   EXPECT_EQ(coroutine.found, 1u);
 }
 
+// Has a number in the x87 stack before it jumps, if the compiler thinks that it may stay there.
+[[gnu::noinline]] long double add_across_a_jump(Coroutine& coroutine, long double a,
+                                                long double b) {
+  asm volatile("" : "+t"(a));
+  coroutine.resume();
+  return a + b;
+}
+
+TEST(Context, LongDoublesSurviveOnBothSides) {
+  Coroutine coroutine([](Coroutine& self) {
+    volatile long double one = 1;
+    for (;;) {
+      // As many at once as there are registers: one that is in use already makes this overflow.
+      const long double i = one;
+      self.found += i + (2 * i + (3 * i + (4 * i + (5 * i + (6 * i + 7 * i))))) == 28 ? 1 : 0;
+      self.leave();
+    }
+  });
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    EXPECT_EQ(add_across_a_jump(coroutine, 1.5L, 2.5L), 4.0L);
+    EXPECT_EQ(coroutine.found, i);
+  }
+}
+
 // Fills every register that a callee preserves with numbers that begin at `pattern`, calls, and
 // returns in how many of them it does not find the same afterwards.
 extern "C" std::uint64_t changed_registers(void (*call)(Coroutine&), Coroutine& argument,
