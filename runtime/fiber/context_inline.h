@@ -1,12 +1,12 @@
 #pragma once
 
-// The switch as a few instructions in the function that jumps. Everything else is declared
-// clobbered, so the compiler saves what is live there, and nothing that is not.
+// The switch as a few instructions in the function that jumps. Every register is declared
+// clobbered, so the compiler saves those that are in use there, its caller's included, and no other.
 //
-// A context is a stack pointer. Where it stopped (an address to jump to) and its frame pointer are
-// on the stack; only these two and the stack pointer are handled here, because the compiler accepts
-// neither pointer as clobbered. It ends in an indirect jump and not in `ret`, which the processor
-// would predict from the calls of the stack that it left.
+// A context is a stack pointer. On the stack are the address to resume at and the frame pointer,
+// which is saved here because the compiler does not let it be clobbered. A switch ends in an
+// indirect jump and not in `ret`, which the processor would predict from the calls of the stack
+// that it left.
 //
 // What is given up:
 //  - The floating-point control words (MXCSR and x87's, FPCR): rounding mode, masks and flushing
