@@ -1,5 +1,7 @@
 """The list of workloads. A new one: a folder with one file a runtime, and an entry here."""
 
+import platform
+
 from .echo import run_echo
 from .model import Metric, Workload, Yardstick
 from .programs import run_micro, run_plain
@@ -12,6 +14,9 @@ ALWAYS = {WEFT, "fcontext"}
 
 BOTH = (1, 2)
 EVERY_ONE = {WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH}
+# weft with the inline context, where there is one and the switch is a large part of the cost.
+INLINE = ["weft_inline"] if platform.machine() in ("x86_64", "aarch64") else []
+EVERY_CONTEXT = {WEFT: BOTH, **dict.fromkeys(INLINE, BOTH), **EVERY_ONE}
 PEERS = (Yardstick("go"), Yardstick("tokio"))
 EPOLL = (Yardstick("epoll"),)
 PEAK = Metric("peak", "MB resident at most")
@@ -33,23 +38,23 @@ def fibers(*counts: int) -> tuple:
 WORKLOADS = (
     Workload(
         name="switch_floor",
-        about="jump_fcontext there and back",
+        about="jump_fcontext, or the inline context, there and back",
         metrics=(Metric("switch", "ns a switch", digits=2),),
-        runtimes={"fcontext": (1,)},
+        runtimes={"fcontext": (1,), **dict.fromkeys(INLINE, (1,))},
         measure=run_micro,
     ),
     Workload(
         name="yield",
         about="two fibers yield to each other",
         metrics=(Metric("switch", "ns a switch", yardsticks=floor(1)),),
-        runtimes=EVERY_ONE,
+        runtimes=EVERY_CONTEXT,
         measure=run_micro,
     ),
     Workload(
         name="spawn1",
         about="spawn one empty task and join it, again and again",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
-        runtimes=EVERY_ONE,
+        runtimes=EVERY_CONTEXT,
         measure=run_micro,
     ),
     Workload(
@@ -105,7 +110,7 @@ WORKLOADS = (
         name="pingpong",
         about="two fibers hand a turn to each other, by a pair of events",
         metrics=(Metric("round_trip", "ns a round trip", yardsticks=floor(2)),),
-        runtimes=EVERY_ONE,
+        runtimes=EVERY_CONTEXT,
         measure=run_micro,
     ),
     Workload(

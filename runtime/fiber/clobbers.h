@@ -16,7 +16,7 @@
 #endif
 
 // The x87 registers too: a `long double` lives there, and others expect to find all of them free.
-#define WEFT_SWITCH_CLOBBERS                                                                        \
+#define WEFT_SWITCH_CLOBBERS                                                                      \
   "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
       "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)",      \
       "st(4)", "st(5)", "st(6)", "st(7)", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6",        \
@@ -33,7 +33,7 @@
 #endif
 
 // Of v8 to v15 a call preserves the lower halves; this switch preserves nothing.
-#define WEFT_SWITCH_CLOBBERS                                                                         \
+#define WEFT_SWITCH_CLOBBERS                                                                       \
   "memory", "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", \
       "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25",   \
       "v26", "v27", "v28", "v29", "v30", "v31" WEFT_SVE_CLOBBERS

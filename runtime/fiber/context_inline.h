@@ -1,7 +1,7 @@
 #pragma once
 
 // The switch as a few instructions in the function that jumps. Every register is declared
-// clobbered, so the compiler saves those that are in use there, its caller's included, and no other.
+// clobbered, so the compiler saves those in use there or by its callers, and no others.
 //
 // A context is a stack pointer. On the stack are the address to resume at and the frame pointer,
 // which is saved here because the compiler does not let it be clobbered. A switch ends in an
