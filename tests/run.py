@@ -97,8 +97,9 @@ def load_tests(build_dir, suites, seeds=(None,), memcheck=False):
     factor = MEMCHECK_TIMEOUT_FACTOR if memcheck else TIMEOUT_FACTOR.get(sanitizer, 8)
     tests = []
     for entry in introspect(build_dir, "--tests"):
-        suite = entry["suite"][0].split(":")[-1]  # "weft:unit"
-        if suites and suite not in suites:
+        names = [name.split(":")[-1] for name in entry["suite"]]  # "weft:unit"
+        suite = next((name for name in names if not suites or name in suites), None)
+        if suite is None:
             continue
         tests.append(Test(
             config="memcheck" if memcheck else build_dir.name,

@@ -1,5 +1,7 @@
 """The list of workloads. A new one: a folder with one file a runtime, and an entry here."""
 
+import platform
+
 from .echo import run_echo, run_stall
 from .http import run_http
 from .model import Metric, Workload, Yardstick
@@ -18,6 +20,9 @@ EVERY_ONE = {WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH}
 MANY = 8
 CROWDED = (*BOTH, MANY)
 EVERY_ONE_CROWDED = {WEFT: CROWDED, "go": CROWDED, "tokio": CROWDED, BOOST: BOTH}
+# weft with the inline context, where there is one and the switch is a large part of the cost.
+INLINE = ["weft_inline"] if platform.machine() in ("x86_64", "aarch64") else []
+EVERY_CONTEXT = {WEFT: BOTH, **dict.fromkeys(INLINE, BOTH), **EVERY_ONE}
 PEERS = (Yardstick("go"), Yardstick("tokio"))
 EPOLL = (Yardstick("epoll"),)
 WEB = (Yardstick("nginx"), Yardstick("go"))
@@ -40,23 +45,23 @@ def fibers(*counts: int) -> tuple:
 WORKLOADS = (
     Workload(
         name="switch_floor",
-        about="jump_fcontext there and back",
+        about="jump_fcontext, or the inline context, there and back",
         metrics=(Metric("switch", "ns a switch", digits=2),),
-        runtimes={"fcontext": (1,)},
+        runtimes={"fcontext": (1,), **dict.fromkeys(INLINE, (1,))},
         measure=run_micro,
     ),
     Workload(
         name="yield",
         about="two fibers yield to each other",
         metrics=(Metric("switch", "ns a switch", yardsticks=floor(1)),),
-        runtimes=EVERY_ONE,
+        runtimes=EVERY_CONTEXT,
         measure=run_micro,
     ),
     Workload(
         name="spawn1",
         about="spawn one empty task and join it, again and again",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
-        runtimes=EVERY_ONE,
+        runtimes=EVERY_CONTEXT,
         measure=run_micro,
     ),
     Workload(
@@ -112,7 +117,7 @@ WORKLOADS = (
         name="pingpong",
         about="two fibers hand a turn to each other, by a pair of events",
         metrics=(Metric("round_trip", "ns a round trip", yardsticks=floor(2)),),
-        runtimes=EVERY_ONE,
+        runtimes=EVERY_CONTEXT,
         measure=run_micro,
     ),
     Workload(

@@ -1,64 +1,15 @@
 #pragma once
 
-// The switch itself: Boost.Context's `jump_fcontext`, entered in the way that the processor
-// predicts best.
-//
-// `jump_fcontext` leaves by an indirect `jmp`. Entered by `call`, it unbalances the return-address
-// predictor, and the next `ret` of whoever runs afterwards is mispredicted. On x86-64 the return
-// address is therefore pushed by hand and the function entered by `jmp`; measured, that is a third
-// of a whole yield. The 128 bytes skipped first are the red zone, in which a leaf function may keep
-// live data below its stack pointer. Every frame is compiled with a frame pointer, so a debugger
-// that unwinds a parked fiber is not misled by the pushes. Elsewhere, and under sanitizers (which
-// want to see the call), it is a plain call.
-
-#include <boost/context/detail/fcontext.hpp>
-#include <cstddef>
+// The switch itself: `jump` leaves one stack for another, `make_context` prepares a stack to be
+// jumped to. There are two, and Meson's option `context` chooses: Boost.Context, which is the
+// default and the reference, or a few instructions of our own that save less.
 
 #include "fiber/sanitizer.h"
 
-namespace weft::detail {
-
-using Context = boost::context::detail::fcontext_t;
-
-/// What arrives with a jump: where the previous stack stopped, and the word it sent along.
-using Transfer = boost::context::detail::transfer_t;
-
-#if defined(__x86_64__) && defined(__LP64__) && !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
-
-[[gnu::always_inline]] inline Transfer jump(Context to, void* data) {
-  Transfer arrived;
-  asm volatile(
-      "leaq -128(%%rsp), %%rsp\n\t"
-      "leaq 1f(%%rip), %%rax\n\t"
-      "pushq %%rax\n\t"
-      "jmp *jump_fcontext@GOTPCREL(%%rip)\n"
-      "1:\n\t"
-      "leaq 128(%%rsp), %%rsp"
-      : "=&a"(arrived.fctx), "=&d"(arrived.data), "+D"(to), "+S"(data)
-      :
-      : "rcx", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-        "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
-#if defined(__AVX512F__)
-        ,
-        "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",
-        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",
-        "k7"
-#endif
-  );
-  return arrived;
-}
-
+#if !defined(WEFT_CONTEXT_INLINE)
+#include "fiber/context_boost.h"
+#elif defined(WEFT_ASAN) || defined(WEFT_TSAN)
+#error "sanitizers want Boost.Context: configure with -Dcontext=boost"
 #else
-
-[[gnu::always_inline]] inline Transfer jump(Context to, void* data) {
-  return boost::context::detail::jump_fcontext(to, data);
-}
-
+#include "fiber/context_inline.h"
 #endif
-
-/// A context that will run `entry` at the top of a stack when first jumped to.
-inline Context make_context(std::byte* top, std::size_t size, void (*entry)(Transfer)) {
-  return boost::context::detail::make_fcontext(top, size, entry);
-}
-
-}  // namespace weft::detail

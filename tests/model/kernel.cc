@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <optional>
+#include <utility>
 
 #include "base/futex.h"
 #include "explorer/run.h"

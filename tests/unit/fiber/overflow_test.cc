@@ -1,7 +1,7 @@
 // Goal: a stack overflow is reported, once and readably, and every other fault is as if we were not
-// there. Method: code runs on a pool stack by Boost.Context and really recurses into the guard, in
-// death tests. Faults that are survived jump back out of the program's own handler, which plays the
-// part of whoever was installed before us.
+// there. Method: code runs on a pool stack and really recurses into the guard, in death tests.
+// Faults that are survived jump back out of the program's own handler, which plays the part of
+// whoever was installed before us.
 
 #include "fiber/overflow.h"
 
@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/context/detail/fcontext.hpp>
 #include <csignal>
 #include <thread>
 
+#include "fiber/context.h"
 #include "fiber/sanitizer.h"
 #include "fiber/stack_pool.h"
 #include "support/valgrind.h"
@@ -48,7 +48,7 @@ struct Run {
   std::size_t caller_size = 0;
 };
 
-void entry(boost::context::detail::transfer_t from) {
+void entry(Transfer from) {
   auto& run = *static_cast<Run*>(from.data);
 #if defined(WEFT_ASAN)
   __sanitizer_finish_switch_fiber(nullptr, &run.caller_bottom, &run.caller_size);
@@ -57,18 +57,18 @@ void entry(boost::context::detail::transfer_t from) {
 #if defined(WEFT_ASAN)
   __sanitizer_start_switch_fiber(nullptr, run.caller_bottom, run.caller_size);
 #endif
-  boost::context::detail::jump_fcontext(from.fctx, nullptr);
+  jump(from.fctx, nullptr);
 }
 
 void run_on(const Stack& stack, void (*code)()) {
   Run run{stack, code};
   t_running = &stack;
-  const auto context = boost::context::detail::make_fcontext(stack.top(), stack.size, entry);
+  const auto context = make_context(stack.top(), stack.size, entry);
 #if defined(WEFT_ASAN)
   void* fake_stack = nullptr;
   __sanitizer_start_switch_fiber(&fake_stack, stack.limit, stack.size);
 #endif
-  boost::context::detail::jump_fcontext(context, &run);
+  jump(context, &run);
 #if defined(WEFT_ASAN)
   __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
 #endif
