@@ -84,7 +84,6 @@ ChannelCore::Done ChannelCore::send_at_once(void* item, std::uint32_t state) noe
 // Unlocks, unless it must wait.
 ChannelCore::Done ChannelCore::receive_at_once(void* receiver, std::uint32_t state) noexcept {
   const bool buffered = count_ > 0;
-  if (!buffered && senders_.first == nullptr && state == 0) return Done::kMustWait;
   if (buffered) moves_.fetch(pop_slot(), receiver);
   if (const Match sender = claim_first(senders_); sender.waiter != nullptr) {
     if (buffered) {
@@ -128,7 +127,10 @@ bool ChannelCore::wait(WaitList& list, void* item) {
 }
 
 void ChannelCore::send(void* item, bool locked) {
-  const Done done = send_at_once(item, lock(locked));
+  const std::uint32_t state = lock(locked);
+  // Every other time at a rendezvous: without a call that saves more registers than it has to.
+  const bool full = count_ == capacity_ && receivers_.first == nullptr && state == 0;
+  const Done done = full ? Done::kMustWait : send_at_once(item, state);
   if (done == Done::kYes) return;
   if (done == Done::kClosed || !wait(senders_, item)) throw ChannelClosed();
 }
@@ -142,7 +144,10 @@ bool ChannelCore::try_send(void* item, bool locked) {
 }
 
 bool ChannelCore::receive(void* receiver, bool locked) {
-  const Done done = receive_at_once(receiver, lock(locked));
+  const std::uint32_t state = lock(locked);
+  // As in send().
+  const bool empty = count_ == 0 && senders_.first == nullptr && state == 0;
+  const Done done = empty ? Done::kMustWait : receive_at_once(receiver, state);
   return done == Done::kMustWait ? wait(receivers_, receiver) : done == Done::kYes;
 }
 
