@@ -23,6 +23,7 @@ edition = "2021"
 [workspace]
 
 [dependencies]
+async-channel = "1"
 libc = "0.2"
 
 [dependencies.tokio]
@@ -59,7 +60,7 @@ def build_tokio(build: Path, workloads: list[str]) -> None:
     if cargo is None or not any(CRATES.glob("tokio-1.*")):
         raise BenchError(
             f"the Tokio peers need Cargo and the crate tokio in {CRATES} "
-            "(Debian: cargo rustc librust-tokio-dev)"
+            "(Debian: cargo rustc librust-tokio-dev librust-async-channel-dev)"
         )
     package = build.resolve() / "cargo"
     package.mkdir(parents=True, exist_ok=True)

@@ -115,10 +115,17 @@ WORKLOADS = (
     ),
     Workload(
         name="pingpong",
-        about="two fibers hand a turn to each other, by a pair of events",
+        about="two fibers hand a value to each other, by two channels without a buffer",
         metrics=(Metric("round_trip", "ns a round trip", yardsticks=floor(2)),),
         runtimes=EVERY_CONTEXT,
         measure=run_micro,
+    ),
+    Workload(
+        name="chan64",
+        about="W producers, W consumers, a channel of 64, 10,000,000 items",
+        metrics=(Metric("item", "ns an item", yardsticks=PEERS),),
+        runtimes=EVERY_ONE,
+        measure=run_plain,
     ),
     Workload(
         name="parked",

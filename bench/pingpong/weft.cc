@@ -1,6 +1,4 @@
-// Two fibers hand a turn to each other, there and back. The hand-off is a pair of weft::Event, one
-// a direction, each set by one side and cleared by the other: what a rendezvous costs without the
-// value that a channel would carry.
+// Two fibers hand a value to each other over channels without a buffer, there and back.
 
 #include <benchmark/benchmark.h>
 #include <weft/weft.h>
@@ -14,36 +12,25 @@ namespace {
 
 constexpr std::int64_t kRoundTrips = 100'000;
 
-class Turn {
- public:
-  void pass() { passed_.set(); }
-  void take() {
-    passed_.wait();
-    passed_.clear();
-  }
+using Channel = weft::Channel<std::int64_t>;
 
- private:
-  weft::Event passed_;
-};
+void answer(Channel& ping, Channel& pong) {
+  for (const std::int64_t value : ping) pong.send(value + 1);
+  pong.close();
+}
 
 void play(std::int64_t round_trips) {
-  Turn ping;
-  Turn pong;
-  std::int64_t passes = 0;  // plain: only the fiber whose turn it is touches it
-  auto answering = weft::spawn([&] {
-    for (std::int64_t i = 0; i < round_trips; ++i) {
-      ping.take();
-      bench::check(++passes == 2 * i + 2, "ping arrives after its pass and before the next");
-      pong.pass();
-    }
-  });
+  Channel ping;
+  Channel pong;
+  auto answering = weft::spawn([&] { answer(ping, pong); });
+  std::int64_t value = 0;
   for (std::int64_t i = 0; i < round_trips; ++i) {
-    bench::check(++passes == 2 * i + 1, "pong arrives after its pass and before the next");
-    ping.pass();
-    pong.take();
+    ping.send(value);
+    value = pong.receive().value();
   }
+  ping.close();
   answering.get();
-  bench::check(passes == 2 * round_trips, "every turn was taken");
+  bench::check(value == round_trips && !pong.receive(), "no round trip is lost");
 }
 
 void there_and_back(benchmark::State& state) {

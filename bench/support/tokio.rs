@@ -35,7 +35,7 @@ pub fn count_from_arguments(otherwise: i64) -> i64 {
 }
 
 /// The worker count of this run: the environment's WEFT_WORKERS, else 1.
-fn workers() -> usize {
+pub fn workers() -> usize {
     match std::env::var("WEFT_WORKERS") {
         Ok(text) => number(&text, 1, 1024, "WEFT_WORKERS"),
         Err(_) => 1,

@@ -69,19 +69,19 @@ Wake WaitQueue::wait(Waiter& waiter, std::uint32_t state) {
   return reason;
 }
 
-void WaitQueue::wake_all_and_unlock(std::uint32_t state) noexcept {
+void WaitQueue::wake_all_and_unlock(std::uint32_t state, Wake reason) noexcept {
   std::array<WakeToken, 16> last;
   std::size_t count = 0;
   while (Waiter* const waiter = pop_front()) {
     if (count == last.size()) {
       // While others wait, whoever is woken now has no business destroying the primitive.
-      for (const WakeToken& token : last) wake(token);
+      for (const WakeToken& token : last) wake(token, reason);
       count = 0;
     }
     last[count++] = waiter->token;
   }
   unlock(state);
-  for (std::size_t i = 0; i < count; ++i) wake(last[i]);
+  for (std::size_t i = 0; i < count; ++i) wake(last[i], reason);
 }
 
 }  // namespace weft::detail

@@ -54,7 +54,7 @@ class WaitQueue {
 
   /// Wakes all, and releases the lock with `state` in such a way that nothing of the primitive is
   /// touched after the last ones have been woken.
-  void wake_all_and_unlock(std::uint32_t state) noexcept;
+  void wake_all_and_unlock(std::uint32_t state, Wake reason = Wake::kNormal) noexcept;
 
  private:
   WaitList& list_;

@@ -287,6 +287,7 @@ TEST(Allocations, OfThreads) {
 TEST(Allocations, OfAThreadThatWaits) {
   Event event;
   Mutex mutex;
+  Channel<int> channel;
   Runtime runtime(Options{.workers = 1});
   std::atomic<bool> begun{false};
   const Task<void> task = runtime.post([&] {
@@ -311,6 +312,9 @@ TEST(Allocations, OfAThreadThatWaits) {
       EXPECT_THROW(take_all(), std::bad_alloc);
       EXPECT_THROW(event.wait(), std::bad_alloc);
       EXPECT_THROW(mutex.lock(), std::bad_alloc);
+      EXPECT_THROW(channel.receive(), std::bad_alloc);
+      EXPECT_THROW(channel.send(1), std::bad_alloc);
+      EXPECT_FALSE(channel.try_send(1)) << "nobody is left in it";
       EXPECT_THROW(task.join(), std::bad_alloc);
     }
     while (taken != nullptr) {

@@ -3,10 +3,11 @@
 
     tests/model/mutants.py [ROOT] [--only TEXT] [--one-in N] [--table]
 
-planted_bugs.py lists them. A mutant is a file, the lines to replace, what replaces them, and the
-model. The lines must be there exactly once, so that a mutant cannot become a no-op when the source
-changes. Every mutant must make its model fail with a report of the explorer; one that survives, or
-that does not compile, fails here, and so does one that the table in README.md does not name.
+planted_bugs.py lists them, and planted_bugs_sync.py. A mutant is a file, the lines to replace, what
+replaces them, and the model. The lines must be there exactly once, so that a mutant cannot become a
+no-op when the source changes. Every mutant must make its model fail with a report of the explorer;
+one that survives, or that does not compile, fails here, and so does one that the table in README.md
+does not name.
 """
 
 import argparse
@@ -27,6 +28,7 @@ SOURCES = {
     "wait_word": [],
     "inbox": [],
     "idle": ["runtime/sched/idle.cc"],
+    "channel": ["runtime/sync/channel.cc", "runtime/sync/wait_queue.cc"],
     "mutex": ["runtime/sync/mutex.cc", "runtime/sync/event.cc", "runtime/sync/wait_queue.cc"],
     "lifo_slot": [],
     "injector": ["runtime/sched/idle.cc"],
@@ -34,7 +36,7 @@ SOURCES = {
     "stack_pool": ["runtime/fiber/guard.cc", "runtime/fiber/stack_pool.cc"],
     "census": ["runtime/sched/census.cc"],
 }
-HELPERS = {"mutex": ["waits.cc"], "fd_slot": ["kernel.cc", "waits.cc"]}
+HELPERS = {"channel": ["waits.cc"], "mutex": ["waits.cc"], "fd_slot": ["kernel.cc", "waits.cc"]}
 # Folders in which an include is looked for first.
 STAND_INS = {"injector": ["stand_in"]}
 

@@ -1,24 +1,13 @@
-"""The bugs that mutants.py plants: a name, the model that must find it, a file, the lines there, and the bug."""
+"""The bugs that mutants.py plants; those of sync/ are in planted_bugs_sync.py."""
 
-import dataclasses
-
-
-@dataclasses.dataclass
-class Mutant:
-    name: str
-    model: str
-    file: str
-    old: str
-    new: str
-
+import planted_bugs_sync
+from mutant import Mutant
 
 RING = "runtime/sched/run_queue.h"
 DEQUE = "runtime/sched/spawn_deque.h"
 WORD = "runtime/fiber/wait_word.h"
 IDLE = "runtime/sched/idle.cc"
 PARKER = "runtime/sched/parker.h"
-MUTEX = "runtime/sync/mutex.cc"
-QUEUE = "runtime/sync/wait_queue.cc"
 SLOT = "runtime/sched/lifo_slot.h"
 CENSUS = "runtime/sched/census.h"
 CENSUS_CC = "runtime/sched/census.cc"
@@ -29,8 +18,6 @@ EPOLL_IO = "runtime/reactor/epoll_io.cc"
 STACKS = "runtime/fiber/stack_pool.cc"
 INBOX = "runtime/sched/inbox.h"
 SPINLOCK = "runtime/base/spinlock.h"
-MUTEX_H = "runtime/include/weft/mutex.h"
-EVENT = "runtime/sync/event.cc"
 
 MUTANTS = [
     Mutant("the tail is only released, not seq_cst", "run_queue", RING,
@@ -169,24 +156,6 @@ MUTANTS = [
     Mutant("a worker that was told already sleeps in the driver", "idle", PARKER,
            "    driver.poll(worker, sleeps ? deadline : 0, ready);",
            "    driver.poll(worker, sleeps ? deadline : deadline, ready);"),
-    Mutant("a waiter is not marked in the word", "mutex", MUTEX,
-           "queue.wait(waiter, state | kWaiters);",
-           "queue.wait(waiter, state);"),
-    Mutant("an unlock forgets who waits behind the one it wakes", "mutex", MUTEX,
-           "      queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));",
-           "      queue.unlock(granted ? kHeld : 0);"),
-    Mutant("a mutex that is handed over looks free", "mutex", MUTEX,
-           "      queue.unlock((queue.empty() ? 0 : kWaiters) | (granted ? kHeld : 0));",
-           "      queue.unlock(queue.empty() ? 0 : kWaiters);"),
-    Mutant("an unlock gives up when its waiter was cancelled", "mutex", MUTEX,
-           "    // Too late for it: it was cancelled. The next one, then.\n  }",
-           "    break;\n  }"),
-    Mutant("a waiter that was woken leaves without trying again", "mutex", MUTEX,
-           "    if (waiter.granted) return;",
-           "    return;"),
-    Mutant("set wakes before it has let go of the event", "mutex", QUEUE,
-           "  unlock(state);\n  for (std::size_t i = 0; i < count; ++i) wake(last[i]);",
-           "  for (std::size_t i = 0; i < count; ++i) wake(last[i]);\n  unlock(state);"),
     Mutant("the owner puts as if it were alone", "lifo_slot", SLOT,
            "T* put(T* item, bool alone) noexcept { return replace(item, alone); }",
            "T* put(T* item, bool) noexcept { return replace(item, true); }"),
@@ -386,13 +355,6 @@ MUTANTS += [
     Mutant("an unpark hands nothing over", "idle", PARKER,
            "switch (state_.exchange(kNotified, std::memory_order_seq_cst)) {",
            "switch (state_.exchange(kNotified, std::memory_order_relaxed)) {"),
-    Mutant("a free mutex is taken without an acquire", "mutex", MUTEX_H,
-           "    if (!waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,",
-           "    if (!waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_relaxed,"),
-    Mutant("a mutex is left without a release", "mutex", MUTEX_H,
-           "    if (!waiters_.word.compare_exchange_strong(expected, 0, std::memory_order_release,",
-           "    if (!waiters_.word.compare_exchange_strong(expected, 0, std::memory_order_relaxed,"),
-    Mutant("whoever finds an event set has not seen what came before", "mutex", EVENT,
-           "  return waiters_.word.load(std::memory_order_acquire) == kSet;",
-           "  return waiters_.word.load(std::memory_order_relaxed) == kSet;"),
 ]
+
+MUTANTS += planted_bugs_sync.MUTANTS

@@ -24,6 +24,12 @@ class TimeoutError : public std::runtime_error {
   TimeoutError() : std::runtime_error("weft::TimeoutError: the time allowed is over") {}
 };
 
+/// Nothing can be sent into a channel that is closed, nor can it be closed again.
+class ChannelClosed : public std::runtime_error {
+ public:
+  ChannelClosed() : std::runtime_error("weft::ChannelClosed: the channel is closed") {}
+};
+
 /// What a task ends with when there was no memory for its stack: it has not run.
 class StackAllocationError : public std::bad_alloc {
  public:

@@ -3,6 +3,7 @@
 // All of weft.
 
 #include <weft/address.h>
+#include <weft/channel.h>
 #include <weft/error.h>
 #include <weft/event.h>
 #include <weft/gather.h>
