@@ -42,7 +42,8 @@ struct ExceptionState {
 ///     \--had no handles when it ended--> Abandoned --left its stack--> free
 ///
 /// Only the fiber itself, and then the worker that retires it, write it. Who drops the last handle
-/// and still finds InUse puts the descriptor aside, where it is looked at again (FiberCache). [life]
+/// and still finds InUse puts the descriptor aside, where it is looked at again (FiberCache).
+/// [life]
 enum class Life : std::uint8_t { kInUse, kRetired, kAbandoned };
 
 struct alignas(64) Fiber {

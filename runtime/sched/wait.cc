@@ -61,8 +61,7 @@ enum class Place : std::uint8_t { kNext, kBehindItsGroup };
   }
 }
 
-inline void make_runnable(Fiber& fiber, Scheduler* scheduler,
-                          Place place = Place::kNext) noexcept {
+inline void make_runnable(Fiber& fiber, Scheduler* scheduler, Place place = Place::kNext) noexcept {
   Worker* const here = current_worker();
   if (here == nullptr || &here->scheduler() != scheduler) [[unlikely]] {
     make_runnable_elsewhere(fiber, scheduler);

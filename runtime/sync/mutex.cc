@@ -8,7 +8,8 @@
 // not empty, kWoken that a waiter was taken off the list to try its luck and has yet to do so.
 //
 // Invariants
-//  1. Where nobody has the list's lock, a list that is not empty has kWaiters set. So an unlock that
+//  1. Where nobody has the list's lock, a list that is not empty has kWaiters set. So an unlock
+//  that
 //     finds kHeld alone has nobody to wake.
 //  2. A waiter that was taken off the list and woken either was given the mutex (kHeld stayed set
 //     for it), or kWoken is set for it. Such a one, before it does anything else, a cancellation

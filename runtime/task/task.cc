@@ -245,9 +245,7 @@ void TaskRef::release() noexcept {
 
 Body& TaskRef::body() const noexcept { return *state_of(*fiber_).body; }
 
-TaskOutcome TaskRef::outcome() const noexcept {
-  return state_of(*fiber_).end.outcome();
-}
+TaskOutcome TaskRef::outcome() const noexcept { return state_of(*fiber_).end.outcome(); }
 
 void TaskRef::mark_read() const noexcept {
   state_of(*fiber_).error_read.store(true, std::memory_order_relaxed);

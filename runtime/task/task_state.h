@@ -4,9 +4,9 @@
 //
 // Two lives end at different times. The body (callable and result) lives until the task has ended
 // and its last handle has gone; the later of the two destroys it. The descriptor lives until both
-// the fiber has left its stack and the body is gone: see Life in fiber/fiber.h. User code (the destructors of
-// callables and results) therefore runs on the task's own stack or on that of whoever drops the
-// last handle, never in the middle of a switch.
+// the fiber has left its stack and the body is gone: see Life in fiber/fiber.h. User code (the
+// destructors of callables and results) therefore runs on the task's own stack or on that of
+// whoever drops the last handle, never in the middle of a switch.
 
 #include <exception>
 #include <new>

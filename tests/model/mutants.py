@@ -3,7 +3,7 @@
 
     tests/model/mutants.py [ROOT] [--only TEXT] [--one-in N] [--table]
 
-planted_bugs.py lists them, and planted_bugs_sync.py. A mutant is a file, the lines to replace, what
+planted_bugs.py and those beside it list them. A mutant is a file, the lines to replace, what
 replaces them, and the model. The lines must be there exactly once, so that a mutant cannot become a
 no-op when the source changes. Every mutant must make its model fail with a report of the explorer;
 one that survives, or that does not compile, fails here, and so does one that the table in README.md
@@ -30,13 +30,19 @@ SOURCES = {
     "idle": ["runtime/sched/idle.cc"],
     "channel": ["runtime/sync/channel.cc", "runtime/sync/wait_queue.cc"],
     "mutex": ["runtime/sync/mutex.cc", "runtime/sync/event.cc", "runtime/sync/wait_queue.cc"],
+    "task_end": ["runtime/task/task_end.cc"],
     "lifo_slot": [],
     "injector": ["runtime/sched/idle.cc"],
     "fd_slot": ["runtime/reactor/epoll.cc", "runtime/reactor/epoll_io.cc", "runtime/reactor/fd_table.cc"],
     "stack_pool": ["runtime/fiber/guard.cc", "runtime/fiber/stack_pool.cc"],
     "census": ["runtime/sched/census.cc"],
 }
-HELPERS = {"channel": ["waits.cc"], "mutex": ["waits.cc"], "fd_slot": ["kernel.cc", "waits.cc"]}
+HELPERS = {
+    "channel": ["waits.cc"],
+    "mutex": ["waits.cc"],
+    "task_end": ["waits.cc"],
+    "fd_slot": ["kernel.cc", "waits.cc"],
+}
 # Folders in which an include is looked for first.
 STAND_INS = {"injector": ["stand_in"]}
 

@@ -58,6 +58,22 @@ struct ThreeHolders : Holders {
 };
 TEST(MutexModel, ThreeHolders) { support::expect_proven<ThreeHolders>({.preemptions = 2}); }
 
+// Who comes back at once overtakes the one that it has woken, and another waits behind that one.
+struct Overtaken : Holders {
+  Overtaken() : Holders(3) {}
+  Threads threads() override {
+    return {[this] {
+              hold();
+              hold();
+            },
+            [this] { hold(); }, [this] { hold(); }};
+  }
+  void at_end() override { expect(4); }
+};
+TEST(MutexModel, AWaiterThatWasWokenIsOvertaken) {
+  support::expect_proven<Overtaken>({.preemptions = 2, .delays = 0});
+}
+
 // One waits, is cancelled at any moment, the wake-up for it included; the next must not be
 // forgotten.
 struct CancelledWaiter : Holders {

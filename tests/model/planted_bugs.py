@@ -1,6 +1,7 @@
-"""The bugs that mutants.py plants; those of sync/ are in planted_bugs_sync.py."""
+"""The bugs that mutants.py plants; those of sync/ and task/ are in files of their own."""
 
 import planted_bugs_sync
+import planted_bugs_task
 from mutant import Mutant
 
 RING = "runtime/sched/run_queue.h"
@@ -357,4 +358,4 @@ MUTANTS += [
            "switch (state_.exchange(kNotified, std::memory_order_relaxed)) {"),
 ]
 
-MUTANTS += planted_bugs_sync.MUTANTS
+MUTANTS += planted_bugs_sync.MUTANTS + planted_bugs_task.MUTANTS
