@@ -19,6 +19,10 @@
 //     no wake-up is swallowed, and while the mutex goes from hand to hand one waiter at a time runs
 //     in vain instead of one an unlock.
 //
+//  4. Whoever comes takes a free mutex, even if a waiter is on its way to it. Did try_lock() refuse
+//     it, a fiber that tries two mutexes in turn (std::lock) would keep the only worker from the
+//     waiters that it waits for.
+//
 // Whoever finds the mutex held first watches it for a moment: a critical section is mostly shorter
 // than a switch. Not so where the holder waits within it, hence `hint`, the failures of late: after
 // a few nobody spins, but now and then one to see whether it pays again. With one worker a holder
@@ -78,10 +82,7 @@ bool Mutex::spin() noexcept {
   const std::uint32_t failures = waiters_.hint.load(std::memory_order_relaxed);
   const bool rests = failures >= kFailuresBeforeRest || !detail::others_may_run();
   for (int spins = rests ? 1 : kSpins; spins > 0; --spins) {
-    std::uint32_t state = waiters_.word.load(std::memory_order_relaxed);
-    if ((state & (kHeld | WaitQueue::kLocked)) == 0 &&
-        waiters_.word.compare_exchange_weak(state, state | kHeld, std::memory_order_acquire,
-                                            std::memory_order_relaxed)) {
+    if (try_lock()) {
       if (failures != 0 && !rests) waiters_.hint.store(0, std::memory_order_relaxed);
       return true;
     }

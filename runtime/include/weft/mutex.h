@@ -28,12 +28,17 @@ class Mutex {
     }
   }
 
-  /// Never suspends. May fail although the lock is free, if others wait or are just about to take
-  /// it.
+  /// Never suspends. Takes a free lock although others wait for it. May fail although the lock is
+  /// free, if others are just about to take it.
   bool try_lock() noexcept {
-    std::uint32_t expected = 0;
-    return waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
-                                                 std::memory_order_relaxed);
+    std::uint32_t word = 0;
+    do {
+      if (waiters_.word.compare_exchange_strong(word, word | kHeld, std::memory_order_acquire,
+                                                std::memory_order_relaxed)) {
+        return true;
+      }
+    } while ((word & (kHeld | kListLocked)) == 0);
+    return false;
   }
 
   /// By whoever holds it. Never suspends.
@@ -46,6 +51,7 @@ class Mutex {
   }
 
  private:
+  static constexpr std::uint32_t kListLocked = 1;
   static constexpr std::uint32_t kHeld = 2;
   static constexpr std::uint32_t kWaiters = 4;  // the list is not empty
   static constexpr std::uint32_t kWoken = 8;    // a waiter is on its way to try again

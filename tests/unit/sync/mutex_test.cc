@@ -268,6 +268,25 @@ TEST_F(MutexTest, LockInADestructorWhileAnExceptionUnwindsIsNotCancelled) {
   EXPECT_EQ(log_, "md");
 }
 
+// std::lock goes on as long as one of its mutexes refuses: on the only worker for ever, if one that
+// is free would.
+TEST_F(MutexTest, TryLockTakesAFreeMutexThatAWaiterIsOnItsWayTo) {
+  scheduler_.run([&] {
+    mutex_.lock();
+    scheduler_.start([&] {
+      const std::lock_guard guard(mutex_);
+      log_ += 'w';
+    });
+    yield_now();
+    mutex_.unlock();  // wakes it
+    EXPECT_TRUE(mutex_.try_lock());
+    log_ += 't';
+    mutex_.unlock();
+    for (int i = 0; i < 4; ++i) yield_now();
+  });
+  EXPECT_EQ(log_, "tw");
+}
+
 TEST(MutexDeathTest, DestroyingOneThatIsHeldAborts) {
   EXPECT_DEATH(
       {
