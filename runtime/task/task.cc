@@ -48,12 +48,11 @@ class MaskScope {
 
 // By whoever is left alone with it.
 void destroy_body(Fiber& fiber, TaskState& state) noexcept {
-  if (state.end.outcome() == TaskOutcome::kFailed &&
-      !state.error_read.load(std::memory_order_relaxed)) [[unlikely]] {
-    report_lost_exception(fiber, state);
-  }
-  if (!state.result_is_trivial) {
-    const MaskScope mask;
+  const bool lost = state.end.outcome() == TaskOutcome::kFailed &&
+                    !state.error_read.load(std::memory_order_relaxed);
+  if (lost || !state.result_is_trivial) {
+    const MaskScope mask;  // for the handler of lost exceptions, too, which is the user's
+    if (lost) report_lost_exception(fiber, state);
     state.body->~Body();
   }
   free_state(fiber, state);

@@ -85,10 +85,27 @@ TEST(LostException, IsReportedByTheLastOfManyHandles) {
     while (handles.size() > 1) handles.pop_back();
     EXPECT_EQ(log.size(), 0u);
     handles.clear();
-    // The task holds itself until it has left, on another worker perhaps.
     EXPECT_TRUE(support::eventually([&] { return log.size() == 1; }));
   });
   EXPECT_EQ(log.size(), 1u);
+}
+
+TEST(LostException, ItsHandlerMayWaitAlthoughACancellationIsPending) {
+  bool waited = false;
+  const weft::Options options{.on_lost_exception = [&](const auto&) {
+    weft::yield();
+    waited = true;
+  }};
+  weft::run(options, [] {
+    weft::Task<void> task = weft::spawn(fail);
+    task.join();
+    const auto drop = [&] {
+      task = {};
+      weft::yield();
+    };
+    EXPECT_THROW(weft::timeout(std::chrono::seconds(0), drop), weft::TimeoutError);
+  });
+  EXPECT_TRUE(waited);
 }
 
 TEST(LostException, IsNoneOnceItWasRead) {
