@@ -54,9 +54,8 @@ struct alignas(64) Fiber {
   Context context = nullptr;  // where it stopped; null before it first did
   ExceptionState exceptions;
   int saved_errno = 0;
-  std::uint8_t stack_class = 0;
   // Changed by the fiber itself: while not zero, nothing is thrown at it. For destructors.
-  std::uint8_t masks = 0;
+  std::uint16_t masks = 0;
   std::uint16_t pins = 0;  // changed by the fiber itself; while not zero it stays on `home`
   Stack* stack = nullptr;  // null until first run
   WaitWord word;
@@ -70,6 +69,7 @@ struct alignas(64) Fiber {
   // read by whoever walks the descriptors; confirmed by the epoch.
   Atomic<Scheduler*> scheduler{nullptr};
   Atomic<Life> life{Life::kInUse};
+  std::uint8_t stack_class = 0;
 
   // Changed by the fiber itself: how often it has been told to stop, by one exception each time,
   // however many had asked. Whoever asks for the difference may let it wrap.
@@ -81,7 +81,8 @@ struct alignas(64) Fiber {
   Atomic<const char*> file{nullptr};
   Atomic<const char*> function{nullptr};
   Atomic<std::uint32_t> line{0};
-  const char* name = nullptr;  // null unless given; the maker's, valid until the descriptor is free
+  // Null unless given; owned by the maker, valid until the descriptor is free.
+  const char* name = nullptr;
 
   SanitizerStack sanitizer;
 

@@ -9,6 +9,7 @@
 #include "fiber/fiber_pool.h"
 #include "fiber/overflow.h"
 #include "sched/monitor.h"
+#include "sched/worker_inline.h"
 #include "time/clock.h"
 
 namespace weft::detail {
@@ -80,12 +81,12 @@ void Scheduler::run_worker(unsigned index) {
 // ---- Fibers.
 
 void Scheduler::start(Fiber& fiber) noexcept {
-  fiber.scheduler.store(this, std::memory_order_release);
   Worker* const here = current_worker();
   if (here != nullptr && &here->scheduler() == this) {
     here->start(fiber);
     return;
   }
+  fiber.scheduler.store(this, std::memory_order_release);
   const Census::OutsideCall call(census_);
   call.count_start();
   if (fiber.pins > 0) {

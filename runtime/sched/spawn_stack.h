@@ -18,6 +18,11 @@ class SpawnStack {
     open_ = true;
   }
 
+  /// Whether the fiber would be popped next, and is all that is left of its group.
+  bool has_first_alone(const Fiber& fiber) const noexcept {
+    return head_ == &fiber && youngest_ == &fiber;
+  }
+
   /// See SpawnDeque.
   bool push_behind_group(Fiber& spawner) noexcept {
     if (&spawner != spawner_ || youngest_ == nullptr) return false;

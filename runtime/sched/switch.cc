@@ -74,10 +74,17 @@ Wake Worker::suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable 
                                                         Cancellable cancellable) {
   Fiber& self = current();
   WEFT_ASSERT(&self != &root_, "a worker's own stack never waits");
+  if (held_ != nullptr) [[unlikely]]
+    show_held();
   arm_ = arm;
   arm_argument_ = argument;
   cancellable_ = cancellable;
   switch_to(pick(), parting);
+  return told(self);
+}
+
+// Why the wait has ended.
+[[gnu::always_inline]] inline Wake Worker::told(Fiber& self) noexcept {
   const Wake reason = self.word.reason();
   // Of two requests that came before the fiber ran again, one exception tells.
   if (reason == Wake::kCancelled) [[unlikely]] {
@@ -117,7 +124,48 @@ void Worker::put_to_sleep_until(Worker& here, Fiber& previous) {
 
 void Worker::requeue(Worker& here, Fiber& previous) { here.enqueue(previous); }
 
+// ---- A wait that is not shown until it must be.
+//
+// The fiber that waits, held, is in no queue and its word says that it runs. So nobody wakes it,
+// and a cancellation stays pending. It goes on when the fiber that it runs ends. If that one stops
+// first, the wait is shown then, on the stack of who stops: as the parting action of the held fiber
+// would have shown it, had it stopped in the usual way. Since there is one worker, nobody could
+// have served the held fiber in between, and nobody can tell the difference.
+
+Wake Worker::run_at_once(Fiber& child, HeldWait& wait) {
+  Fiber& self = current();
+  const Epoch epoch = self.word.epoch();
+  if (held_ != nullptr) [[unlikely]]
+    show_held();
+  unstarted_.pop();
+  lifo_run_ = 0;
+  ++starts_run_;
+  turns_left_ -= 2;  // there, and back
+  held_ = &self;
+  held_wait_ = &wait;
+  Fiber& next = with_stack(child);
+  // Without memory for a stack the child will fail on the root, where nobody looks for held ones.
+  const bool runs = &next != &root_;
+  switch_to(
+      next, runs ? &nothing : [](Worker& here, Fiber&) { here.show_held(); });
+  return self.word.epoch() == epoch ? Wake::kNormal : told(self);
+}
+
+[[gnu::noinline]] void Worker::show_held() noexcept {
+  Fiber& waiter = *std::exchange(held_, nullptr);
+  HeldWait& wait = *held_wait_;
+  // Asleep, it may be woken and leave the frame that the rest is in.
+  const Arm arm = wait.arm;
+  void* const argument = wait.argument;
+  wait.begin(wait);
+  const bool sleeps = waiter.word.publish(wait.cancellable);
+  arm(argument);
+  if (!sleeps) enqueue(waiter);
+}
+
 bool Worker::yield() {
+  if (held_ != nullptr) [[unlikely]]
+    show_held();
   Fiber* next = &root_;
   if (--turns_left_ > 0 && !chaos::strikes(chaos::Kind::kTurn, 8)) {
     next = next_local();
@@ -141,7 +189,7 @@ bool Worker::yield() {
   for (;;) {
     self->code->run(*self);
     Worker& here = *current_worker();  // it may have moved
-    Fiber& next = here.pick_raw();
+    Fiber& next = here.held_ != nullptr ? *std::exchange(here.held_, nullptr) : here.pick_raw();
     if (next.started() || next.stack_class != self->stack_class) {
       here.switch_to(here.with_stack(next), &bury, /*ends=*/true);
       __builtin_unreachable();
@@ -178,23 +226,6 @@ void Worker::inherit(Fiber& finished, Fiber& next) noexcept {
 void Worker::bury(Worker& here, Fiber& previous) {
   here.stacks_.release(std::exchange(previous.stack, nullptr));
   here.retire(previous);
-}
-
-// The fiber has left its stack for good. Counted last, for whoever waits for the count may look at
-// the rest.
-#if defined(WEFT_TSAN)
-// Inlined into fiber_main it would not be instrumented either, and [life] and [count] go unseen.
-[[gnu::noinline]]
-#endif
-void Worker::retire(Fiber& fiber) noexcept {
-  fiber.scheduler.store(nullptr, std::memory_order_release);
-  if (fiber.life.load(std::memory_order_relaxed) == Life::kAbandoned) {
-    fibers_.release(&fiber);
-  } else {
-    // The last that is done to it here: whoever has dropped its last handle may reuse it. [life]
-    fiber.life.store(Life::kRetired, std::memory_order_release);
-  }
-  scheduler_.census().count_end(stats_.fibers);
 }
 
 Fiber& Worker::give_stack(Fiber& fiber) noexcept {

@@ -42,6 +42,16 @@ inline WakeToken current_token() {
 /// Lets go of what the waiter holds, once it is asleep. Copies what it needs before it lets go.
 using Arm = void (*)(void* argument) noexcept;
 
+/// The wait of a fiber for the end of another that it runs at once: see Worker::run_at_once().
+/// Lives in the waiter's frame.
+struct HeldWait {
+  /// Tells the other whom to wake, and keeps what `arm` lets go of.
+  void (*begin)(HeldWait&) noexcept;
+  Arm arm;
+  void* argument;
+  Cancellable cancellable;
+};
+
 /// Waits until wake() is called with the current token. A cancellation that is pending already ends
 /// the wait with kCancelled, after `arm` has run. Not cancellable while an exception unwinds the
 /// caller's stack.

@@ -57,13 +57,9 @@ void Worker::unpark() noexcept { parker_.unpark(scheduler_.driver(), index_); }
 
 // ---- Queues.
 
-void Worker::start(Fiber& fiber) noexcept {
-  stats_.fibers.started.add();
-  const bool may_overtake = !fifo_ && fiber.pins == 0;
-  if (may_overtake && alone_) {
-    unstarted_.push(fiber, &current());
-  } else if (may_overtake && !chaos::strikes(chaos::Kind::kQueue, 4) &&
-             spawned_.push(&fiber, &current())) {
+void Worker::start_among_others(Fiber& fiber) noexcept {
+  const bool may_overtake = !fifo_ && fiber.pins == 0 && !chaos::strikes(chaos::Kind::kQueue, 4);
+  if (may_overtake && spawned_.push(&fiber, &current())) {
     notify();
   } else {
     enqueue(fiber);

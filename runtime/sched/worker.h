@@ -44,6 +44,12 @@ class Worker {
 
   Wake suspend(Arm arm, void* argument, Cancellable cancellable);
   Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable);
+  /// Whether `child` has not started and would run next if the caller waited for its end.
+  bool may_run_at_once(const Fiber& child) const noexcept;
+  /// Waits for the end of such a fiber by running it here and now. Most end before they stop for
+  /// the first time: then the caller goes on, and its wait was never shown to anybody. Only where
+  /// there is no other worker, which could serve the caller meanwhile.
+  Wake run_at_once(Fiber& child, HeldWait& wait);
   /// Comes back when others have run, if there are any. True when a cancellation was delivered.
   bool yield();
   /// True once the turn's operations are spent.
@@ -124,6 +130,8 @@ class Worker {
   static void put_to_sleep_until(Worker& here, Fiber& previous);
   static void stay_awake(Worker& here, Fiber& previous, Arm arm, void* argument);
   static void bury(Worker& here, Fiber& previous);
+  static Wake told(Fiber& self) noexcept;
+  void show_held() noexcept;
 
   // worker_inline.h and worker.cc: choosing what runs next.
   void take_ids() noexcept;
@@ -138,6 +146,7 @@ class Worker {
     return lifo_.waits() && lifo_run_ < kLifoInARow && !chaos::strikes(chaos::Kind::kQueue, 4);
   }
   void take_inbox() noexcept;
+  void start_among_others(Fiber& fiber) noexcept;
   bool starts_go_first() noexcept;
   Fiber* pop_spawned() noexcept;
   void enqueue(Fiber& fiber) noexcept;
@@ -186,6 +195,8 @@ class Worker {
   WaitTimer* arm_timer_ = nullptr;
   Nanos arm_deadline_ = 0;
   Cancellable cancellable_ = Cancellable::kYes;
+  Fiber* held_ = nullptr;  // waits for the fiber that runs, which does not know yet
+  HeldWait* held_wait_ = nullptr;
   bool alone_ = false;  // the only worker: no thieves, no barriers
   bool fifo_ = false;   // strict order: no LIFO slot
   bool batching_ =

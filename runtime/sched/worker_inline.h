@@ -45,6 +45,12 @@ inline Fiber* Worker::next_alone() noexcept {
   return lifo_.take(true);
 }
 
+inline bool Worker::may_run_at_once(const Fiber& child) const noexcept {
+  return alone_ && unstarted_.has_first_alone(child) && !lifo_.waits() && turns_left_ > 2 &&
+         starts_run_ < kStartsInARow && inbox_.looks_empty() &&
+         !chaos::strikes(chaos::Kind::kQueue, 4);
+}
+
 // Depth first, but not for ever: others wait, too.
 inline bool Worker::starts_go_first() noexcept {
   if (++starts_run_ <= kStartsInARow) return true;
@@ -81,6 +87,36 @@ inline Fiber* Worker::pop_spawned() noexcept {
   }
   if (fiber != nullptr && fiber == lone_.offered) lone_.was_vain = true;
   return fiber;
+}
+
+// The fiber has left its stack for good. Counted last, for whoever waits for the count may look at
+// the rest.
+#if defined(WEFT_TSAN)
+// Inlined into fiber_main it would not be instrumented either, and [life] and [count] go unseen.
+[[gnu::noinline]]
+#else
+[[gnu::always_inline]]
+#endif
+inline void
+Worker::retire(Fiber& fiber) noexcept {
+  fiber.scheduler.store(nullptr, std::memory_order_release);
+  if (fiber.life.load(std::memory_order_relaxed) == Life::kAbandoned) {
+    fibers_.release(&fiber);
+  } else {
+    // The last that is done to it here: whoever has dropped its last handle may reuse it. [life]
+    fiber.life.store(Life::kRetired, std::memory_order_release);
+  }
+  scheduler_.census().count_end(stats_.fibers);
+}
+
+inline void Worker::start(Fiber& fiber) noexcept {
+  fiber.scheduler.store(&scheduler_, std::memory_order_release);
+  stats_.fibers.started.add();
+  if (alone_ && !fifo_ && fiber.pins == 0) {
+    unstarted_.push(fiber, &current());
+  } else {
+    start_among_others(fiber);
+  }
 }
 
 inline void Worker::ready(Fiber& fiber) noexcept {

@@ -4,32 +4,54 @@
 
 #include <weft/error.h>
 #include <weft/task.h>
-#include "sched/worker.h"
+#include "sched/worker_inline.h"
 #include "task/task_state.h"
 
 namespace weft::detail {
 
 namespace {
 
-struct JoinHook : CompletionHook {
-  explicit JoinHook(WakeToken waiter) noexcept
+// Of a wait for the end of one task.
+struct Join : CompletionHook, HeldWait {
+  Join(Fiber& self, TaskState& task) noexcept
       : CompletionHook([](CompletionHook& hook, TaskOutcome) noexcept {
-          return static_cast<JoinHook&>(hook).token;
+          return static_cast<Join&>(hook).waiter;
         }),
-        token(waiter) {}
-  const WakeToken token;
+        HeldWait{[](HeldWait& held) noexcept { static_cast<Join&>(held).add_late(); },
+                 [](void* locked) noexcept { static_cast<TaskEnd*>(locked)->unlock(); }, &task.end,
+                 Cancellable::kYes},
+        waiter{&self, self.word.epoch()},
+        end(task.end) {}
+
+  // The task runs, and has not ended.
+  void add_late() noexcept {
+    const bool added = end.add_locked(*this);
+    WEFT_ASSERT(added, "what stops has not ended");
+  }
+
+  const WakeToken waiter;
+  TaskEnd& end;
 };
 
+[[noreturn, gnu::cold]] void no_wait_for_itself() {
+  throw std::logic_error("weft::Task: a task cannot wait for itself");
+}
+
 // One wait, until the task ends or something else ends it.
-Wake wait_for_end(Fiber& self, TaskState& state) {
-  if (&state_of(self) == &state) {
-    throw std::logic_error("weft::Task: a task cannot wait for itself");
+[[gnu::always_inline]] inline Wake wait_for_end(Fiber& self, Fiber& task) {
+  if (&self == &task) no_wait_for_itself();
+  TaskState& state = state_of(task);
+  Join join(self, state);
+  Worker* const here = current_worker();
+  Wake reason;
+  if (here != nullptr && here->runs_fiber() && here->may_run_at_once(task)) {
+    if (!here->may_throw()) join.cancellable = Cancellable::kNo;
+    reason = here->run_at_once(task, join);
+  } else {
+    if (!join.end.add_locked(join)) return Wake::kNormal;
+    reason = suspend(join.arm, join.argument);
   }
-  JoinHook hook({&self, self.word.epoch()});
-  if (!state.end.add_locked(hook)) return Wake::kNormal;
-  const Wake reason =
-      suspend([](void* end) noexcept { static_cast<TaskEnd*>(end)->unlock(); }, &state.end);
-  if (reason != Wake::kNormal) state.end.remove(hook);
+  if (reason != Wake::kNormal) state.end.remove(join);
   return reason;
 }
 
@@ -44,18 +66,24 @@ void TaskRef::join() const {
   TaskState& state = state_of(*fiber_);
   if (state.ended()) return;
   Fiber& self = current_waiter();
-  if (wait_for_end(self, state) != Wake::kNormal || was_cancelled(self)) throw Cancelled();
+  if (wait_for_end(self, *fiber_) != Wake::kNormal || was_cancelled(self)) throw Cancelled();
 }
 
 void TaskRef::await() const {
   TaskState& state = state_of(*fiber_);
-  if (state.ended()) return;
+  if (!state.ended()) await_end();
+  if (state.end.outcome() != TaskOutcome::kValue) [[unlikely]]
+    rethrow();
+}
+
+void TaskRef::await_end() const {
+  TaskState& state = state_of(*fiber_);
   Fiber& self = current_waiter();
   bool passed_on = false;
   while (!state.ended()) {
     // As in asyncio: who waits for a task and is cancelled passes that on, and learns the outcome
     // from the task; a request that came after the task had ended is the caller's own.
-    const Wake reason = wait_for_end(self, state);
+    const Wake reason = wait_for_end(self, *fiber_);
     if (reason == Wake::kCancelled && cancel()) {
       passed_on = true;
     } else if (reason == Wake::kCancelled || was_cancelled(self)) {

@@ -48,7 +48,7 @@ void report_lost_exception(Fiber& fiber, TaskState& state) noexcept {
   try {
     const LostException lost{
         id,
-        state.name != nullptr ? state.name : "task-" + std::to_string(id),
+        fiber.name != nullptr ? fiber.name : "task-" + std::to_string(id),
         {fiber.file.load(std::memory_order_relaxed), fiber.function.load(std::memory_order_relaxed),
          fiber.line.load(std::memory_order_relaxed)},
         state.error};

@@ -3,12 +3,14 @@
 #include <weft/task.h>
 
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "fiber/fiber_pool.h"
 #include "sched/scheduler.h"
-#include "sched/worker.h"
+#include "sched/worker_inline.h"
 #include "task/lost_exception.h"
 #include "task/task_state.h"
 
@@ -18,15 +20,9 @@ namespace {
 
 // ---- The end.
 
-[[gnu::noinline]] void free_extras(Fiber& fiber, TaskState& state) noexcept {
-  ::operator delete(state.heap);
-  fiber.name = nullptr;
-  delete[] state.name;
-}
-
 void free_state(Fiber& fiber, TaskState& state) noexcept {
-  if (state.heap != nullptr || state.name != nullptr) [[unlikely]]
-    free_extras(fiber, state);
+  delete[] state.heap;
+  delete[] std::exchange(fiber.name, nullptr);
   state.~TaskState();
 }
 
@@ -46,11 +42,10 @@ class MaskScope {
   Fiber* const self_;
 };
 
-// By whoever is left alone with it.
-void destroy_body(Fiber& fiber, TaskState& state) noexcept {
+[[gnu::noinline]] void destroy_with_care(Fiber& fiber, TaskState& state) noexcept {
   const bool lost = state.end.outcome() == TaskOutcome::kFailed &&
                     !state.error_read.load(std::memory_order_relaxed);
-  if (lost || !state.result_is_trivial) {
+  if (lost || (state.upkeep & Upkeep::kResult) != 0) {
     const MaskScope mask;  // for the handler of lost exceptions, too, which is the user's
     if (lost) report_lost_exception(fiber, state);
     state.body->~Body();
@@ -58,35 +53,55 @@ void destroy_body(Fiber& fiber, TaskState& state) noexcept {
   free_state(fiber, state);
 }
 
-void free_descriptor(Fiber& fiber) noexcept {
+// By whoever is left alone with it.
+inline void destroy_body(Fiber& fiber, TaskState& state) noexcept {
+  // A value without a destructor, and nothing besides: most tasks leave nothing to do.
+  const bool nothing_left = state.end.outcome() == TaskOutcome::kValue &&
+                            (state.upkeep & (Upkeep::kResult | Upkeep::kExtras)) == 0;
+  if (!nothing_left) [[unlikely]]
+    destroy_with_care(fiber, state);
+}
+
+inline void free_descriptor(Fiber& fiber) noexcept {
   Worker* const here = current_worker();
-  if (here != nullptr) {
+  if (here != nullptr) [[likely]] {
     here->fibers().release(&fiber);
   } else {
     FiberPool::instance().give(&fiber, &fiber);
   }
 }
 
-// The body is gone. The descriptor follows, unless its fiber is still on its way off the stack,
-// which whoever needs a descriptor next looks at again. [life]
-void release_fiber(Fiber& fiber) noexcept {
-  if (fiber.life.load(std::memory_order_acquire) == Life::kRetired) {
-    free_descriptor(fiber);
-  } else if (Worker* const here = current_worker()) {
+[[gnu::noinline]] void put_aside(Fiber& fiber) noexcept {
+  if (Worker* const here = current_worker()) {
     here->fibers().put_aside(&fiber);
   } else {
     FiberPool::instance().put_aside(&fiber);
   }
 }
 
+// The body is gone. The descriptor follows, unless its fiber is still on its way off the stack,
+// which whoever needs a descriptor next looks at again. [life]
+inline void release_fiber(Fiber& fiber) noexcept {
+  const bool retired = fiber.life.load(std::memory_order_acquire) == Life::kRetired;
+  if (retired) [[likely]] {
+    free_descriptor(fiber);
+  } else {
+    put_aside(fiber);
+  }
+}
+
+// Nobody else knows the fiber any more; it is freed when it has left its stack.
+[[gnu::noinline]] void abandon(Fiber& fiber, TaskState& state) noexcept {
+  destroy_body(fiber, state);
+  fiber.life.store(Life::kAbandoned, std::memory_order_relaxed);
+}
+
 // By the task itself, at its end.
-void complete(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexcept {
+inline void complete(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexcept {
   const bool detached =
       state.end.finish(outcome, [](const WakeToken& token) noexcept { wake_joiner(token); });
-  if (!detached) return;
-  destroy_body(fiber, state);
-  // Nobody else knows the fiber any more; it is freed when it has left its stack.
-  fiber.life.store(Life::kAbandoned, std::memory_order_relaxed);
+  if (detached) [[unlikely]]
+    abandon(fiber, state);
 }
 
 // ---- Life.
@@ -116,7 +131,7 @@ void run_task(Fiber& fiber) noexcept {
   const TaskOutcome outcome = run_body(fiber, state);
   // From here on only destructors run, out of which nothing may be thrown.
   fiber.masks = 1;
-  state.body->discard();
+  if ((state.upkeep & Upkeep::kCallable) != 0) state.body->discard();
   complete(fiber, state, outcome);
 }
 
@@ -148,23 +163,38 @@ std::uint8_t class_for(std::size_t stack_size) {
 
 // What few tasks have: a name, and a body that does not fit into the descriptor.
 struct Extras {
-  char* name = nullptr;  // both owned by the TaskState that they are given to
-  void* heap = nullptr;
+  std::unique_ptr<char[]> name;
+  std::unique_ptr<std::byte[]> heap;
 };
 
-[[gnu::noinline]] Extras make_extras(Fiber& fiber, std::string_view name, std::size_t heap_size) {
-  try {
-    std::unique_ptr<char[]> copy;
-    if (!name.empty()) {
-      copy = std::make_unique<char[]>(name.size() + 1);
-      std::memcpy(copy.get(), name.data(), name.size());
-    }
-    void* const heap = heap_size > 0 ? ::operator new(heap_size) : nullptr;
-    return {copy.release(), heap};
-  } catch (...) {
-    free_descriptor(fiber);
-    throw;
+Extras make_extras(std::string_view name, std::size_t heap_size) {
+  Extras extras;
+  if (!name.empty()) {
+    extras.name = std::make_unique<char[]>(name.size() + 1);
+    std::memcpy(extras.name.get(), name.data(), name.size());
   }
+  if (heap_size > 0) extras.heap = std::make_unique_for_overwrite<std::byte[]>(heap_size);
+  return extras;
+}
+
+// A descriptor from the pool becomes a task without options.
+inline void prepare(Fiber& fiber, Worker& home, std::uint64_t id, const SpawnSite& site) noexcept {
+  fiber.context = nullptr;
+  fiber.exceptions = {};
+  fiber.saved_errno = 0;
+  fiber.masks = 0;
+  fiber.pins = 0;
+  fiber.word.reset();
+  fiber.code = &kTaskCode;
+  fiber.home = &home;
+  fiber.life.store(Life::kInUse, std::memory_order_relaxed);
+  fiber.stack_class = home.scheduler().options().stack_class;
+  fiber.id.store(id, std::memory_order_relaxed);
+  fiber.file.store(site.file, std::memory_order_relaxed);
+  fiber.function.store(site.function, std::memory_order_relaxed);
+  fiber.line.store(site.line, std::memory_order_relaxed);
+  fiber.name = nullptr;
+  ::new (static_cast<void*>(fiber.local)) TaskState;
 }
 
 void* aligned(void* room, std::size_t alignment) noexcept {
@@ -174,53 +204,54 @@ void* aligned(void* room, std::size_t alignment) noexcept {
 
 }  // namespace
 
-NewTask::NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
-                 std::size_t body_size, std::size_t body_alignment) {
+NewTask::Made NewTask::make(const SpawnSite& site) {
   Worker* const here = current_worker();
-  if (scheduler == nullptr) scheduler = here != nullptr ? &here->scheduler() : no_scheduler();
-  scheduler_ = scheduler;
+  if (here == nullptr) [[unlikely]]
+    no_scheduler();
+  Fiber& fiber = *here->fibers().acquire();
+  prepare(fiber, *here, here->next_id(), site);
+  return {&fiber, fiber.local + kBodyOffset};
+}
+
+NewTask::Made NewTask::make(Scheduler* scheduler, const SpawnOptions& options,
+                            const SpawnSite& site, std::size_t body_size,
+                            std::size_t body_alignment) {
+  Worker* const here = current_worker();
+  if (scheduler == nullptr && here == nullptr) no_scheduler();
+  if (scheduler == nullptr) scheduler = &here->scheduler();
   const std::uint8_t stack_class =
       options.stack_size == 0 ? scheduler->options().stack_class : class_for(options.stack_size);
-  const bool fits = body_size <= kInlineBody && body_alignment <= 16;
-  fiber_ = here != nullptr ? here->fibers().acquire() : FiberPool::instance().take(1);
-  Fiber& fiber = *fiber_;
-  Extras extras;
-  if (!fits || !options.name.empty()) [[unlikely]]
-    extras = make_extras(fiber, options.name, fits ? 0 : body_size + body_alignment);
+  const bool fits = body_size <= kInlineBody && body_alignment <= kInlineAlignment;
+  Extras extras = make_extras(options.name, fits ? 0 : body_size + body_alignment);
 
-  fiber.code = &kTaskCode;
+  const bool at_home = here != nullptr && &here->scheduler() == scheduler;
+  Fiber& fiber = here != nullptr ? *here->fibers().acquire() : *FiberPool::instance().take(1);
+  prepare(fiber, at_home ? *here : scheduler->worker(0),
+          here != nullptr ? here->next_id() : next_outside_id(), site);
   fiber.stack_class = stack_class;
-  fiber.saved_errno = 0;
-  fiber.exceptions = {};
-  fiber.masks = 0;
-  fiber.context = nullptr;
   fiber.pins = options.pinned ? 1 : 0;
-  fiber.home = here != nullptr && &here->scheduler() == scheduler ? here : &scheduler->worker(0);
-  fiber.life.store(Life::kInUse, std::memory_order_relaxed);
-  fiber.word.reset();
-  fiber.id.store(here != nullptr ? here->next_id() : next_outside_id(), std::memory_order_relaxed);
-  fiber.file.store(site.file, std::memory_order_relaxed);
-  fiber.function.store(site.function, std::memory_order_relaxed);
-  fiber.line.store(site.line, std::memory_order_relaxed);
-
-  TaskState& state = *::new (static_cast<void*>(fiber.local)) TaskState;
-  fiber.name = state.name = extras.name;
-  state.heap = extras.heap;
-  room_ = fits ? fiber.local + kBodyOffset : aligned(state.heap, body_alignment);
+  TaskState& state = state_of(fiber);
+  if (extras.name != nullptr || extras.heap != nullptr) state.upkeep = Upkeep::kExtras;
+  fiber.name = extras.name.release();
+  state.heap = extras.heap.release();
+  return {&fiber, fits ? fiber.local + kBodyOffset : aligned(state.heap, body_alignment)};
 }
 
-void NewTask::drop() noexcept {
-  free_state(*fiber_, state_of(*fiber_));
-  free_descriptor(*fiber_);
+void NewTask::drop(Fiber& fiber) noexcept {
+  free_state(fiber, state_of(fiber));
+  free_descriptor(fiber);
 }
 
-TaskRef NewTask::start(Body& body, bool result_is_trivial) noexcept {
-  TaskState& state = state_of(*fiber_);
+void NewTask::start(Fiber& fiber, Body& body, std::uint8_t upkeep) noexcept {
+  TaskState& state = state_of(fiber);
   state.body = &body;
-  state.result_is_trivial = result_is_trivial;
-  TaskRef handle(fiber_);
-  scheduler_->start(*std::exchange(fiber_, nullptr));
-  return handle;
+  state.upkeep |= upkeep;
+  Worker* const here = current_worker();
+  if (here == fiber.home) [[likely]] {
+    here->start(fiber);
+  } else {
+    fiber.home->scheduler().start(fiber);
+  }
 }
 
 // ---- Handles.
@@ -230,7 +261,8 @@ TaskRef::TaskRef(const TaskRef& other) noexcept : fiber_(other.fiber_) {
 }
 
 void TaskRef::release() noexcept {
-  TaskState& state = state_of(*fiber_);
+  Fiber& fiber = *fiber_;
+  TaskState& state = state_of(fiber);
   // Nobody else can copy from the only handle, so who finds that it holds the last one need not
   // count. [handles]
   if (state.handles.load(std::memory_order_acquire) != 1 &&
@@ -238,8 +270,8 @@ void TaskRef::release() noexcept {
     return;
   }
   if (!state.end.detach()) return;
-  destroy_body(*fiber_, state);
-  release_fiber(*fiber_);
+  destroy_body(fiber, state);
+  release_fiber(fiber);
 }
 
 Body& TaskRef::body() const noexcept { return *state_of(*fiber_).body; }
@@ -273,7 +305,7 @@ unsigned TaskRef::cancelling() const noexcept { return fiber_->word.requests(); 
 std::uint64_t TaskRef::id() const noexcept { return fiber_->id.load(std::memory_order_relaxed); }
 
 std::string_view TaskRef::name() const noexcept {
-  const char* const name = state_of(*fiber_).name;
+  const char* const name = fiber_->name;
   return name != nullptr ? std::string_view(name) : std::string_view();
 }
 

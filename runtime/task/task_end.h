@@ -102,7 +102,8 @@ class TaskEnd {
         break;
       }
     }
-    if ((next & kHooked) != 0) tell(outcome, wake);
+    if ((next & kHooked) != 0) [[unlikely]]
+      tell(outcome, wake);
     return (next & kDetached) != 0;
   }
 
@@ -118,7 +119,7 @@ class TaskEnd {
 
   // Under the lock, which it leaves before it wakes the last: all of this may be gone then.
   template <class Wake>
-  void tell(TaskOutcome outcome, Wake& wake) noexcept {
+  [[gnu::noinline]] void tell(TaskOutcome outcome, Wake& wake) noexcept {
     WakeToken last;
     while (CompletionHook* const hook = hooks_.pop_front()) {
       const WakeToken token = hook->notify(*hook, outcome);

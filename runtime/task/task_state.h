@@ -23,17 +23,16 @@ struct TaskState {
   // the last. [handles]
   Atomic<std::uint32_t> handles{1};
   Atomic<bool> error_read{false};
-  bool result_is_trivial = false;  // the body needs no destruction once the callable is discarded
+  std::uint8_t upkeep = 0;  // see Upkeep
   Body* body = nullptr;
-  std::exception_ptr error;  // written before the end
-  void* heap = nullptr;      // owned: the body's room, when it does not fit into the descriptor
-  char* name = nullptr;      // owned
+  std::exception_ptr error;   // written before the end
+  std::byte* heap = nullptr;  // owned: the body's room, when it does not fit into the descriptor
 
   bool ended() const noexcept { return end.ended(); }
 };
 
 inline constexpr std::size_t kBodyOffset = (sizeof(TaskState) + 15) / 16 * 16;
-inline constexpr std::size_t kInlineBody = Fiber::kLocalSize - kBodyOffset;
+static_assert(kBodyOffset + NewTask::kInlineBody == Fiber::kLocalSize);
 
 inline TaskState& state_of(Fiber& fiber) noexcept {
   return *std::launder(reinterpret_cast<TaskState*>(fiber.local));

@@ -46,6 +46,7 @@ inline weft::detail::Fiber& make_fiber(BareBody body) {
   fiber.code = &bare::kCode;
   fiber.stack_class = 2;
   fiber.saved_errno = 0;
+  fiber.masks = 0;
   fiber.exceptions = {};
   fiber.context = nullptr;
   fiber.pins = 0;

@@ -64,7 +64,7 @@ TaskRef as_task(A&& argument) {
   if constexpr (TaskArgument<A>) {
     return argument.ref();
   } else {
-    return spawn_on(nullptr, {}, site_of<std::decay_t<A>>(), std::forward<A>(argument));
+    return spawn_here(site_of<std::decay_t<A>>(), std::forward<A>(argument));
   }
 }
 

@@ -27,13 +27,11 @@ class Task {
   /// long as a handle to it is held.
   std::add_lvalue_reference_t<T> get() & {
     ref_.await();
-    ref_.rethrow();
     if constexpr (!std::is_void_v<T>) return result();
   }
   /// The same from a temporary, which gives the result away.
   T get() && {
     ref_.await();
-    ref_.rethrow();
     if constexpr (!std::is_void_v<T>) return std::move(result());
   }
 
@@ -87,7 +85,7 @@ class Task {
 template <class F>
 requires std::is_invocable_v<std::decay_t<F>> Task<detail::ResultOf<F>> spawn(
     F&& callable, SpawnSite site = SpawnSite::current()) {
-  return Task<detail::ResultOf<F>>(detail::spawn_on(nullptr, {}, site, std::forward<F>(callable)));
+  return Task<detail::ResultOf<F>>(detail::spawn_here(site, std::forward<F>(callable)));
 }
 
 /// The same with options. Throws std::invalid_argument for a stack size out of range.

@@ -137,7 +137,7 @@ class TaskRef {
   /// Waits until the task has ended. Cancellable: ends the wait alone.
   void join() const;
   /// Waits as `await task` does: a cancellation of the caller is passed on to the task, whose end
-  /// decides.
+  /// decides. Then throws what the task threw.
   void await() const;
   /// After the end: throws what the task threw. The exception counts as read from then on.
   void rethrow() const;
@@ -155,49 +155,95 @@ class TaskRef {
  private:
   friend class NewTask;
   explicit TaskRef(Fiber* fiber) noexcept : fiber_(fiber) {}
+  void await_end() const;
   void release() noexcept;
 
   Fiber* fiber_ = nullptr;
+};
+
+/// What there is to do for a task when it has run: nothing, for most.
+struct Upkeep {
+  static constexpr std::uint8_t kCallable = 1;  // discard() does something
+  static constexpr std::uint8_t kResult = 2;    // and so does ~Body() after it
+  static constexpr std::uint8_t kExtras = 4;    // it has a name, or a body on the heap
 };
 
 /// A task that is being made: a descriptor with room for its body. Dropped unstarted, it is as if
 /// it had never been.
 class NewTask {
  public:
-  /// `scheduler` null: the one of the calling fiber. Throws std::logic_error outside a runtime,
-  /// std::invalid_argument for a bad option, std::bad_alloc.
-  NewTask(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
-          std::size_t body_size, std::size_t body_alignment);
+  /// Two words, so that they are returned in registers.
+  struct Made {
+    Fiber* fiber;
+    void* room;
+  };
+  /// The largest body that needs no room of its own, and its alignment.
+  static constexpr std::size_t kInlineBody = 192;
+  static constexpr std::size_t kInlineAlignment = 16;
+
+  /// In the runtime of the calling fiber, for such a body. Throws std::logic_error outside a
+  /// runtime, std::bad_alloc.
+  static Made make(const SpawnSite& site);
+  /// `scheduler` null: the one of the calling fiber. Throws also std::invalid_argument for a bad
+  /// option.
+  static Made make(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
+                   std::size_t body_size, std::size_t body_alignment);
+
+  explicit NewTask(const Made& made) noexcept : made_(made) {}
   ~NewTask() {
-    if (fiber_ != nullptr) drop();
+    if (made_.fiber != nullptr) drop(*made_.fiber);
   }
   NewTask(const NewTask&) = delete;
   NewTask& operator=(const NewTask&) = delete;
 
-  void* room() const noexcept { return room_; }
-  /// `result_is_trivial`: once the callable is discarded, nothing is left to destroy.
-  TaskRef start(Body& body, bool result_is_trivial) noexcept;
+  void* room() const noexcept { return made_.room; }
+  /// `upkeep`: of the body.
+  TaskRef start(Body& body, std::uint8_t upkeep) noexcept {
+    Fiber* const fiber = std::exchange(made_.fiber, nullptr);
+    start(*fiber, body, upkeep);
+    return TaskRef(fiber);
+  }
 
  private:
-  void drop() noexcept;
+  static void start(Fiber& fiber, Body& body, std::uint8_t upkeep) noexcept;
+  static void drop(Fiber& fiber) noexcept;
 
-  Scheduler* scheduler_;
-  Fiber* fiber_;
-  void* room_;
+  Made made_;
 };
 
 template <class F>
 using ResultOf = std::invoke_result_t<std::decay_t<F>>;
 
 template <class F>
+TaskRef start_call(const NewTask::Made& made, F&& callable) {
+  static_assert(!std::is_reference_v<ResultOf<F>>,
+                "a task returns a value: what a reference means may be gone");
+  constexpr bool kDiscard = !std::is_trivially_destructible_v<std::decay_t<F>>;
+  constexpr bool kDestroy = !std::is_trivially_destructible_v<Stored<ResultOf<F>>>;
+  NewTask task(made);
+  auto* const body =
+      ::new (task.room()) CallBody<ResultOf<F>, std::decay_t<F>>(std::forward<F>(callable));
+  return task.start(*body, (kDiscard ? Upkeep::kCallable : 0) | (kDestroy ? Upkeep::kResult : 0));
+}
+
+template <class F>
 TaskRef spawn_on(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
                  F&& callable) {
   using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
-  static_assert(!std::is_reference_v<ResultOf<F>>,
-                "a task returns a value: what a reference means may be gone");
-  NewTask task(scheduler, options, site, sizeof(Made), alignof(Made));
-  return task.start(*::new (task.room()) Made(std::forward<F>(callable)),
-                    std::is_trivially_destructible_v<Stored<ResultOf<F>>>);
+  return start_call(NewTask::make(scheduler, options, site, sizeof(Made), alignof(Made)),
+                    std::forward<F>(callable));
+}
+
+/// In the runtime of the calling fiber, and as most tasks are.
+template <class F>
+TaskRef spawn_here(const SpawnSite& site, F&& callable) {
+  using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
+  if constexpr (sizeof(Made) <= NewTask::kInlineBody &&
+                alignof(Made) <= NewTask::kInlineAlignment) {
+    return start_call(NewTask::make(site), std::forward<F>(callable));
+  } else {
+    return spawn_on(nullptr, {}, site, std::forward<F>(callable));
+  }
 }
 
 }  // namespace detail
