@@ -48,10 +48,12 @@ class List {
     head_.prev_->next_ = &node;
     head_.prev_ = &node;
   }
-  T* pop_front() noexcept {
-    T* item = front();
-    if (item != nullptr) static_cast<Node*>(item)->unlink();
-    return item;
+  T* pop_front() noexcept { return empty() ? nullptr : &take_front(); }
+  /// Of a list that is not empty.
+  T& take_front() noexcept {
+    Node& node = *head_.next_;
+    node.unlink();
+    return static_cast<T&>(node);
   }
 
  private:

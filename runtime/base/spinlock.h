@@ -35,7 +35,8 @@ class Spinlock {
   void unlock() noexcept { locked_.store(false, std::memory_order_release); }
 
  private:
-  void wait() const noexcept {
+  // Out of line, so that a free lock costs its callers no saved registers.
+  [[gnu::noinline]] void wait() const noexcept {
     for (SpinWait spin; locked_.load(std::memory_order_relaxed);) spin.pause();
   }
 

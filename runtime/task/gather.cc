@@ -1,161 +1,151 @@
 #include <weft/gather.h>
 
-#include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 
 #include <weft/error.h>
 #include "task/task_state.h"
 
-// One waiter, many children. Each child carries a hook into the waiter's frame. The hooks of
-// children that still run are removed before the frame goes; a hook that is being told holds its
-// child's lock, so removing waits for it.
+// One waiter, many children, and for each a hook, which a child that the gather starts has from
+// before it runs. The hooks of children that still run are removed before they go; a hook that is
+// being told holds its child's lock, so removing waits for it.
 
 namespace weft::detail {
 
-namespace {
+struct Gather::Wait {
+  // So many more than there are children, until all have been taken on: none is the last before.
+  static constexpr std::size_t kNotAllYet = ~std::size_t{0} / 2;
 
-struct GatherWait {
   Spinlock lock;
   // All under lock.
-  std::size_t remaining = 0;
-  const CompletionHook* first_failure = nullptr;
+  std::size_t remaining = kNotAllYet;
+  const GatherChild* first_failure = nullptr;
   bool stop_at_failure = false;
-  WakeToken waiter;
+  WakeToken waiter;  // while it sleeps, or is about to
+
+  // Only the waiter's.
+  bool return_exceptions = false;
+  std::size_t taken = 0;
+  GatherChild* first = nullptr;  // in order
+  GatherChild* last = nullptr;
 
   bool over() const noexcept {
     return remaining == 0 || (stop_at_failure && first_failure != nullptr);
   }
 };
 
-struct GatherHook : CompletionHook {
-  GatherHook() noexcept : CompletionHook(&GatherHook::told) {}
+struct GatherChild::Hook : CompletionHook {
+  Hook(Gather::Wait& gather, GatherChild& owner) noexcept
+      : CompletionHook(&Hook::told), wait(gather), child(owner) {}
 
   static WakeToken told(CompletionHook& hook, TaskOutcome outcome) noexcept {
-    GatherWait& wait = *static_cast<GatherHook&>(hook).wait;
+    return static_cast<Hook&>(hook).tell(outcome);
+  }
+
+  WakeToken tell(TaskOutcome outcome) noexcept {
     std::lock_guard guard(wait.lock);
-    const bool was_over = wait.over();
     --wait.remaining;
-    if (outcome != TaskOutcome::kValue && wait.first_failure == nullptr) wait.first_failure = &hook;
-    return wait.over() && !was_over ? wait.waiter : WakeToken();
+    if (outcome != TaskOutcome::kValue && wait.first_failure == nullptr)
+      wait.first_failure = &child;
+    return wait.over() ? std::exchange(wait.waiter, WakeToken()) : WakeToken();
   }
 
-  GatherWait* wait = nullptr;
-  TaskState* child = nullptr;
+  Gather::Wait& wait;
+  const GatherChild& child;
 };
 
-constexpr std::size_t kFew = 12;
+GatherChild::Hook& GatherChild::hook() noexcept {
+  return *std::launder(reinterpret_cast<Hook*>(hook_));
+}
 
-// Hooks for more children than the frame has room for. The children run already, and without hooks
-// nobody would wait for them.
-std::unique_ptr<GatherHook[]> make_many(std::span<const TaskRef> tasks) {
-  if (tasks.size() <= kFew) return nullptr;
-  try {
-    return std::make_unique<GatherHook[]>(tasks.size());
-  } catch (const std::bad_alloc&) {
-    cancel_and_wait(tasks);
-    throw;
+Gather::Wait& Gather::inside() noexcept { return *std::launder(reinterpret_cast<Wait*>(inside_)); }
+
+Gather::Gather(bool return_exceptions) noexcept {
+  static_assert(sizeof(Wait) <= sizeof(inside_) && alignof(Wait) <= 8);
+  Wait& wait = *::new (static_cast<void*>(inside_)) Wait;
+  wait.return_exceptions = return_exceptions;
+  wait.stop_at_failure = !return_exceptions;
+}
+
+Gather::~Gather() {
+  Wait& wait = inside();
+  {
+    // Under the lock: at zero the last child has done with this.
+    std::lock_guard guard(wait.lock);
+    if (wait.remaining == 0) return;
+  }
+  for (GatherChild* child = wait.first; child != nullptr; child = child->next_) {
+    state_of(child->task.fiber()).end.remove(child->hook());
   }
 }
 
-class Hooks {
- public:
-  Hooks(std::span<const TaskRef> tasks, bool return_exceptions)
-      : count_(tasks.size()), many_(make_many(tasks)) {
-    wait_.remaining = count_;
-    wait_.stop_at_failure = !return_exceptions;
-    for (std::size_t i = 0; i < count_; ++i) {
-      GatherHook& hook = at(i);
-      hook.wait = &wait_;
-      hook.child = &state_of(tasks[i].fiber());
-      if (!hook.child->end.add(hook)) GatherHook::told(hook, tasks[i].outcome());
-    }
-  }
-  ~Hooks() {
-    {
-      // Under the lock: at zero the last child has done with this frame.
-      std::lock_guard guard(wait_.lock);
-      if (wait_.remaining == 0) return;
-    }
-    for (std::size_t i = 0; i < count_; ++i) at(i).child->end.remove(at(i));
-  }
-  Hooks(const Hooks&) = delete;
-  Hooks& operator=(const Hooks&) = delete;
-
-  /// One wait. kNormal: it is over; or nothing had to be waited for.
-  Wake wait() {
-    const WakeToken self = current_token();
-    wait_.lock.lock();
-    if (wait_.over()) {
-      wait_.lock.unlock();
-      return Wake::kNormal;
-    }
-    wait_.waiter = self;
-    return suspend([](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); },
-                   &wait_.lock);
-  }
-
-  void wait_for_all_regardless() {
-    std::lock_guard guard(wait_.lock);
-    wait_.stop_at_failure = false;
-  }
-  bool over() {
-    std::lock_guard guard(wait_.lock);
-    return wait_.over();
-  }
-
-  /// The child that failed first.
-  std::optional<std::size_t> first_failure() {
-    std::lock_guard guard(wait_.lock);
-    if (wait_.first_failure == nullptr) return std::nullopt;
-    return static_cast<const GatherHook*>(wait_.first_failure) - &at(0);
-  }
-
- private:
-  GatherHook& at(std::size_t index) noexcept { return many_ ? many_[index] : few_[index]; }
-
-  const std::size_t count_;
-  GatherWait wait_;
-  GatherHook few_[kFew];
-  std::unique_ptr<GatherHook[]> many_;
-};
-
-void cancel_all(std::span<const TaskRef> tasks) noexcept {
-  for (const TaskRef& task : tasks) task.cancel();
+CompletionHook& Gather::link(GatherChild& child, TaskState& state) noexcept {
+  static_assert(sizeof(GatherChild::Hook) <= sizeof(child.hook_) &&
+                alignof(GatherChild::Hook) <= 8);
+  Wait& wait = inside();
+  (wait.last != nullptr ? wait.last->next_ : wait.first) = &child;
+  wait.last = &child;
+  ++wait.taken;
+  if (!wait.return_exceptions) state.error_read.store(true, std::memory_order_relaxed);
+  return *::new (static_cast<void*>(child.hook_)) GatherChild::Hook(wait, child);
 }
 
-}  // namespace
+void Gather::start(GatherChild& child, NewTask& task, Body& body, std::uint8_t upkeep) noexcept {
+  TaskState& state = state_of(task.fiber());
+  state.end.add_first(link(child, state));
+  child.task = task.start(body, upkeep);
+}
 
-void gather_tasks(std::span<const TaskRef> tasks, bool return_exceptions) {
-  if (tasks.empty()) return;
-  if (!return_exceptions) {
-    for (const TaskRef& task : tasks) task.mark_read();
-  }
-  Hooks hooks(tasks, return_exceptions);
+void Gather::add(GatherChild& child, const TaskRef& task) noexcept {
+  child.task = task;
+  TaskState& state = state_of(task.fiber());
+  GatherChild::Hook& hook = static_cast<GatherChild::Hook&>(link(child, state));
+  if (!state.end.add(hook)) hook.tell(task.outcome());
+}
+
+void Gather::wait() {
+  Wait& wait = inside();
+  const WakeToken first_wait = current_token();
   bool cancelled = false;
   bool suspended = false;
-  while (!hooks.over()) {
+  wait.lock.lock();
+  wait.remaining -= Wait::kNotAllYet - wait.taken;
+  for (WakeToken self = first_wait; !wait.over(); self = current_token(), wait.lock.lock()) {
+    wait.waiter = self;
     suspended = true;
-    if (hooks.wait() != Wake::kCancelled) continue;
+    const Wake reason =
+        suspend([](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &wait.lock);
+    if (reason != Wake::kCancelled) continue;
     // Again at each request: a child may have caught the first.
     cancelled = true;
-    hooks.wait_for_all_regardless();
-    cancel_all(tasks);
-    // What they throw now nobody else will see.
-    for (const TaskRef& task : tasks) task.mark_read();
+    cancel_all();
   }
+  const GatherChild* const failed = wait.return_exceptions ? nullptr : wait.first_failure;
+  wait.lock.unlock();
   if (cancelled || (suspended && take_cancellation())) throw Cancelled();
-  if (return_exceptions) return;
-  if (const auto failed = hooks.first_failure()) tasks[*failed].rethrow();
+  if (failed != nullptr) failed->task.rethrow();
 }
 
-void cancel_and_wait(std::span<const TaskRef> tasks) noexcept {
-  cancel_all(tasks);
-  for (const TaskRef& task : tasks) {
-    task.mark_read();
-    while (task.outcome() == TaskOutcome::kPending) {
+// Nobody else will see what they throw from now on, and all are waited for.
+void Gather::cancel_all() noexcept {
+  Wait& wait = inside();
+  {
+    std::lock_guard guard(wait.lock);
+    wait.stop_at_failure = false;
+  }
+  for (GatherChild* child = wait.first; child != nullptr; child = child->next_) {
+    child->task.mark_read();
+    child->task.cancel();
+  }
+}
+
+void Gather::cancel_and_wait() noexcept {
+  cancel_all();
+  for (GatherChild* child = inside().first; child != nullptr; child = child->next_) {
+    while (child->task.outcome() == TaskOutcome::kPending) {
       try {
-        task.join();
+        child->task.join();
       } catch (const Cancelled&) {
         // The exception that brought the caller here says more.
       }

@@ -64,6 +64,11 @@ class TaskEnd {
   /// Afterwards the hook is not told any more, and nobody is in the middle of it.
   void remove(CompletionHook& hook) noexcept;
 
+  /// By who makes the task, before anybody else knows it.
+  void add_first(CompletionHook& hook) noexcept {
+    hooks_.push_back(hook);
+    word_.store(kHooked, std::memory_order_relaxed);
+  }
   /// Like add(), but keeps the lock, for who lets go of it when it is asleep.
   bool add_locked(CompletionHook& hook) noexcept;
   void unlock() noexcept {
@@ -121,12 +126,14 @@ class TaskEnd {
   template <class Wake>
   [[gnu::noinline]] void tell(TaskOutcome outcome, Wake& wake) noexcept {
     WakeToken last;
-    while (CompletionHook* const hook = hooks_.pop_front()) {
-      const WakeToken token = hook->notify(*hook, outcome);
+    do {
+      CompletionHook& hook = hooks_.take_front();
+      const WakeToken token = hook.notify(hook, outcome);
       if (token.fiber == nullptr) continue;
-      if (last.fiber != nullptr) wake(last);
+      if (last.fiber != nullptr) [[unlikely]]
+        wake(last);
       last = token;
-    }
+    } while (!hooks_.empty());
     unlock();
     if (last.fiber != nullptr) wake(last);
   }

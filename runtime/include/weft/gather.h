@@ -4,8 +4,8 @@
 #include <weft/task.h>
 
 #include <array>
+#include <deque>
 #include <ranges>
-#include <span>
 #include <tuple>
 #include <vector>
 
@@ -17,11 +17,60 @@ inline constexpr ReturnExceptions return_exceptions{};
 
 namespace detail {
 
-/// Waits for all; without `return_exceptions` only until the first failure, which it throws. When
-/// the caller is cancelled: cancels all, waits for them, throws Cancelled.
-void gather_tasks(std::span<const TaskRef> tasks, bool return_exceptions);
-/// For a gather that could not start all its children.
-void cancel_and_wait(std::span<const TaskRef> tasks) noexcept;
+struct CompletionHook;
+struct TaskState;
+
+/// A task that a gather waits for. Stays where it is, for the task knows it.
+class GatherChild {
+ public:
+  TaskRef task;
+
+ private:
+  friend class Gather;
+  struct Hook;
+  Hook& hook() noexcept;
+
+  GatherChild* next_ = nullptr;
+  alignas(8) std::byte hook_[40];  // NOLINT(*-member-init): made when it is taken on
+};
+
+/// The wait of one fiber for many tasks. First all are taken on, then it waits once. The children
+/// outlive it; those that still run at its end are left to themselves.
+class Gather {
+ public:
+  explicit Gather(bool return_exceptions) noexcept;
+  ~Gather();
+  Gather(const Gather&) = delete;
+  Gather& operator=(const Gather&) = delete;
+
+  /// Takes on a task that somebody else has started.
+  void add(GatherChild& child, const TaskRef& task) noexcept;
+  /// Starts one, which may end before this returns. Throws like NewTask::make(); then there is no
+  /// such child.
+  template <class F>
+  void spawn(GatherChild& child, const SpawnSite& site, F&& callable) {
+    make_task(site, std::forward<F>(callable),
+              [&](NewTask& task, Body& body, std::uint8_t upkeep) noexcept {
+                start(child, task, body, upkeep);
+              });
+  }
+
+  /// Until all have ended; without `return_exceptions` only until the first failure, which it
+  /// throws. When the caller is cancelled: cancels all, waits for them, throws Cancelled.
+  void wait();
+  /// Instead of wait(), when not all could be started.
+  void cancel_and_wait() noexcept;
+
+ private:
+  friend class GatherChild;
+  struct Wait;
+  Wait& inside() noexcept;
+  CompletionHook& link(GatherChild& child, TaskState& state) noexcept;
+  void start(GatherChild& child, NewTask& task, Body& body, std::uint8_t upkeep) noexcept;
+  void cancel_all() noexcept;
+
+  alignas(8) std::byte inside_[80];  // NOLINT(*-member-init): made by the constructor
+};
 
 template <class T>
 struct TaskTraits {};
@@ -60,11 +109,11 @@ constexpr SpawnSite site_of() noexcept {
 }
 
 template <GatherArgument A>
-TaskRef as_task(A&& argument) {
+void take_on(Gather& gather, GatherChild& child, A&& argument) {
   if constexpr (TaskArgument<A>) {
-    return argument.ref();
+    gather.add(child, argument.ref());
   } else {
-    return spawn_here(site_of<std::decay_t<A>>(), std::forward<A>(argument));
+    gather.spawn(child, site_of<std::decay_t<A>>(), std::forward<A>(argument));
   }
 }
 
@@ -87,41 +136,39 @@ Outcome<GatheredOf<A>> take_outcome(const TaskRef& task) {
                                                : Result(task.error());
 }
 
-/// Starts what is to be started, in order.
+/// Starts what is to be started, in order, and waits.
 template <class... A>
-std::array<TaskRef, sizeof...(A)> start_all(A&&... arguments) {
-  std::array<TaskRef, sizeof...(A)> tasks;
-  std::size_t started = 0;
+void gather_all(std::array<GatherChild, sizeof...(A)>& children, bool return_exceptions,
+                A&&... arguments) {
+  Gather gather(return_exceptions);
   try {
-    ((tasks[started] = as_task(std::forward<A>(arguments)), ++started), ...);
+    [[maybe_unused]] GatherChild* child = children.data();
+    (take_on(gather, *child++, std::forward<A>(arguments)), ...);
   } catch (...) {
-    cancel_and_wait(std::span(tasks).first(started));
+    gather.cancel_and_wait();
     throw;
   }
-  return tasks;
+  gather.wait();
 }
 
 template <class Range>
-std::vector<TaskRef> start_range(Range&& range) {
-  std::vector<TaskRef> tasks;
-  if constexpr (std::ranges::sized_range<Range>) tasks.reserve(std::ranges::size(range));
+void gather_range(std::deque<GatherChild>& children, bool return_exceptions, Range&& range) {
+  Gather gather(return_exceptions);
   try {
     for (auto&& element : range) {
-      // Room first: a child that has started must not be lost.
-      TaskRef& task = tasks.emplace_back();
+      GatherChild& child = children.emplace_back();
       // Elements of a range that is a temporary itself may be taken.
       if constexpr (std::is_lvalue_reference_v<Range>) {
-        task = as_task(element);
+        take_on(gather, child, element);
       } else {
-        task = as_task(std::move(element));
+        take_on(gather, child, std::move(element));
       }
     }
   } catch (...) {
-    if (!tasks.empty() && !tasks.back()) tasks.pop_back();
-    cancel_and_wait(tasks);
+    gather.cancel_and_wait();
     throw;
   }
-  return tasks;
+  gather.wait();
 }
 
 template <class Range>
@@ -145,11 +192,11 @@ using ElementOf = std::remove_cvref_t<std::ranges::range_reference_t<Range>>;
 template <class... A>
 requires(detail::GatherArgument<A>&&...)
     std::tuple<detail::Stored<detail::GatheredOf<A>>...> gather(A&&... arguments) {
-  const auto tasks = detail::start_all(std::forward<A>(arguments)...);
-  detail::gather_tasks(tasks, false);
+  std::array<detail::GatherChild, sizeof...(A)> children;
+  detail::gather_all(children, false, std::forward<A>(arguments)...);
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     return std::tuple<detail::Stored<detail::GatheredOf<A>>...>(
-        detail::take_result<A>(tasks[I])...);
+        detail::take_result<A>(children[I].task)...);
   }
   (std::index_sequence_for<A...>());
 }
@@ -158,10 +205,11 @@ requires(detail::GatherArgument<A>&&...)
 template <class... A>
 requires(detail::GatherArgument<A>&&...) std::tuple<Outcome<detail::GatheredOf<A>>...> gather(
     ReturnExceptions, A&&... arguments) {
-  const auto tasks = detail::start_all(std::forward<A>(arguments)...);
-  detail::gather_tasks(tasks, true);
+  std::array<detail::GatherChild, sizeof...(A)> children;
+  detail::gather_all(children, true, std::forward<A>(arguments)...);
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return std::tuple<Outcome<detail::GatheredOf<A>>...>(detail::take_outcome<A>(tasks[I])...);
+    return std::tuple<Outcome<detail::GatheredOf<A>>...>(
+        detail::take_outcome<A>(children[I].task)...);
   }
   (std::index_sequence_for<A...>());
 }
@@ -170,11 +218,12 @@ requires(detail::GatherArgument<A>&&...) std::tuple<Outcome<detail::GatheredOf<A
 template <detail::GatherRange Range>
 std::vector<detail::Stored<detail::GatheredOf<detail::ElementOf<Range>>>> gather(Range&& range) {
   using A = detail::ElementOf<Range>;
-  const std::vector<detail::TaskRef> tasks = detail::start_range(std::forward<Range>(range));
-  detail::gather_tasks(tasks, false);
+  std::deque<detail::GatherChild> children;
+  detail::gather_range(children, false, std::forward<Range>(range));
   std::vector<detail::Stored<detail::GatheredOf<A>>> results;
-  results.reserve(tasks.size());
-  for (const detail::TaskRef& task : tasks) results.push_back(detail::take_result<A>(task));
+  results.reserve(children.size());
+  for (const detail::GatherChild& child : children)
+    results.push_back(detail::take_result<A>(child.task));
   return results;
 }
 
@@ -182,11 +231,12 @@ template <detail::GatherRange Range>
 std::vector<Outcome<detail::GatheredOf<detail::ElementOf<Range>>>> gather(ReturnExceptions,
                                                                           Range&& range) {
   using A = detail::ElementOf<Range>;
-  const std::vector<detail::TaskRef> tasks = detail::start_range(std::forward<Range>(range));
-  detail::gather_tasks(tasks, true);
+  std::deque<detail::GatherChild> children;
+  detail::gather_range(children, true, std::forward<Range>(range));
   std::vector<Outcome<detail::GatheredOf<A>>> outcomes;
-  outcomes.reserve(tasks.size());
-  for (const detail::TaskRef& task : tasks) outcomes.push_back(detail::take_outcome<A>(task));
+  outcomes.reserve(children.size());
+  for (const detail::GatherChild& child : children)
+    outcomes.push_back(detail::take_outcome<A>(child.task));
   return outcomes;
 }
 

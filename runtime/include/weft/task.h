@@ -85,7 +85,8 @@ class Task {
 template <class F>
 requires std::is_invocable_v<std::decay_t<F>> Task<detail::ResultOf<F>> spawn(
     F&& callable, SpawnSite site = SpawnSite::current()) {
-  return Task<detail::ResultOf<F>>(detail::spawn_here(site, std::forward<F>(callable)));
+  return Task<detail::ResultOf<F>>(
+      detail::make_task(site, std::forward<F>(callable), detail::JustStart()));
 }
 
 /// The same with options. Throws std::invalid_argument for a stack size out of range.

@@ -197,6 +197,7 @@ class NewTask {
   NewTask& operator=(const NewTask&) = delete;
 
   void* room() const noexcept { return made_.room; }
+  Fiber& fiber() const noexcept { return *made_.fiber; }
   /// `upkeep`: of the body.
   TaskRef start(Body& body, std::uint8_t upkeep) noexcept {
     Fiber* const fiber = std::exchange(made_.fiber, nullptr);
@@ -214,8 +215,9 @@ class NewTask {
 template <class F>
 using ResultOf = std::invoke_result_t<std::decay_t<F>>;
 
-template <class F>
-TaskRef start_call(const NewTask::Made& made, F&& callable) {
+/// Makes a task of a callable, and has `start(NewTask&, Body&, upkeep)` start it.
+template <class F, class Start>
+auto make_call(const NewTask::Made& made, F&& callable, Start&& start) {
   static_assert(!std::is_reference_v<ResultOf<F>>,
                 "a task returns a value: what a reference means may be gone");
   constexpr bool kDiscard = !std::is_trivially_destructible_v<std::decay_t<F>>;
@@ -223,27 +225,33 @@ TaskRef start_call(const NewTask::Made& made, F&& callable) {
   NewTask task(made);
   auto* const body =
       ::new (task.room()) CallBody<ResultOf<F>, std::decay_t<F>>(std::forward<F>(callable));
-  return task.start(*body, (kDiscard ? Upkeep::kCallable : 0) | (kDestroy ? Upkeep::kResult : 0));
+  return start(task, static_cast<Body&>(*body),
+               (kDiscard ? Upkeep::kCallable : 0) | (kDestroy ? Upkeep::kResult : 0));
 }
+
+/// The same for a task as most are: in the runtime of the calling fiber, without options.
+template <class F, class Start>
+auto make_task(const SpawnSite& site, F&& callable, Start&& start) {
+  using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
+  constexpr bool kFits =
+      sizeof(Made) <= NewTask::kInlineBody && alignof(Made) <= NewTask::kInlineAlignment;
+  return make_call(
+      kFits ? NewTask::make(site) : NewTask::make(nullptr, {}, site, sizeof(Made), alignof(Made)),
+      std::forward<F>(callable), std::forward<Start>(start));
+}
+
+struct JustStart {
+  TaskRef operator()(NewTask& task, Body& body, std::uint8_t upkeep) const noexcept {
+    return task.start(body, upkeep);
+  }
+};
 
 template <class F>
 TaskRef spawn_on(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
                  F&& callable) {
   using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
-  return start_call(NewTask::make(scheduler, options, site, sizeof(Made), alignof(Made)),
-                    std::forward<F>(callable));
-}
-
-/// In the runtime of the calling fiber, and as most tasks are.
-template <class F>
-TaskRef spawn_here(const SpawnSite& site, F&& callable) {
-  using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
-  if constexpr (sizeof(Made) <= NewTask::kInlineBody &&
-                alignof(Made) <= NewTask::kInlineAlignment) {
-    return start_call(NewTask::make(site), std::forward<F>(callable));
-  } else {
-    return spawn_on(nullptr, {}, site, std::forward<F>(callable));
-  }
+  return make_call(NewTask::make(scheduler, options, site, sizeof(Made), alignof(Made)),
+                   std::forward<F>(callable), JustStart());
 }
 
 }  // namespace detail
