@@ -45,11 +45,14 @@ using Arm = void (*)(void* argument) noexcept;
 /// The wait of a fiber for the end of another that it runs at once: see Worker::run_at_once().
 /// Lives in the waiter's frame.
 struct HeldWait {
-  /// Tells the other whom to wake, and keeps what `arm` lets go of.
-  void (*begin)(HeldWait&) noexcept;
-  Arm arm;
-  void* argument;
-  Cancellable cancellable;
+  using Begin = void (*)(HeldWait&) noexcept;
+  HeldWait(Begin to_begin, Arm to_arm, void* of_arm) noexcept
+      : begin(to_begin), arm(to_arm), argument(of_arm) {}
+
+  const Begin begin;  ///< Tells the other whom to wake, and keeps what `arm` lets go of.
+  const Arm arm;
+  void* const argument;
+  Cancellable cancellable = Cancellable::kYes;
 };
 
 /// Waits until wake() is called with the current token. A cancellation that is pending already ends

@@ -17,9 +17,8 @@ struct Join : CompletionHook, HeldWait {
       : CompletionHook([](CompletionHook& hook, TaskOutcome) noexcept {
           return static_cast<Join&>(hook).waiter;
         }),
-        HeldWait{[](HeldWait& held) noexcept { static_cast<Join&>(held).add_late(); },
-                 [](void* locked) noexcept { static_cast<TaskEnd*>(locked)->unlock(); }, &task.end,
-                 Cancellable::kYes},
+        HeldWait([](HeldWait& held) noexcept { static_cast<Join&>(held).add_late(); },
+                 [](void* locked) noexcept { static_cast<TaskEnd*>(locked)->unlock(); }, &task.end),
         waiter{&self, self.word.epoch()},
         end(task.end) {}
 

@@ -221,8 +221,8 @@ NewTask::Made NewTask::make(Scheduler* scheduler, const SpawnOptions& options,
   if (scheduler == nullptr) scheduler = &here->scheduler();
   const std::uint8_t stack_class =
       options.stack_size == 0 ? scheduler->options().stack_class : class_for(options.stack_size);
-  const bool fits = body_size <= kInlineBody && body_alignment <= kInlineAlignment;
-  Extras extras = make_extras(options.name, fits ? 0 : body_size + body_alignment);
+  const bool inlined = fits(body_size, body_alignment);
+  Extras extras = make_extras(options.name, inlined ? 0 : body_size + body_alignment);
 
   const bool at_home = here != nullptr && &here->scheduler() == scheduler;
   Fiber& fiber = here != nullptr ? *here->fibers().acquire() : *FiberPool::instance().take(1);
@@ -234,7 +234,7 @@ NewTask::Made NewTask::make(Scheduler* scheduler, const SpawnOptions& options,
   if (extras.name != nullptr || extras.heap != nullptr) state.upkeep = Upkeep::kExtras;
   fiber.name = extras.name.release();
   state.heap = extras.heap.release();
-  return {&fiber, fits ? fiber.local + kBodyOffset : aligned(state.heap, body_alignment)};
+  return {&fiber, inlined ? fiber.local + kBodyOffset : aligned(state.heap, body_alignment)};
 }
 
 void NewTask::drop(Fiber& fiber) noexcept {

@@ -28,7 +28,7 @@ class Round {
   std::string describe() const;
 
   struct Part {
-    Part(const Load& load_, Random random_) : load(load_), random(random_) {}
+    Part(const Load& what, Random source) : load(what), random(source) {}
     const Load& load;
     const Random random;
     Ledger ledger;

@@ -180,6 +180,9 @@ class NewTask {
   /// The largest body that needs no room of its own, and its alignment.
   static constexpr std::size_t kInlineBody = 192;
   static constexpr std::size_t kInlineAlignment = 16;
+  static constexpr bool fits(std::size_t body_size, std::size_t body_alignment) noexcept {
+    return body_size <= kInlineBody && body_alignment <= kInlineAlignment;
+  }
 
   /// In the runtime of the calling fiber, for such a body. Throws std::logic_error outside a
   /// runtime, std::bad_alloc.
@@ -233,11 +236,10 @@ auto make_call(const NewTask::Made& made, F&& callable, Start&& start) {
 template <class F, class Start>
 auto make_task(const SpawnSite& site, F&& callable, Start&& start) {
   using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
-  constexpr bool kFits =
-      sizeof(Made) <= NewTask::kInlineBody && alignof(Made) <= NewTask::kInlineAlignment;
-  return make_call(
-      kFits ? NewTask::make(site) : NewTask::make(nullptr, {}, site, sizeof(Made), alignof(Made)),
-      std::forward<F>(callable), std::forward<Start>(start));
+  return make_call(NewTask::fits(sizeof(Made), alignof(Made))
+                       ? NewTask::make(site)
+                       : NewTask::make(nullptr, {}, site, sizeof(Made), alignof(Made)),
+                   std::forward<F>(callable), std::forward<Start>(start));
 }
 
 struct JustStart {
