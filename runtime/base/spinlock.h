@@ -9,21 +9,23 @@
 
 namespace weft::detail {
 
-/// The pauses of whoever waits for such a section to end. It yields the processor after a short
-/// spin, so that a preempted holder can go on where cores are few.
+/// The pauses of whoever waits for such a section to end, each twice as long as the one before: who
+/// comes back at once takes the cache line from the other again and again, and both get slower.
+/// After that it yields the processor, so that a preempted holder can go on where cores are few.
 class SpinWait {
  public:
   void pause() noexcept {
-    if (++spins_ <= kSpinsBeforeYield) {
-      cpu_relax();
+    if (spins_ <= kMostSpins) {
+      for (int i = 0; i < spins_; ++i) cpu_relax();
+      spins_ *= 2;
     } else {
       ::sched_yield();
     }
   }
 
  private:
-  static constexpr int kSpinsBeforeYield = 64;
-  int spins_ = 0;
+  static constexpr int kMostSpins = 64;
+  int spins_ = 1;
 };
 
 class Spinlock {

@@ -124,6 +124,13 @@ void Worker::put_to_sleep_until(Worker& here, Fiber& previous) {
 
 void Worker::requeue(Worker& here, Fiber& previous) { here.enqueue(previous); }
 
+// On the root, which sees whether another worker is to be woken once it knows what runs here next.
+void Worker::requeue_in_batch(Worker& here, Fiber& previous) {
+  here.batching_ = true;
+  here.enqueue(previous);
+  here.batching_ = false;
+}
+
 // ---- A wait that is not shown until it must be.
 //
 // The fiber that waits, held, is in no queue and its word says that it runs. So nobody wakes it,
@@ -166,16 +173,14 @@ Wake Worker::run_at_once(Fiber& child, HeldWait& wait) {
 bool Worker::yield() {
   if (held_ != nullptr) [[unlikely]]
     show_held();
-  Fiber* next = &root_;
-  if (--turns_left_ > 0 && !chaos::strikes(chaos::Kind::kTurn, 8)) {
-    next = next_local();
-    if (next == nullptr) {
-      budget_ = kOperationsPerTurn;
-      return take_cancellation();
-    }
-    next = &with_stack(*next);
+  if (--turns_left_ <= 0 || chaos::strikes(chaos::Kind::kTurn, 8))
+    return switch_to(root_, &requeue_in_batch).take_cancellation();
+  Fiber* const next = next_local();
+  if (next == nullptr) {
+    budget_ = kOperationsPerTurn;
+    return take_cancellation();
   }
-  return switch_to(*next, &requeue).take_cancellation();
+  return switch_to(with_stack(*next), &requeue).take_cancellation();
 }
 
 // ---- A fiber's first and last instructions.

@@ -125,6 +125,7 @@ class Worker {
   void run_until_root_lands(Fiber& next);
   static void nothing(Worker&, Fiber&) {}
   static void requeue(Worker& here, Fiber& previous);
+  static void requeue_in_batch(Worker& here, Fiber& previous);
   Wake suspend_with(Parting parting, Arm arm, void* argument, Cancellable cancellable);
   static void put_to_sleep(Worker& here, Fiber& previous);
   static void put_to_sleep_until(Worker& here, Fiber& previous);
