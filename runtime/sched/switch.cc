@@ -74,8 +74,7 @@ Wake Worker::suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable 
                                                         Cancellable cancellable) {
   Fiber& self = current();
   WEFT_ASSERT(&self != &root_, "a worker's own stack never waits");
-  if (held_ != nullptr) [[unlikely]]
-    show_held();
+  show_wait();
   arm_ = arm;
   arm_argument_ = argument;
   cancellable_ = cancellable;
@@ -136,14 +135,14 @@ void Worker::requeue_in_batch(Worker& here, Fiber& previous) {
 // The fiber that waits, held, is in no queue and its word says that it runs. So nobody wakes it,
 // and a cancellation stays pending. It goes on when the fiber that it runs ends. If that one stops
 // first, the wait is shown then, on the stack of who stops: as the parting action of the held fiber
-// would have shown it, had it stopped in the usual way. Since there is one worker, nobody could
-// have served the held fiber in between, and nobody can tell the difference.
+// would have shown it, had it stopped in the usual way; likewise if it cancels the held fiber,
+// whose wait that ends for good. If it stops when it has ended (a destructor of its result may),
+// the wait is over. Since there is one worker, nobody could have served the held fiber in between.
 
 Wake Worker::run_at_once(Fiber& child, HeldWait& wait) {
   Fiber& self = current();
   const Epoch epoch = self.word.epoch();
-  if (held_ != nullptr) [[unlikely]]
-    show_held();
+  show_wait();
   unstarted_.pop();
   lifo_run_ = 0;
   ++starts_run_;
@@ -164,15 +163,14 @@ Wake Worker::run_at_once(Fiber& child, HeldWait& wait) {
   // Asleep, it may be woken and leave the frame that the rest is in.
   const Arm arm = wait.arm;
   void* const argument = wait.argument;
-  wait.begin(wait);
-  const bool sleeps = waiter.word.publish(wait.cancellable);
-  arm(argument);
+  const bool begun = wait.begin(wait);
+  const bool sleeps = begun && waiter.word.publish(wait.cancellable);
+  if (begun) arm(argument);
   if (!sleeps) enqueue(waiter);
 }
 
 bool Worker::yield() {
-  if (held_ != nullptr) [[unlikely]]
-    show_held();
+  show_wait();
   if (--turns_left_ <= 0 || chaos::strikes(chaos::Kind::kTurn, 8))
     return switch_to(root_, &requeue_in_batch).take_cancellation();
   Fiber* const next = next_local();

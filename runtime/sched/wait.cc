@@ -128,6 +128,7 @@ void wake_joiner(WakeToken token) noexcept {
 }
 
 bool cancel(Fiber& fiber, Epoch epoch) noexcept {
+  if (Worker* const here = current_worker()) here->show_wait(&fiber);
   Scheduler* const scheduler = fiber.scheduler.load(std::memory_order_relaxed);
   switch (fiber.word.cancel(epoch)) {
     case WaitWord::Cancel::kStale:

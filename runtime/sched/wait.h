@@ -45,11 +45,12 @@ using Arm = void (*)(void* argument) noexcept;
 /// The wait of a fiber for the end of another that it runs at once: see Worker::run_at_once().
 /// Lives in the waiter's frame.
 struct HeldWait {
-  using Begin = void (*)(HeldWait&) noexcept;
+  using Begin = bool (*)(HeldWait&) noexcept;
   HeldWait(Begin to_begin, Arm to_arm, void* of_arm) noexcept
       : begin(to_begin), arm(to_arm), argument(of_arm) {}
 
-  const Begin begin;  ///< Tells the other whom to wake, and keeps what `arm` lets go of.
+  /// Tells the other whom to wake, and keeps what `arm` lets go of. False: it has ended.
+  const Begin begin;
   const Arm arm;
   void* const argument;
   Cancellable cancellable = Cancellable::kYes;

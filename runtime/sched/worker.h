@@ -50,6 +50,11 @@ class Worker {
   /// the first time: then the caller goes on, and its wait was never shown to anybody. Only where
   /// there is no other worker, which could serve the caller meanwhile.
   Wake run_at_once(Fiber& child, HeldWait& wait);
+  /// Shows the wait of whoever waits in this way for the fiber that runs, as `only`, if given.
+  void show_wait(const Fiber* only = nullptr) noexcept {
+    if (held_ != nullptr && (only == nullptr || held_ == only)) [[unlikely]]
+      show_held();
+  }
   /// Comes back when others have run, if there are any. True when a cancellation was delivered.
   bool yield();
   /// True once the turn's operations are spent.

@@ -2,7 +2,8 @@
 
 #include <mutex>
 #include <new>
-#include <optional>
+#include <stdexcept>
+#include <utility>
 
 #include <weft/error.h>
 #include "task/task_state.h"
@@ -61,8 +62,9 @@ GatherChild::Hook& GatherChild::hook() noexcept {
 
 Gather::Wait& Gather::inside() noexcept { return *std::launder(reinterpret_cast<Wait*>(inside_)); }
 
-Gather::Gather(bool return_exceptions) noexcept {
+Gather::Gather(bool return_exceptions) {
   static_assert(sizeof(Wait) <= sizeof(inside_) && alignof(Wait) <= 8);
+  if (current_fiber() == nullptr) throw std::logic_error("weft::gather: called outside a fiber");
   Wait& wait = *::new (static_cast<void*>(inside_)) Wait;
   wait.return_exceptions = return_exceptions;
   wait.stop_at_failure = !return_exceptions;
@@ -94,10 +96,14 @@ CompletionHook& Gather::link(GatherChild& child, TaskState& state) noexcept {
 void Gather::start(GatherChild& child, NewTask& task, Body& body, std::uint8_t upkeep) noexcept {
   TaskState& state = state_of(task.fiber());
   state.end.add_first(link(child, state));
+  child.started_ = true;
   child.task = task.start(body, upkeep);
 }
 
-void Gather::add(GatherChild& child, const TaskRef& task) noexcept {
+void Gather::add(GatherChild& child, const TaskRef& task) {
+  if (&task.fiber() == current_fiber()) {
+    throw std::logic_error("weft::gather: a task cannot wait for itself");
+  }
   child.task = task;
   TaskState& state = state_of(task.fiber());
   GatherChild::Hook& hook = static_cast<GatherChild::Hook&>(link(child, state));
@@ -141,9 +147,14 @@ void Gather::cancel_all() noexcept {
 }
 
 void Gather::cancel_and_wait() noexcept {
-  cancel_all();
-  for (GatherChild* child = inside().first; child != nullptr; child = child->next_) {
-    while (child->task.outcome() == TaskOutcome::kPending) {
+  GatherChild* const first = inside().first;
+  for (GatherChild* child = first; child != nullptr; child = child->next_) {
+    if (!child->started_) continue;
+    child->task.mark_read();
+    child->task.cancel();
+  }
+  for (GatherChild* child = first; child != nullptr; child = child->next_) {
+    while (child->started_ && child->task.outcome() == TaskOutcome::kPending) {
       try {
         child->task.join();
       } catch (const Cancelled&) {

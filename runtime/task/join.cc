@@ -17,16 +17,14 @@ struct Join : CompletionHook, HeldWait {
       : CompletionHook([](CompletionHook& hook, TaskOutcome) noexcept {
           return static_cast<Join&>(hook).waiter;
         }),
-        HeldWait([](HeldWait& held) noexcept { static_cast<Join&>(held).add_late(); },
-                 [](void* locked) noexcept { static_cast<TaskEnd*>(locked)->unlock(); }, &task.end),
+        HeldWait(
+            [](HeldWait& held) noexcept {
+              auto& join = static_cast<Join&>(held);
+              return join.end.add_locked(join);
+            },
+            [](void* locked) noexcept { static_cast<TaskEnd*>(locked)->unlock(); }, &task.end),
         waiter{&self, self.word.epoch()},
         end(task.end) {}
-
-  // The task runs, and has not ended.
-  void add_late() noexcept {
-    const bool added = end.add_locked(*this);
-    WEFT_ASSERT(added, "what stops has not ended");
-  }
 
   const WakeToken waiter;
   TaskEnd& end;
@@ -47,6 +45,8 @@ struct Join : CompletionHook, HeldWait {
     if (!here->may_throw()) join.cancellable = Cancellable::kNo;
     reason = here->run_at_once(task, join);
   } else {
+    // Not with the lock of this task, for it takes that of the task that runs.
+    if (here != nullptr) here->show_wait();
     if (!join.end.add_locked(join)) return Wake::kNormal;
     reason = suspend(join.arm, join.argument);
   }

@@ -22,7 +22,9 @@
 //  3. A hook is told once, under the lock, or removed under it; never both. So its frame may go
 //     when remove() has returned, or when its waiter has been woken, which comes after the lock.
 //  4. Whoever has a hook here holds a handle until it has been woken, or has removed it. So nobody
-//     detaches while hooks are told, and the lock can be left by a plain store.
+//     detaches while hooks are told, and the lock can be left by a plain store. (Where there is one
+//     worker, the task itself may drop the handle by which another waits for it, before or after
+//     the hook is here. Hence unlock() keeps that mark.)
 //  5. Without hooks finish() touches nothing after its swap: body and hooks may be gone by then.
 //
 // What breaks if reordered: an outcome that is stored before the list is locked lets a waiter that
@@ -72,8 +74,8 @@ class TaskEnd {
   /// Like add(), but keeps the lock, for who lets go of it when it is asleep.
   bool add_locked(CompletionHook& hook) noexcept;
   void unlock() noexcept {
-    const std::uint32_t outcome = word_.load(std::memory_order_relaxed) & kOutcomeMask;
-    word_.store(outcome | (hooks_.empty() ? 0 : kHooked), std::memory_order_release);
+    const std::uint32_t rest = word_.load(std::memory_order_relaxed) & (kOutcomeMask | kDetached);
+    word_.store(rest | (hooks_.empty() ? 0 : kHooked), std::memory_order_release);
   }
 
   // -- By who drops the last handle.

@@ -11,6 +11,8 @@
 #include <iterator>
 #include <list>
 #include <memory>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -363,6 +365,54 @@ TEST(GatherOutcomes, OfATaskThatWasCancelledAreNotTheCallersCancellation) {
     EXPECT_TRUE(of_other.value());
     EXPECT_EQ(weft::this_task::cancelling(), 0u);
   });
+}
+
+TEST(Gather, TakesCallablesOutOfATemporaryButNotThroughAView) {
+  weft::run([] {
+    const auto make = [] {
+      std::vector<std::function<int()>> made;
+      for (int i = 0; i < 3; ++i) made.emplace_back([i] { return i; });
+      return made;
+    };
+    std::vector<std::function<int()>> own = make();
+    EXPECT_EQ(weft::gather(std::span(own)), (std::vector{0, 1, 2}));
+    for (const auto& callable : own) EXPECT_TRUE(callable) << "it was only lent";
+    const auto make_one = [](int n) {
+      return [number = std::make_unique<int>(n)] { return *number; };
+    };
+    std::vector<decltype(make_one(0))> given;
+    given.push_back(make_one(7));
+    EXPECT_EQ(weft::gather(std::move(given)), std::vector{7});
+  });
+}
+
+TEST(Gather, WaitingForItselfIsAnError) {
+  weft::run([] {
+    weft::Task<void> self;
+    self = weft::spawn([&] {
+      const weft::Task<void> other = weft::spawn(support::sleep_forever);
+      bool ran = false;
+      EXPECT_THROW(weft::gather([&] { ran = true; }, other, self), std::logic_error);
+      EXPECT_FALSE(ran) << "what the gather had started is cancelled";
+      EXPECT_EQ(other.cancelling(), 0u) << "what others had started is not";
+      EXPECT_FALSE(weft::this_task::cancel_requested());
+      other.cancel();
+    });
+    self.get();
+  });
+}
+
+TEST(Gather, OutsideAFiberIsAnErrorAndLeavesTasksAlone) {
+  weft::Runtime runtime;
+  weft::Event go;
+  weft::Task<int> task = runtime.post([&] {
+    go.wait();
+    return 5;
+  });
+  EXPECT_THROW(weft::gather(task), std::logic_error);
+  EXPECT_THROW(weft::gather(task, [] {}), std::logic_error);
+  go.set();
+  EXPECT_EQ(task.get(), 5);
 }
 
 }  // namespace

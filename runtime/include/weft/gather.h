@@ -31,6 +31,7 @@ class GatherChild {
   Hook& hook() noexcept;
 
   GatherChild* next_ = nullptr;
+  bool started_ = false;  // by the gather
   alignas(8) std::byte hook_[40];  // NOLINT(*-member-init): made when it is taken on
 };
 
@@ -38,13 +39,14 @@ class GatherChild {
 /// outlive it; those that still run at its end are left to themselves.
 class Gather {
  public:
-  explicit Gather(bool return_exceptions) noexcept;
+  /// Throws std::logic_error outside a fiber.
+  explicit Gather(bool return_exceptions);
   ~Gather();
   Gather(const Gather&) = delete;
   Gather& operator=(const Gather&) = delete;
 
-  /// Takes on a task that somebody else has started.
-  void add(GatherChild& child, const TaskRef& task) noexcept;
+  /// Takes on a task that somebody else has started. Throws std::logic_error if that is the caller.
+  void add(GatherChild& child, const TaskRef& task);
   /// Starts one, which may end before this returns. Throws like NewTask::make(); then there is no
   /// such child.
   template <class F>
@@ -58,7 +60,7 @@ class Gather {
   /// Until all have ended; without `return_exceptions` only until the first failure, which it
   /// throws. When the caller is cancelled: cancels all, waits for them, throws Cancelled.
   void wait();
-  /// Instead of wait(), when not all could be started.
+  /// Instead of wait(), when not all could be started: of those that it has started.
   void cancel_and_wait() noexcept;
 
  private:
@@ -157,11 +159,13 @@ void gather_range(std::deque<GatherChild>& children, bool return_exceptions, Ran
   try {
     for (auto&& element : range) {
       GatherChild& child = children.emplace_back();
-      // Elements of a range that is a temporary itself may be taken.
-      if constexpr (std::is_lvalue_reference_v<Range>) {
-        take_on(gather, child, element);
-      } else {
+      // Elements may be taken of a range that is a temporary and owns them.
+      constexpr bool kOwns = !std::is_lvalue_reference_v<Range> &&
+                             !std::ranges::borrowed_range<Range> && !std::ranges::view<Range>;
+      if constexpr (kOwns) {
         take_on(gather, child, std::move(element));
+      } else {
+        take_on(gather, child, std::forward<decltype(element)>(element));
       }
     }
   } catch (...) {

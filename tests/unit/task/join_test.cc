@@ -16,6 +16,7 @@
 #include "base/chaos.h"
 #include "fiber/fiber.h"
 #include "sched/wait.h"
+#include "support/live_count.h"
 
 namespace weft {
 namespace {
@@ -118,6 +119,54 @@ TEST(Join, ParentThatIsCancelledByAChildThatEndsKeepsTheRequest) {
     parent.join();
     EXPECT_FALSE(parent.cancelled());
   });
+}
+
+TEST(Join, RequestThatTheChildTakesBackHasBeenPassedOnAllTheSame) {
+  run_alone([] {
+    Task<void> parent = spawn([&] {
+      Task<void> child = spawn([&] {
+        parent.cancel();
+        parent.uncancel();
+        sleep_for(seconds(60));
+      });
+      EXPECT_THROW(child.get(), Cancelled);
+      EXPECT_TRUE(child.cancelled());
+    });
+    parent.get();
+  });
+}
+
+// By way of an entry that the child erases: the last handle goes while its parent waits.
+template <class Result>
+void child_that_drops_its_handle(const std::function<void()>& then) {
+  run_alone([&] {
+    support::LiveCount results;
+    std::vector<Task<Result>> tasks;
+    tasks.push_back(spawn([&] {
+      tasks.clear();
+      then();
+      return Result{results.token()};
+    }));
+    tasks.front().join();
+    yield();
+    EXPECT_EQ(results.alive(), 0);
+  });
+}
+
+struct Plain {
+  support::LiveCount::Token token;
+};
+struct StopsInItsDestructor {
+  ~StopsInItsDestructor() { yield(); }
+  support::LiveCount::Token token;
+};
+
+TEST(Join, ChildMayDropTheHandleThatItsParentWaitsThrough) {
+  child_that_drops_its_handle<Plain>([] {});
+  child_that_drops_its_handle<Plain>([] { yield(); });
+  child_that_drops_its_handle<Plain>([] { sleep_for(milliseconds(1)); });
+  child_that_drops_its_handle<StopsInItsDestructor>([] {});
+  child_that_drops_its_handle<StopsInItsDestructor>([] { yield(); });
 }
 
 TEST(Join, CancelledJoinLeavesTheChildAlone) {
