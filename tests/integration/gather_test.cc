@@ -9,21 +9,21 @@
 #include <cstddef>
 #include <functional>
 #include <iterator>
-#include <list>
 #include <memory>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "support/build_kind.h"
+#include "support/counter.h"
 #include "support/live_count.h"
 #include "support/task_steps.h"
 
 namespace {
 
 using support::Arrivals;
+using support::Counter;
 using support::LiveCount;
 
 // ---- What comes back.
@@ -93,93 +93,7 @@ TEST(Gather, GivesAVectorInTheOrderOfTheRange) {
   });
 }
 
-/// Makes callables that return 0, 1, 2 and so on, one at a time and once only.
-class Counter {
- public:
-  struct Callable {
-    long number;
-    long operator()() const { return number; }
-  };
-  class Iterator {
-   public:
-    using value_type = Callable;
-    using difference_type = std::ptrdiff_t;
-    Iterator() = default;
-    explicit Iterator(long number) : number_(number) {}
-    Callable operator*() const { return {number_}; }
-    Iterator& operator++() {
-      ++number_;
-      return *this;
-    }
-    void operator++(int) { ++number_; }
-    friend bool operator==(const Iterator& left, const Iterator& right) {
-      return left.number_ == right.number_;
-    }
-
-   private:
-    long number_ = 0;
-  };
-
-  explicit Counter(long count) : count_(count) {}
-  Iterator begin() const { return Iterator(0); }
-  Iterator end() const { return Iterator(count_); }
-
- private:
-  long count_;
-};
 static_assert(!std::forward_iterator<Counter::Iterator>);
-
-TEST(Gather, TakesAnyInputRange) {
-  weft::run([] {
-    const Counter five(5);
-    EXPECT_EQ(weft::gather(five), (std::vector<long>{0, 1, 2, 3, 4}));
-    EXPECT_EQ(weft::gather(Counter(2)), (std::vector<long>{0, 1}));
-    std::list<weft::Task<int>> tasks;
-    for (int i = 0; i < 3; ++i) tasks.push_back(weft::spawn([i] { return i; }));
-    EXPECT_EQ(weft::gather(tasks), (std::vector<int>{0, 1, 2}));
-    EXPECT_EQ(weft::gather(std::as_const(tasks)), (std::vector<int>{0, 1, 2}));
-    EXPECT_EQ(weft::gather(std::move(tasks)), (std::vector<int>{0, 1, 2}));
-  });
-}
-
-TEST(Gather, TakesTasksAndCallablesTogether) {
-  weft::run([] {
-    weft::Event go;
-    weft::Task<int> waits = weft::spawn([&] {
-      go.wait();
-      return 1;
-    });
-    weft::Task<std::string> ended = weft::spawn([] { return std::string("early"); });
-    ended.join();
-    auto [a, b, c] = weft::gather(waits, ended, [&] {
-      go.set();
-      return 2;
-    });
-    EXPECT_EQ(a, 1);
-    EXPECT_EQ(b, "early");
-    EXPECT_EQ(c, 2);
-    // A task keeps its result for others.
-    EXPECT_EQ(ended.get(), "early");
-  });
-}
-
-TEST(Gather, TakesTheSameTaskTwice) {
-  weft::run([] {
-    weft::Event go;
-    weft::Task<std::string> task = weft::spawn([&] {
-      go.wait();
-      return std::string("same");
-    });
-    auto [a, b, c] = weft::gather(task, task, [&] { go.set(); });
-    EXPECT_EQ(a, "same");
-    EXPECT_EQ(b, "same");
-    const std::vector<weft::Task<std::string>> many(20, task);
-    EXPECT_EQ(weft::gather(many), std::vector<std::string>(20, "same"));
-
-    weft::Task<int> failed = weft::spawn([]() -> int { throw 5; });
-    EXPECT_THROW(weft::gather(failed, failed), int);
-  });
-}
 
 TEST(Gather, MovesMoveOnlyResults) {
   weft::run([] {
@@ -230,38 +144,6 @@ TEST(Gather, StartsItsChildrenInOrder) {
     });
     EXPECT_EQ(order, "abcdefghijklmnopqrstuvwxyz");
   }
-}
-
-TEST(Gather, CopiesLvaluesAndMovesTemporaries) {
-  LiveCount live;
-  weft::run([&] {
-    const auto lvalue = [token = live.token()] { return 1; };
-    EXPECT_EQ(weft::gather(lvalue, lvalue), std::make_tuple(1, 1));
-    EXPECT_EQ(live.made(), 3);
-    EXPECT_EQ(live.alive(), 1);
-    weft::gather([token = live.token()] { return 1; });
-    EXPECT_EQ(live.made(), 4);
-
-    std::vector<std::remove_const_t<decltype(lvalue)>> range(3, lvalue);
-    const int before = live.made();
-    weft::gather(range);
-    EXPECT_EQ(live.made(), before + 3);
-    weft::gather(std::move(range));
-    EXPECT_EQ(live.made(), before + 3);
-  });
-  EXPECT_EQ(live.alive(), 0);
-}
-
-TEST(Gather, TakesMoveOnlyCallables) {
-  weft::run([] {
-    auto number = std::make_unique<int>(4);
-    auto [four] = weft::gather([number = std::move(number)] { return *number; });
-    EXPECT_EQ(four, 4);
-    const auto make = [](int n) { return [n = std::make_unique<int>(n)] { return *n; }; };
-    std::vector<decltype(make(0))> range;
-    for (int i = 0; i < 3; ++i) range.push_back(make(i));
-    EXPECT_EQ(weft::gather(std::move(range)), (std::vector<int>{0, 1, 2}));
-  });
 }
 
 int fibonacci(int n) {
@@ -365,54 +247,6 @@ TEST(GatherOutcomes, OfATaskThatWasCancelledAreNotTheCallersCancellation) {
     EXPECT_TRUE(of_other.value());
     EXPECT_EQ(weft::this_task::cancelling(), 0u);
   });
-}
-
-TEST(Gather, TakesCallablesOutOfATemporaryButNotThroughAView) {
-  weft::run([] {
-    const auto make = [] {
-      std::vector<std::function<int()>> made;
-      for (int i = 0; i < 3; ++i) made.emplace_back([i] { return i; });
-      return made;
-    };
-    std::vector<std::function<int()>> own = make();
-    EXPECT_EQ(weft::gather(std::span(own)), (std::vector{0, 1, 2}));
-    for (const auto& callable : own) EXPECT_TRUE(callable) << "it was only lent";
-    const auto make_one = [](int n) {
-      return [number = std::make_unique<int>(n)] { return *number; };
-    };
-    std::vector<decltype(make_one(0))> given;
-    given.push_back(make_one(7));
-    EXPECT_EQ(weft::gather(std::move(given)), std::vector{7});
-  });
-}
-
-TEST(Gather, WaitingForItselfIsAnError) {
-  weft::run([] {
-    weft::Task<void> self;
-    self = weft::spawn([&] {
-      const weft::Task<void> other = weft::spawn(support::sleep_forever);
-      bool ran = false;
-      EXPECT_THROW(weft::gather([&] { ran = true; }, other, self), std::logic_error);
-      EXPECT_FALSE(ran) << "what the gather had started is cancelled";
-      EXPECT_EQ(other.cancelling(), 0u) << "what others had started is not";
-      EXPECT_FALSE(weft::this_task::cancel_requested());
-      other.cancel();
-    });
-    self.get();
-  });
-}
-
-TEST(Gather, OutsideAFiberIsAnErrorAndLeavesTasksAlone) {
-  weft::Runtime runtime;
-  weft::Event go;
-  weft::Task<int> task = runtime.post([&] {
-    go.wait();
-    return 5;
-  });
-  EXPECT_THROW(weft::gather(task), std::logic_error);
-  EXPECT_THROW(weft::gather(task, [] {}), std::logic_error);
-  go.set();
-  EXPECT_EQ(task.get(), 5);
 }
 
 }  // namespace
