@@ -23,6 +23,8 @@ constexpr Nanos kNotWatched = 0;
 // So long may fibers that have not started yield to those that were spawned later.
 constexpr Nanos kLongestUnstarted = 100'000'000;
 constexpr unsigned kPollsSkippedInARow = 8;
+constexpr Nanos kLongAway = 100'000;
+constexpr unsigned kCallsAfterLong = 64;
 // A worker that has slept for this long gives free stacks back, a batch each time.
 constexpr Nanos kIdleBeforeTrim = 100'000'000;
 
@@ -45,6 +47,7 @@ Fiber* Worker::find_work() {
 
 void Worker::housekeeping() {
   turns_left_ = kTurnsBetweenHousekeeping;
+  note_return();
   fail_starved();
   batching_ = true;
   age_unstarted();
@@ -109,7 +112,26 @@ Fiber* Worker::found(Fiber* fiber) noexcept {
     }
   }
   searching_ = batched_ = trimmed_ = false;
+  note_departure();
   return fiber;
+}
+
+// While this worker is away, nobody may ask the driver: those asleep wait for the monitor to wake
+// them for it. Mostly that is for a moment. Where it was for long of late, it calls somebody who
+// looks after the driver in its stead, each time for a while.
+void Worker::note_departure() noexcept {
+  if (alone_ || !scheduler_.driver().active()) return;
+  if (calls_left_ > 0) {
+    --calls_left_;
+    wake_another();
+  }
+  away_since_ = now();
+}
+
+void Worker::note_return() noexcept {
+  if (away_since_ == kNever) return;
+  if (now() - away_since_ > kLongAway) calls_left_ = kCallsAfterLong;
+  away_since_ = kNever;
 }
 
 Fiber* Worker::take_injected() noexcept {

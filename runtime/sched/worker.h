@@ -172,6 +172,8 @@ class Worker {
   void deliver() noexcept;
   void poll_driver() noexcept;
   Fiber* found(Fiber* fiber) noexcept;
+  void note_departure() noexcept;
+  void note_return() noexcept;
   Fiber* take_injected() noexcept;
   Fiber* search() noexcept;
   Fiber* stir() noexcept;
@@ -256,6 +258,8 @@ class Worker {
   Nanos spin_budget_;
   unsigned parks_until_probe_ = 0;
   unsigned polls_skipped_ = 0;
+  Nanos away_since_ = kNever;       // from the driver, while it runs fibers
+  unsigned calls_left_ = 0;         // so many times more it calls somebody in its stead
   Nanos unstarted_since_ = kNever;  // some have waited at each housekeeping since
   bool trimmed_ = true;             // the stacks, since fibers ran here last
 };

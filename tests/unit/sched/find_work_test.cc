@@ -125,6 +125,35 @@ TEST(Worker, InactiveDriverIsNotPolledUnderLoad) {
 }
 
 // More fibers than the rings hold, none of which ever waits.
+// Else nobody asks the driver meanwhile, until the monitor sees to it. It wakes others, too, but
+// that is not counted as a worker's doing.
+TEST(Worker, WhoWasAwayFromTheDriverForLongCallsAnotherInItsStead) {
+  constexpr int kRounds = 20;
+  BareScheduler scheduler(2);
+  scheduler.driver.set_active(true);
+  Atomic<Fiber*> waiting{nullptr};
+  Atomic<int> runs{0};
+  WakeToken token;
+  scheduler.start([&] {
+    for (int i = 0; i < kRounds; ++i) {
+      token = current_token();
+      waiting.store(token.fiber);
+      suspend(nullptr, nullptr, Cancellable::kNo);
+      const Nanos end = now() + 1'000'000;
+      while (now() < end) cpu_relax();
+      runs.fetch_add(1);
+    }
+  });
+  for (int round = 1; round <= kRounds; ++round) {
+    ASSERT_TRUE(support::eventually([&] { return waiting.exchange(nullptr) != nullptr; }));
+    ASSERT_TRUE(
+        support::eventually([&] { return scheduler.all_asleep() && scheduler.driver.sleeping(); }));
+    scheduler.driver.post({token, Wake::kNormal});
+    ASSERT_TRUE(support::eventually([&] { return runs.load() == round; }));
+  }
+  EXPECT_GE(scheduler.scheduler.stats().wakes, static_cast<unsigned>(kRounds / 2));
+}
+
 TEST(Worker, DriverIsPolledHoweverManyFibersAreReady) {
   for (const unsigned workers : {1u, 2u}) {
     BareScheduler scheduler(workers);
