@@ -54,7 +54,7 @@ def running_server(case: Case, program: str, cpu: int | None) -> Iterator[tuple[
 
 
 def run_echo(case: Case, setting: Setting) -> dict[str, float]:
-    return _run_under_load(case, setting, 1.0 if setting.quick else 2.0, [])
+    return _run_under_load(case, setting, 0.8 if setting.quick else 1.2, [])
 
 
 def run_stall(case: Case, setting: Setting) -> dict[str, float]:
@@ -71,7 +71,7 @@ def _run_under_load(
     requests it is divided by belong together.
     """
     pinned = case.workers == 1
-    warmup = 0.2 if setting.quick else 0.5
+    warmup = 0.2 if setting.quick else 0.3
     program = setting.programs(case.workload.name, case.runtime)
     load = setting.programs(*LOAD)
     with running_server(case, program, setting.server_cpu if pinned else None) as (pid, port):

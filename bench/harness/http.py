@@ -189,8 +189,8 @@ def run_http(case: Case, setting: Setting) -> dict[str, float]:
     with running_server(case, program, setting.server_cpu if pinned else None) as (pid, port):
         try:
             length = check_server(port)
-            for seconds in (1, 1 if setting.quick else 2):
-                run = _load(pid, port, connections, seconds, load_cpu)
+            for _ in ("warm-up", "run"):
+                run = _load(pid, port, connections, 1, load_cpu)
                 figures = run.figures(length, connections)
         except (BenchError, OSError, subprocess.TimeoutExpired) as error:
             raise BenchError(f"{case.label}: {error}") from error

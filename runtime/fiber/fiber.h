@@ -47,7 +47,7 @@ struct ExceptionState {
 enum class Life : std::uint8_t { kInUse, kRetired, kAbandoned };
 
 struct alignas(64) Fiber {
-  static constexpr std::size_t kLocalSize = 256;
+  static constexpr std::size_t kLocalSize = 192;
 
   // -- The switch. Written by the worker on which the fiber runs, or that takes it over; handed
   // from one worker to the next by the queue that carries the fiber.

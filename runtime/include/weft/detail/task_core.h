@@ -178,7 +178,7 @@ class NewTask {
     void* room;
   };
   /// The largest body that needs no room of its own, and its alignment.
-  static constexpr std::size_t kInlineBody = 192;
+  static constexpr std::size_t kInlineBody = 128;
   static constexpr std::size_t kInlineAlignment = 16;
   static constexpr bool fits(std::size_t body_size, std::size_t body_alignment) noexcept {
     return body_size <= kInlineBody && body_alignment <= kInlineAlignment;
