@@ -7,6 +7,7 @@ from typing import Iterable
 
 OWN = "weft"
 FLOORS = ("fcontext", "epoll")  # no runtimes: what they lack costs time, too
+VARIANT = "weft_inline"  # weft itself, with the other context
 
 # The first metric with the first parameters stands for a workload that is not named here.
 CHOSEN: dict[str, tuple[tuple[str, dict[str, int]], ...]] = {
@@ -53,7 +54,7 @@ class Figure:
 
     def best_peer(self, workers: int) -> str | None:
         """The one that weft leads by least, floors aside."""
-        peers = [name for name in self.runtimes if name != OWN and name not in FLOORS]
+        peers = [name for name in self.runtimes if name not in (OWN, VARIANT, *FLOORS)]
         leads = {name: self.lead(name, workers) for name in peers}
         known = {name: lead for name, lead in leads.items() if lead is not None}
         return min(known, key=lambda name: known[name]) if known else None

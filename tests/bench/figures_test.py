@@ -79,6 +79,8 @@ class Leads(unittest.TestCase):
 
     def test_best_peer_is_the_nearest_and_no_floor(self):
         self.assertEqual(only(YIELD).best_peer(1), "go")
+        itself = rows("yield", "switch", {("weft_inline", 1): 5})
+        self.assertEqual(only([*YIELD, *itself]).best_peer(1), "go")
         self.assertEqual(only(RATES).best_peer(1), "go")
         self.assertIsNone(only(RATES).best_peer(2))
 
