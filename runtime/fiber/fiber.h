@@ -84,7 +84,7 @@ struct alignas(64) Fiber {
   // Null unless given; owned by the maker, valid until the descriptor is free.
   const char* name = nullptr;
 
-  SanitizerStack sanitizer;
+  [[no_unique_address]] SanitizerStack sanitizer;
 
   // -- The maker's own data.
   alignas(16) std::byte local[kLocalSize];

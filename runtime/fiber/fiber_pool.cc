@@ -1,5 +1,7 @@
 #include "fiber/fiber_pool.h"
 
+#include <sys/mman.h>
+
 #include <mutex>
 #include <new>
 
@@ -40,8 +42,28 @@ void FiberPool::put_aside(Fiber* fiber) noexcept {
   aside_.push(fiber);
 }
 
+// Who has some thousand fibers may have a million, on a hundred thousand pages. So the kernel is
+// asked for many at a time: one by one they cost a fault each. Large pages would cost less still,
+// and now and then a second, when the kernel has to move others to make room.
+FiberPool::Chunk* FiberPool::new_chunk() {
+  if (capacity() >= kFibersBeforeSlabs) {
+    if (Chunk* const chunk = new_chunk_in_slab()) return chunk;
+  }
+  return new Chunk;
+}
+
+FiberPool::Chunk* FiberPool::new_chunk_in_slab() noexcept {
+  if (slabs_ == nullptr || slabs_->used == kChunksInSlab) {
+    void* const room = ::operator new(kSlabSize, std::align_val_t(kSlabSize), std::nothrow);
+    if (room == nullptr) return nullptr;
+    ::madvise(room, kSlabSize, MADV_POPULATE_WRITE);  // if refused, they come when touched
+    slabs_ = ::new (room) Slab{slabs_};
+  }
+  return ::new (static_cast<void*>(slabs_->chunks() + slabs_->used++)) Chunk;
+}
+
 void FiberPool::grow() {
-  Chunk* const chunk = new Chunk;
+  Chunk* const chunk = new_chunk();
   for (std::size_t i = 0; i + 1 < kChunkFibers; ++i) chunk->fibers[i].next = &chunk->fibers[i + 1];
   free_ = &chunk->fibers[0];
   chunk->next = chunks_.load(std::memory_order_relaxed);

@@ -80,12 +80,25 @@ class FiberPool {
     Chunk* next = nullptr;
   };
 
+  // Room for many chunks, which follow it.
+  struct alignas(64) Slab {
+    Slab* next;
+    std::size_t used = 0;
+    Chunk* chunks() noexcept { return reinterpret_cast<Chunk*>(this + 1); }
+  };
+  static constexpr std::size_t kSlabSize = std::size_t{2} << 20;
+  static constexpr std::size_t kChunksInSlab = (kSlabSize - sizeof(Slab)) / sizeof(Chunk);
+  static constexpr std::size_t kFibersBeforeSlabs = 4096;
+
   constexpr FiberPool() = default;
   void grow();  // under mutex_
+  Chunk* new_chunk();
+  Chunk* new_chunk_in_slab() noexcept;  // null: no memory
 
   std::mutex mutex_;
   Fiber* free_ = nullptr;  // under mutex_
   FibersAside aside_;      // under mutex_
+  Slab* slabs_ = nullptr;  // under mutex_
   // The chunks, newest first. Pushed under the lock, read by anyone. [chunks]
   Atomic<Chunk*> chunks_{nullptr};
   Atomic<std::size_t> capacity_{0};

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <set>
 #include <thread>
 #include <vector>
@@ -54,6 +55,20 @@ TEST(FiberPool, NoDescriptorIsOutTwice) {
   EXPECT_EQ(all.size(), 600u);
   give_all(first);
   give_all(second);
+}
+
+TEST(FiberPool, VeryManyAreDistinctAndAllAreVisited) {
+  const std::vector<Fiber*> taken = take_exactly(20'000);
+  const std::set<Fiber*> distinct(taken.begin(), taken.end());
+  EXPECT_EQ(distinct.size(), taken.size());
+  for (const Fiber* fiber : taken) {
+    ASSERT_EQ(reinterpret_cast<std::uintptr_t>(fiber) % alignof(Fiber), 0u);
+  }
+  std::size_t visited = 0;
+  FiberPool::instance().for_each([&](Fiber& fiber) { visited += distinct.count(&fiber); });
+  EXPECT_EQ(visited, taken.size());
+  EXPECT_GE(FiberPool::instance().capacity(), taken.size());
+  give_all(taken);
 }
 
 TEST(FiberPool, DescriptorsThatCameBackAreUsedBeforeNewOnesAreMade) {
