@@ -242,6 +242,11 @@ void NewTask::drop(Fiber& fiber) noexcept {
   free_descriptor(fiber);
 }
 
+TaskRef NewTask::another_handle(Fiber& fiber) noexcept {
+  state_of(fiber).handles.fetch_add(1, std::memory_order_relaxed);
+  return TaskRef(&fiber);
+}
+
 void NewTask::start(Fiber& fiber, Body& body, std::uint8_t upkeep) noexcept {
   TaskState& state = state_of(fiber);
   state.body = &body;

@@ -31,7 +31,7 @@ class GatherChild {
   Hook& hook() noexcept;
 
   GatherChild* next_ = nullptr;
-  bool started_ = false;  // by the gather
+  bool started_ = false;           // by the gather
   alignas(8) std::byte hook_[40];  // NOLINT(*-member-init): made when it is taken on
 };
 

@@ -6,6 +6,7 @@
 #include <weft/channel.h>
 #include <weft/error.h>
 #include <weft/event.h>
+#include <weft/exception_group.h>
 #include <weft/gather.h>
 #include <weft/metrics.h>
 #include <weft/mutex.h>
@@ -17,6 +18,7 @@
 #include <weft/sleep.h>
 #include <weft/stream.h>
 #include <weft/task.h>
+#include <weft/task_group.h>
 #include <weft/tcp.h>
 #include <weft/timeout.h>
 #include <weft/to_thread.h>

@@ -201,6 +201,8 @@ class NewTask {
 
   void* room() const noexcept { return made_.room; }
   Fiber& fiber() const noexcept { return *made_.fiber; }
+  /// One handle more, for who starts it; before it starts.
+  TaskRef another_handle() noexcept { return another_handle(*made_.fiber); }
   /// `upkeep`: of the body.
   TaskRef start(Body& body, std::uint8_t upkeep) noexcept {
     Fiber* const fiber = std::exchange(made_.fiber, nullptr);
@@ -211,6 +213,7 @@ class NewTask {
  private:
   static void start(Fiber& fiber, Body& body, std::uint8_t upkeep) noexcept;
   static void drop(Fiber& fiber) noexcept;
+  static TaskRef another_handle(Fiber& fiber) noexcept;
 
   Made made_;
 };
@@ -232,7 +235,15 @@ auto make_call(const NewTask::Made& made, F&& callable, Start&& start) {
                (kDiscard ? Upkeep::kCallable : 0) | (kDestroy ? Upkeep::kResult : 0));
 }
 
-/// The same for a task as most are: in the runtime of the calling fiber, without options.
+/// The same in the runtime of the calling fiber.
+template <class F, class Start>
+auto make_task(const SpawnOptions& options, const SpawnSite& site, F&& callable, Start&& start) {
+  using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
+  return make_call(NewTask::make(nullptr, options, site, sizeof(Made), alignof(Made)),
+                   std::forward<F>(callable), std::forward<Start>(start));
+}
+
+/// The same without options, as most tasks are.
 template <class F, class Start>
 auto make_task(const SpawnSite& site, F&& callable, Start&& start) {
   using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
