@@ -128,15 +128,23 @@ TEST(GatherArguments, TakesCallablesOutOfATemporaryButNotThroughAView) {
 TEST(GatherArguments, WaitingForItselfIsAnError) {
   weft::run([] {
     weft::Task<void> self;
+    weft::Event known;
     self = weft::spawn([&] {
+      known.wait();
       const weft::Task<void> other = weft::spawn(support::sleep_forever);
-      bool ran = false;
-      EXPECT_THROW(weft::gather([&] { ran = true; }, other, self), std::logic_error);
-      EXPECT_FALSE(ran) << "what the gather had started is cancelled";
+      bool runs = false;
+      const auto child = [&] {
+        runs = true;
+        support::sleep_until_cancelled();
+        runs = false;
+      };
+      EXPECT_THROW(weft::gather(child, other, self), std::logic_error);
+      EXPECT_FALSE(runs) << "what the gather had started is cancelled, and waited for";
       EXPECT_EQ(other.cancelling(), 0u) << "what others had started is not";
       EXPECT_FALSE(weft::this_task::cancel_requested());
       other.cancel();
     });
+    known.set();
     self.get();
   });
 }

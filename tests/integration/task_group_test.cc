@@ -112,9 +112,11 @@ TEST(TaskGroup, FreesChildrenAsTheyEnd) {
 
 TEST(TaskGroup, FirstFailureStopsSiblingsAndBody) {
   weft::run([] {
+    std::atomic<int> waiting = 0;
     std::atomic<int> stopped = 0;
     const auto waits = [&] {
       try {
+        ++waiting;
         sleep_forever();
       } catch (const weft::Cancelled&) {
         ++stopped;
@@ -123,8 +125,8 @@ TEST(TaskGroup, FirstFailureStopsSiblingsAndBody) {
     };
     EXPECT_EQ(errors_of([&](weft::TaskGroup& group) {
                 group.spawn(waits);
-                group.spawn([] {
-                  weft::yield();
+                group.spawn([&] {
+                  while (waiting < 3) weft::yield();
                   throw Failure("child");
                 });
                 group.spawn(waits);
@@ -209,7 +211,7 @@ struct SlowToCopy {
 };
 
 TEST(TaskGroup, ChildThatIsBeingMadeWhenItStopsNeverRuns) {
-  weft::run([] {
+  weft::run(weft::Options{.workers = 1}, [] {
     bool ran = false;
     const SlowToCopy child(ran);
     EXPECT_EQ(errors_of([&](weft::TaskGroup& group) {
