@@ -32,6 +32,11 @@ inline void cpu_relax() noexcept {
 #endif
 }
 
+/// So many times, without a look in between.
+inline void cpu_relax(int times) noexcept {
+  for (int i = 0; i < times; ++i) cpu_relax();
+}
+
 }  // namespace weft::detail
 
 #endif

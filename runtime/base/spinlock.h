@@ -16,7 +16,7 @@ class SpinWait {
  public:
   void pause() noexcept {
     if (spins_ <= kMostSpins) {
-      for (int i = 0; i < spins_; ++i) cpu_relax();
+      cpu_relax(spins_);
       spins_ *= 2;
     } else {
       ::sched_yield();

@@ -114,6 +114,8 @@ class Atomic {
 // NOLINTEND(bugprone-sizeof-expression)
 
 inline void cpu_relax() noexcept { model::relax(); }
+/// However long: nothing is looked at in between.
+inline void cpu_relax(int) noexcept { model::relax(); }
 
 /// As in base/futex.h.
 inline bool futex_wait(const Atomic<std::uint32_t>& word, std::uint32_t expected,
