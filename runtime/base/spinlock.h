@@ -15,8 +15,8 @@ namespace weft::detail {
 class SpinWait {
  public:
   void pause() noexcept {
-    if (spins_ <= kMostSpins) {
-      cpu_relax(spins_);
+    cpu_relax(spins_);
+    if (spins_ < kMostSpins) {
       spins_ *= 2;
     } else {
       ::sched_yield();
