@@ -184,16 +184,16 @@ void TaskGroup::stop_others() noexcept {
   if (asks_owner) detail::request_cancel(self.owner);
 }
 
-// Asks all children to stop, but for the one that calls.
-void TaskGroup::abort() noexcept {
+// Asks all children to stop, but for the one that calls. True for the first who does.
+bool TaskGroup::abort() noexcept {
   Inside& self = inside();
-  for (;;) {
+  for (bool first = false;;) {
     TaskRef task;
     {
       const std::lock_guard guard(self.lock);
-      self.aborting = true;
+      first |= !std::exchange(self.aborting, true);
       GroupChild* const child = self.running.pop_front();
-      if (child == nullptr) return;
+      if (child == nullptr) return first;
       self.stopping.push_back(*child);
       task = child->task;
     }
@@ -217,14 +217,8 @@ bool TaskGroup::wait_for_all() {
       self.waiter = detail::current_token();
       const Wake reason = detail::suspend(
           [](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &self.lock);
-      if (reason == Wake::kCancelled) {
-        // Not if children stop already: whoever asked them has asked the owner, too.
-        self.lock.lock();
-        const bool first = !self.aborting;
-        self.lock.unlock();
-        cancelled |= first;
-        if (first) abort();
-      }
+      // Where children stop already, whoever asked them has asked the owner, too.
+      if (reason == Wake::kCancelled) cancelled |= abort();
     }
     self.lock.lock();
   }

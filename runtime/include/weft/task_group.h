@@ -49,7 +49,7 @@ class TaskGroup {
     using Call = detail::GroupCall<std::decay_t<F>>;
     Place place(*this);
     return Task<detail::ResultOf<F>>(detail::make_task(
-        options, site, Call{this, std::forward<F>(callable)},
+        nullptr, options, site, Call{this, std::forward<F>(callable)},
         [&](detail::NewTask& task, detail::Body& body, std::uint8_t upkeep) noexcept {
           return place.start(task, body, upkeep);
         }));
@@ -84,7 +84,7 @@ class TaskGroup {
 
   friend struct detail::GroupChild;
   Inside& inside() noexcept;
-  void abort() noexcept;
+  bool abort() noexcept;  // true for the first who does
   bool wait_for_all();
 
   alignas(8) std::byte inside_[128];  // NOLINT(*-member-init): made by the constructor

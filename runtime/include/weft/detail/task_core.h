@@ -235,22 +235,24 @@ auto make_call(const NewTask::Made& made, F&& callable, Start&& start) {
                (kDiscard ? Upkeep::kCallable : 0) | (kDestroy ? Upkeep::kResult : 0));
 }
 
-/// The same in the runtime of the calling fiber.
+/// The same; `scheduler` null: that of the calling fiber.
 template <class F, class Start>
-auto make_task(const SpawnOptions& options, const SpawnSite& site, F&& callable, Start&& start) {
+auto make_task(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
+               F&& callable, Start&& start) {
   using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
-  return make_call(NewTask::make(nullptr, options, site, sizeof(Made), alignof(Made)),
+  return make_call(NewTask::make(scheduler, options, site, sizeof(Made), alignof(Made)),
                    std::forward<F>(callable), std::forward<Start>(start));
 }
 
-/// The same without options, as most tasks are.
+/// In the runtime of the calling fiber and without options, as most tasks are.
 template <class F, class Start>
 auto make_task(const SpawnSite& site, F&& callable, Start&& start) {
   using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
-  return make_call(NewTask::fits(sizeof(Made), alignof(Made))
-                       ? NewTask::make(site)
-                       : NewTask::make(nullptr, {}, site, sizeof(Made), alignof(Made)),
-                   std::forward<F>(callable), std::forward<Start>(start));
+  if constexpr (NewTask::fits(sizeof(Made), alignof(Made))) {
+    return make_call(NewTask::make(site), std::forward<F>(callable), std::forward<Start>(start));
+  } else {
+    return make_task(nullptr, {}, site, std::forward<F>(callable), std::forward<Start>(start));
+  }
 }
 
 struct JustStart {
@@ -262,9 +264,7 @@ struct JustStart {
 template <class F>
 TaskRef spawn_on(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
                  F&& callable) {
-  using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
-  return make_call(NewTask::make(scheduler, options, site, sizeof(Made), alignof(Made)),
-                   std::forward<F>(callable), JustStart());
+  return make_task(scheduler, options, site, std::forward<F>(callable), JustStart());
 }
 
 }  // namespace detail
