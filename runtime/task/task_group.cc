@@ -23,13 +23,11 @@
 
 namespace weft {
 
-using detail::CompletionHook;
 using detail::Fiber;
 using detail::GroupChild;
 using detail::List;
 using detail::ListNode;
 using detail::Spinlock;
-using detail::TaskOutcome;
 using detail::TaskRef;
 using detail::Wake;
 using detail::WakeToken;

@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -97,8 +98,9 @@ TEST(ExceptionGroup, HoldsWhatIsNoStdException) {
 }
 
 TEST(ExceptionGroup, RefusesToBeEmpty) {
-  EXPECT_THROW(ExceptionGroup("none", {}), std::invalid_argument);
-  EXPECT_THROW(ExceptionGroup("null", {nullptr}), std::invalid_argument);
+  const auto make = [](Errors errors) { return ExceptionGroup("group", std::move(errors)); };
+  EXPECT_THROW(make({}), std::invalid_argument);
+  EXPECT_THROW(make({nullptr}), std::invalid_argument);
 }
 
 }  // namespace
