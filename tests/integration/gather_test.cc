@@ -17,14 +17,12 @@
 
 #include "support/build_kind.h"
 #include "support/counter.h"
-#include "support/live_count.h"
 #include "support/task_steps.h"
 
 namespace {
 
 using support::Arrivals;
 using support::Counter;
-using support::LiveCount;
 
 // ---- What comes back.
 
