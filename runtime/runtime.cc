@@ -12,6 +12,7 @@
 #include "options.h"
 #include "reactor/driver_choice.h"
 #include "sched/scheduler.h"
+#include "task/identity.h"
 #include "task/lost_exception.h"
 #include "task/task_state.h"
 
@@ -22,14 +23,28 @@ using detail::Nanos;
 
 namespace {
 
+std::string describe(const std::string& name, const SpawnSite& site) {
+  return name + ", spawned at " + site.file + ":" + std::to_string(site.line) + " in " +
+         site.function;
+}
+
+// At once, so that lines of several threads are not mixed.
+void write_line(const std::string& text) {
+  const std::string line = "weft: " + text + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
 void report_slow_fiber(const Fiber& fiber, Nanos stuck) {
-  std::fprintf(
-      stderr,
-      "weft: task-%llu, spawned at %s:%u in %s, has kept its worker for %lld ms without "
-      "suspending\n",
-      static_cast<unsigned long long>(fiber.id.load(std::memory_order_relaxed)),
-      fiber.file.load(std::memory_order_relaxed), fiber.line.load(std::memory_order_relaxed),
-      fiber.function.load(std::memory_order_relaxed), static_cast<long long>(stuck / 1'000'000));
+  const std::string name = detail::name_of(fiber, fiber.id.load(std::memory_order_relaxed));
+  write_line(describe(name, detail::site_of(fiber)) + ", has kept its worker for " +
+             std::to_string(stuck / 1'000'000) + " ms without suspending");
+}
+
+void report_pending_tasks(const detail::Scheduler& scheduler) {
+  for (const TaskInfo& task : detail::tasks_of(scheduler)) {
+    write_line(describe(task.name(), task.site()) +
+               ", was still pending when the runtime ended, and is cancelled");
+  }
 }
 
 detail::SchedulerOptions scheduler_options(const detail::ResolvedOptions& options,
@@ -50,7 +65,8 @@ detail::SchedulerOptions scheduler_options(const detail::ResolvedOptions& option
 struct Runtime::Inside {
   explicit Inside(const Options& given) : Inside(given, detail::resolve(given)) {}
   Inside(const Options& given, const detail::ResolvedOptions& options)
-      : lost_exceptions{given.on_lost_exception},
+      : debug(options.debug),
+        lost_exceptions{given.on_lost_exception},
         reactor(detail::make_driver(options.driver)),
         scheduler(scheduler_options(options, given.slow_fiber.count()), *reactor),
         blocking(std::in_place, options.blocking_threads) {
@@ -63,12 +79,14 @@ struct Runtime::Inside {
   // ones, which find it gone. What is left, workers and driver, the destructors end in that order.
   ~Inside() {
     WEFT_ASSERT(detail::current_fiber() == nullptr, "a fiber cannot wait for its own end");
+    if (debug) report_pending_tasks(scheduler);
     scheduler.cancel_all_and_wait();
     scheduler.services().blocking.store(nullptr, std::memory_order_release);
     blocking.reset();
     scheduler.cancel_all_and_wait();
   }
 
+  const bool debug;
   const detail::LostExceptionHandler lost_exceptions;
   const std::unique_ptr<detail::Reactor> reactor;
   detail::Scheduler scheduler;

@@ -44,7 +44,11 @@ struct ExceptionState {
 /// Only the fiber itself, and then the worker that retires it, write it. Who drops the last handle
 /// and still finds InUse puts the descriptor aside, where it is looked at again (FiberCache).
 /// [life]
-enum class Life : std::uint8_t { kInUse, kRetired, kAbandoned };
+///
+/// For whoever lists the tasks there are, two more that count as InUse: Asleep, of a task that waits
+/// for its cue before it has run and is no user's so far, and Ended, from before others can learn
+/// of the end.
+enum class Life : std::uint8_t { kInUse, kRetired, kAbandoned, kAsleep, kEnded };
 
 struct alignas(64) Fiber {
   static constexpr std::size_t kLocalSize = 192;
@@ -81,8 +85,8 @@ struct alignas(64) Fiber {
   Atomic<const char*> file{nullptr};
   Atomic<const char*> function{nullptr};
   Atomic<std::uint32_t> line{0};
-  // Null unless given; owned by the maker, valid until the descriptor is free.
-  const char* name = nullptr;
+  // Null unless given; owned by the maker, which frees it: see task/identity.h.
+  Atomic<const char*> name{nullptr};
 
   [[no_unique_address]] SanitizerStack sanitizer;
 

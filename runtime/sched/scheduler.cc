@@ -21,7 +21,7 @@ bool describe_current(CurrentFiberInfo& info) noexcept {
   if (fiber == nullptr || fiber->stack == nullptr) return false;
   info.stack = fiber->stack;
   info.id = fiber->id.load(std::memory_order_relaxed);
-  info.name = fiber->name;
+  info.name = fiber->name.load(std::memory_order_relaxed);
   info.file = fiber->file.load(std::memory_order_relaxed);
   info.line = fiber->line.load(std::memory_order_relaxed);
   info.function = fiber->function.load(std::memory_order_relaxed);
@@ -93,6 +93,17 @@ void Scheduler::start(Fiber& fiber) noexcept {
     send_home(fiber);
   } else {
     inject(fiber);
+  }
+}
+
+void Scheduler::start_asleep(Fiber& fiber) noexcept {
+  fiber.scheduler.store(this, std::memory_order_release);
+  Worker* const here = current_worker();
+  if (here != nullptr && &here->scheduler() == this) {
+    here->stats().fibers.started.add();
+  } else {
+    const Census::OutsideCall call(census_);
+    call.count_start();
   }
 }
 

@@ -63,6 +63,8 @@ class Scheduler {
 
   /// Takes on a fiber that has never run.
   void start(Fiber& fiber) noexcept;
+  /// Takes on a fiber that has never run, and waits: it does as soon as it is woken.
+  void start_asleep(Fiber& fiber) noexcept;
   /// Makes a fiber runnable whose wait the caller, no worker of this scheduler, has ended.
   void ready_from_outside(Fiber& fiber) noexcept;
   void send_home(Fiber& fiber) noexcept;

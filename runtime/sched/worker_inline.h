@@ -122,7 +122,7 @@ inline void Worker::start(Fiber& fiber) noexcept {
 inline void Worker::ready(Fiber& fiber) noexcept {
   // From a fiber: what it wakes runs next, while what they share is warm, and no other worker is
   // woken for it. Its owner is about to switch; if it is not, thieves and the monitor see to it.
-  if (fifo_ || batching_ || !runs_fiber() || fiber.pins > 0 ||
+  if (fifo_ || batching_ || !runs_fiber() || fiber.pins > 0 || !fiber.started() ||
       chaos::strikes(chaos::Kind::kQueue, 4)) {
     enqueue(fiber);
     return;

@@ -101,6 +101,7 @@ void Gather::start(GatherChild& child, NewTask& task, Body& body, std::uint8_t u
 }
 
 void Gather::add(GatherChild& child, const TaskRef& task) {
+  check_task(task);
   if (&task.fiber() == current_fiber()) {
     throw std::logic_error("weft::gather: a task cannot wait for itself");
   }

@@ -121,12 +121,20 @@ std::uint64_t id() noexcept {
 std::string name() {
   const Fiber* const self = current_fiber();
   if (self == nullptr) return {};
-  return self->name != nullptr ? self->name : "task-" + std::to_string(id());
+  const char* const name = self->name.load(std::memory_order_relaxed);
+  return name != nullptr ? name : "task-" + std::to_string(id());
 }
 
 bool cancel_requested() noexcept {
   const Fiber* const self = current_fiber();
   return self != nullptr && self->word.cancel_pending();
+}
+
+bool cancel() noexcept {
+  Fiber* const self = current_fiber();
+  if (self == nullptr) return false;
+  detail::request_cancel(*self);
+  return true;
 }
 
 unsigned cancelling() noexcept {

@@ -8,6 +8,7 @@
 #include <typeinfo>
 
 #include "sched/scheduler.h"
+#include "task/identity.h"
 
 namespace weft::detail {
 
@@ -28,6 +29,10 @@ void write_line(const LostException& lost) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
+void could_not_report() noexcept {
+  std::fputs("weft: an exception was never read, and reporting it failed\n", stderr);
+}
+
 }  // namespace
 
 std::string describe(const std::exception_ptr& error) {
@@ -43,15 +48,8 @@ std::string describe(const std::exception_ptr& error) {
   }
 }
 
-void report_lost_exception(Fiber& fiber, TaskState& state) noexcept {
-  const std::uint64_t id = fiber.id.load(std::memory_order_relaxed);
+void report_lost_exception(const LostException& lost) noexcept {
   try {
-    const LostException lost{
-        id,
-        fiber.name != nullptr ? fiber.name : "task-" + std::to_string(id),
-        {fiber.file.load(std::memory_order_relaxed), fiber.function.load(std::memory_order_relaxed),
-         fiber.line.load(std::memory_order_relaxed)},
-        state.error};
     Scheduler* const scheduler = Scheduler::current();
     const LostExceptionHandler* const handler =
         scheduler != nullptr ? scheduler->services().lost_exceptions : nullptr;
@@ -61,7 +59,16 @@ void report_lost_exception(Fiber& fiber, TaskState& state) noexcept {
       write_line(lost);
     }
   } catch (...) {
-    std::fputs("weft: a task's exception was never read, and reporting it failed\n", stderr);
+    could_not_report();
+  }
+}
+
+void report_lost_exception(const Fiber& fiber, const std::exception_ptr& error) noexcept {
+  try {
+    const std::uint64_t id = fiber.id.load(std::memory_order_relaxed);
+    report_lost_exception({id, name_of(fiber, id), site_of(fiber), error});
+  } catch (...) {
+    could_not_report();
   }
 }
 

@@ -15,7 +15,9 @@ struct LostExceptionHandler {
 
 /// Tells the runtime's handler (or standard error) of an exception that nobody has read. On the
 /// task's stack or that of whoever drops its last handle.
-void report_lost_exception(Fiber& fiber, TaskState& state) noexcept;
+void report_lost_exception(const Fiber& fiber, const std::exception_ptr& error) noexcept;
+/// The same for what is no task's.
+void report_lost_exception(const LostException& lost) noexcept;
 
 /// "what()" of any exception, for people.
 std::string describe(const std::exception_ptr& error);

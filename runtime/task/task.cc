@@ -11,7 +11,10 @@
 #include "fiber/fiber_pool.h"
 #include "sched/scheduler.h"
 #include "sched/worker_inline.h"
+#include "task/context_map.h"
+#include "task/identity.h"
 #include "task/lost_exception.h"
+#include "task/mask_scope.h"
 #include "task/task_state.h"
 
 namespace weft::detail {
@@ -20,34 +23,23 @@ namespace {
 
 // ---- The end.
 
-void free_state(Fiber& fiber, TaskState& state) noexcept {
-  delete[] state.heap;
-  delete[] std::exchange(fiber.name, nullptr);
-  state.~TaskState();
+void drop_context(TaskState& state) noexcept {
+  if (ContextMap* const map = std::exchange(state.context, nullptr)) map->release();
 }
 
-// Keeps cancellations off the running fiber, for destructors.
-class MaskScope {
- public:
-  MaskScope() noexcept : self_(current_fiber()) {
-    if (self_ != nullptr) ++self_->masks;
-  }
-  ~MaskScope() {
-    if (self_ != nullptr) --self_->masks;
-  }
-  MaskScope(const MaskScope&) = delete;
-  MaskScope& operator=(const MaskScope&) = delete;
-
- private:
-  Fiber* const self_;
-};
+void free_state(Fiber& fiber, TaskState& state) noexcept {
+  delete[] state.heap;
+  if (fiber.name.load(std::memory_order_relaxed) != nullptr) free_name(fiber);
+  drop_context(state);
+  state.~TaskState();
+}
 
 [[gnu::noinline]] void destroy_with_care(Fiber& fiber, TaskState& state) noexcept {
   const bool lost = state.end.outcome() == TaskOutcome::kFailed &&
                     !state.error_read.load(std::memory_order_relaxed);
   if (lost || (state.upkeep & Upkeep::kResult) != 0) {
     const MaskScope mask;  // for the handler of lost exceptions, too, which is the user's
-    if (lost) report_lost_exception(fiber, state);
+    if (lost) report_lost_exception(fiber, state.error);
     state.body->~Body();
   }
   free_state(fiber, state);
@@ -56,8 +48,9 @@ class MaskScope {
 // By whoever is left alone with it.
 inline void destroy_body(Fiber& fiber, TaskState& state) noexcept {
   // A value without a destructor, and nothing besides: most tasks leave nothing to do.
-  const bool nothing_left = state.end.outcome() == TaskOutcome::kValue &&
-                            (state.upkeep & (Upkeep::kResult | Upkeep::kExtras)) == 0;
+  const bool nothing_left =
+      state.end.outcome() == TaskOutcome::kValue &&
+      (state.upkeep & (Upkeep::kResult | Upkeep::kExtras | Upkeep::kContext)) == 0;
   if (!nothing_left) [[unlikely]]
     destroy_with_care(fiber, state);
 }
@@ -98,6 +91,7 @@ inline void release_fiber(Fiber& fiber) noexcept {
 
 // By the task itself, at its end.
 inline void complete(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexcept {
+  fiber.life.store(Life::kEnded, std::memory_order_relaxed);
   const bool detached =
       state.end.finish(outcome, [](const WakeToken& token) noexcept { wake_joiner(token); });
   if (detached) [[unlikely]]
@@ -131,8 +125,19 @@ void run_task(Fiber& fiber) noexcept {
   const TaskOutcome outcome = run_body(fiber, state);
   // From here on only destructors run, out of which nothing may be thrown.
   fiber.masks = 1;
-  if ((state.upkeep & Upkeep::kCallable) != 0) state.body->discard();
+  if ((state.upkeep & (Upkeep::kCallable | Upkeep::kContext)) != 0) {
+    if ((state.upkeep & Upkeep::kCallable) != 0) state.body->discard();
+    drop_context(state);
+  }
   complete(fiber, state, outcome);
+}
+
+// Of a task that began its life asleep: whoever asked it to stop meanwhile meant others.
+void run_woken(Fiber& fiber) noexcept {
+  fiber.life.store(Life::kInUse, std::memory_order_relaxed);
+  fiber.masks = 1;
+  fiber.word.take_pending();
+  run_task(fiber);
 }
 
 // On a worker's own stack, the one case in which user code, the callable's destructor, runs there.
@@ -140,10 +145,12 @@ void fail_without_stack(Fiber& fiber) noexcept {
   TaskState& state = state_of(fiber);
   state.error = std::make_exception_ptr(StackAllocationError());
   state.body->discard();
+  drop_context(state);
   complete(fiber, state, TaskOutcome::kFailed);
 }
 
 constexpr FiberCode kTaskCode{&run_task, &fail_without_stack};
+constexpr FiberCode kAsleepCode{&run_woken, &fail_without_stack};
 
 // ---- Birth.
 
@@ -193,8 +200,16 @@ inline void prepare(Fiber& fiber, Worker& home, std::uint64_t id, const SpawnSit
   fiber.file.store(site.file, std::memory_order_relaxed);
   fiber.function.store(site.function, std::memory_order_relaxed);
   fiber.line.store(site.line, std::memory_order_relaxed);
-  fiber.name = nullptr;
+  fiber.name.store(nullptr, std::memory_order_relaxed);
   ::new (static_cast<void*>(fiber.local)) TaskState;
+}
+
+inline void inherit_context(TaskState& state, ContextMap* map) noexcept {
+  if (map == nullptr) [[likely]]
+    return;
+  map->retain();
+  state.context = map;
+  state.upkeep |= Upkeep::kContext;
 }
 
 void* aligned(void* room, std::size_t alignment) noexcept {
@@ -210,6 +225,7 @@ NewTask::Made NewTask::make(const SpawnSite& site) {
     no_scheduler();
   Fiber& fiber = *here->fibers().acquire();
   prepare(fiber, *here, here->next_id(), site);
+  if (here->runs_fiber()) inherit_context(state_of(fiber), state_of(here->current()).context);
   return {&fiber, fiber.local + kBodyOffset};
 }
 
@@ -232,7 +248,8 @@ NewTask::Made NewTask::make(Scheduler* scheduler, const SpawnOptions& options,
   fiber.pins = options.pinned ? 1 : 0;
   TaskState& state = state_of(fiber);
   if (extras.name != nullptr || extras.heap != nullptr) state.upkeep = Upkeep::kExtras;
-  fiber.name = extras.name.release();
+  inherit_context(state, current_context());
+  fiber.name.store(extras.name.release(), std::memory_order_release);
   state.heap = extras.heap.release();
   return {&fiber, inlined ? fiber.local + kBodyOffset : aligned(state.heap, body_alignment)};
 }
@@ -257,6 +274,16 @@ void NewTask::start(Fiber& fiber, Body& body, std::uint8_t upkeep) noexcept {
   } else {
     fiber.home->scheduler().start(fiber);
   }
+}
+
+void NewTask::start_asleep(Fiber& fiber, Body& body, std::uint8_t upkeep) noexcept {
+  TaskState& state = state_of(fiber);
+  state.body = &body;
+  state.upkeep |= upkeep;
+  fiber.code = &kAsleepCode;
+  fiber.life.store(Life::kAsleep, std::memory_order_relaxed);
+  fiber.word.publish(Cancellable::kNo);
+  fiber.home->scheduler().start_asleep(fiber);
 }
 
 // ---- Handles.
@@ -310,7 +337,7 @@ unsigned TaskRef::cancelling() const noexcept { return fiber_->word.requests(); 
 std::uint64_t TaskRef::id() const noexcept { return fiber_->id.load(std::memory_order_relaxed); }
 
 std::string_view TaskRef::name() const noexcept {
-  const char* const name = fiber_->name;
+  const char* const name = fiber_->name.load(std::memory_order_relaxed);
   return name != nullptr ? std::string_view(name) : std::string_view();
 }
 

@@ -18,10 +18,12 @@ bool TaskEnd::add(CompletionHook& hook) noexcept {
   return true;
 }
 
-void TaskEnd::remove(CompletionHook& hook) noexcept {
+bool TaskEnd::remove(CompletionHook& hook) noexcept {
   lock();
-  if (hook.linked()) hook.unlink();
+  const bool linked = hook.linked();
+  if (linked) hook.unlink();
   unlock();
+  return linked;
 }
 
 void TaskEnd::lock() noexcept {

@@ -63,8 +63,9 @@ class TaskEnd {
 
   /// True if the hook will be told; false if the task has ended.
   bool add(CompletionHook& hook) noexcept;
-  /// Afterwards the hook is not told any more, and nobody is in the middle of it.
-  void remove(CompletionHook& hook) noexcept;
+  /// Afterwards the hook is not told any more, and nobody is in the middle of it. False if it has
+  /// been told, or was never added.
+  bool remove(CompletionHook& hook) noexcept;
 
   /// By who makes the task, before anybody else knows it.
   void add_first(CompletionHook& hook) noexcept {

@@ -17,6 +17,8 @@
 
 namespace weft::detail {
 
+class ContextMap;
+
 struct TaskState {
   TaskEnd end;
   // Whoever takes it to zero detaches the task. The release of each drop pairs with the acquire of
@@ -27,6 +29,7 @@ struct TaskState {
   Body* body = nullptr;
   std::exception_ptr error;   // written before the end
   std::byte* heap = nullptr;  // owned: the body's room, when it does not fit into the descriptor
+  ContextMap* context = nullptr;  // the task's own, until it has run; one handle to it
 
   bool ended() const noexcept { return end.ended(); }
 };

@@ -13,6 +13,7 @@ class Job final : public BlockingPool::Job {
  public:
   explicit Job(std::shared_ptr<ThreadCall> call) noexcept : call_(std::move(call)) {}
   void run() noexcept override {
+    const ContextScope scope(call_->context);
     try {
       call_->call();
     } catch (...) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/detail/task_range.h>
 #include <weft/outcome.h>
 #include <weft/task.h>
 
@@ -74,16 +75,6 @@ class Gather {
   alignas(8) std::byte inside_[80];  // NOLINT(*-member-init): made by the constructor
 };
 
-template <class T>
-struct TaskTraits {};
-template <class T>
-struct TaskTraits<Task<T>> {
-  using Result = T;
-};
-template <class A>
-concept TaskArgument = requires {
-  typename TaskTraits<std::remove_cvref_t<A>>::Result;
-};
 template <class A>
 concept CallableArgument = !TaskArgument<A> && std::is_invocable_v<std::decay_t<A>>;
 template <class A>
@@ -178,9 +169,6 @@ void gather_range(std::deque<GatherChild>& children, bool return_exceptions, Ran
 template <class Range>
 concept GatherRange =
     std::ranges::input_range<Range> && GatherArgument<std::ranges::range_reference_t<Range>>;
-
-template <class Range>
-using ElementOf = std::remove_cvref_t<std::ranges::range_reference_t<Range>>;
 
 }  // namespace detail
 

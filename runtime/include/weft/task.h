@@ -1,6 +1,7 @@
 #pragma once
 
 #include <weft/detail/task_core.h>
+#include <weft/done_callback.h>
 #include <weft/error.h>
 
 #include <string>
@@ -53,6 +54,29 @@ class Task {
   unsigned uncancel() const noexcept { return ref_.uncancel(); }
   /// Requests made and not taken back.
   unsigned cancelling() const noexcept { return ref_.cancelling(); }
+
+  /// Has `callback(const Task<T>&)` called when the task has ended, or soon if it has. Never from
+  /// within this call: it is a task of its own, spawned here as far as context variables and its
+  /// site are concerned. Callbacks of one task start in the order in which they were added; what
+  /// one throws is reported like a lost exception. Cancelling does not reach a callback, and the
+  /// runtime waits for it, so it should be short. Only in a fiber (std::logic_error); throws
+  /// std::bad_alloc. Never suspends.
+  template <class F>
+  DoneCallback add_done_callback(F&& callback, SpawnSite site = SpawnSite::current()) const {
+    static_assert(std::is_invocable_v<std::decay_t<F>, const Task&>,
+                  "weft::Task::add_done_callback: the callback is called with the task that has "
+                  "ended, as in [](const weft::Task<T>& task) {}");
+    auto place = std::make_shared<detail::CallbackPlace>(ref_);
+    detail::make_task(
+        site,
+        [place, task = *this, callback = std::decay_t<F>(std::forward<F>(callback))]() mutable {
+          if (!place->withdrawn()) std::invoke(std::move(callback), std::as_const(task));
+        },
+        [&](detail::NewTask& task, detail::Body& body, std::uint8_t upkeep) noexcept {
+          place->await_end(task, body, upkeep);
+        });
+    return DoneCallback(std::move(place));
+  }
 
   /// Unique in the process, never reused.
   std::uint64_t id() const noexcept { return ref_.id(); }
@@ -108,7 +132,8 @@ std::uint64_t id() noexcept;
 std::string name();
 /// True when a cancellation has been asked for and not been thrown yet.
 bool cancel_requested() noexcept;
-/// See Task.
+/// See Task. A task that asks itself to stop hears of it at its next suspension point.
+bool cancel() noexcept;
 unsigned cancelling() noexcept;
 unsigned uncancel() noexcept;
 }  // namespace this_task

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/detail/context.h>
 #include <weft/event.h>
 
 #include <exception>
@@ -21,6 +22,7 @@ class ThreadCall {
   virtual ~ThreadCall() = default;
   virtual void call() = 0;
 
+  const ContextRef context = ContextRef::current();  // of the fiber that waits
   Event done;
   std::exception_ptr error;
 };
@@ -53,10 +55,10 @@ class ThreadCallOf final : public ThreadCall {
 }  // namespace detail
 
 /// Calls `callable()` on a thread of the runtime's blocking pool and returns what it returns, or
-/// throws what it throws. The fiber waits; its worker goes on with others. For calls that block or
-/// compute for long. Calls queue when Options::blocking_threads are busy. Cancellable: the wait
-/// ends with Cancelled, the call goes on by itself with its own copy of the callable, and its
-/// result is dropped. Only in a fiber.
+/// throws what it throws. The call sees the fiber's context variables. The fiber waits; its worker
+/// goes on with others. For calls that block or compute for long. Calls queue when
+/// Options::blocking_threads are busy. Cancellable: the wait ends with Cancelled, the call goes on
+/// by itself with its own copy of the callable, and its result is dropped. Only in a fiber.
 template <class F>
 std::invoke_result_t<std::decay_t<F>> to_thread(F&& callable) {
   using T = std::invoke_result_t<std::decay_t<F>>;

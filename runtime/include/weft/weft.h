@@ -3,7 +3,11 @@
 // All of weft.
 
 #include <weft/address.h>
+#include <weft/all_tasks.h>
+#include <weft/as_completed.h>
 #include <weft/channel.h>
+#include <weft/context_var.h>
+#include <weft/done_callback.h>
 #include <weft/error.h>
 #include <weft/event.h>
 #include <weft/exception_group.h>
@@ -12,9 +16,11 @@
 #include <weft/mutex.h>
 #include <weft/outcome.h>
 #include <weft/pin.h>
+#include <weft/promise.h>
 #include <weft/resolve.h>
 #include <weft/runtime.h>
 #include <weft/serve.h>
+#include <weft/shield.h>
 #include <weft/sleep.h>
 #include <weft/stream.h>
 #include <weft/task.h>
@@ -22,3 +28,4 @@
 #include <weft/tcp.h>
 #include <weft/timeout.h>
 #include <weft/to_thread.h>
+#include <weft/wait.h>

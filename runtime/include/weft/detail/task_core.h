@@ -166,6 +166,7 @@ struct Upkeep {
   static constexpr std::uint8_t kCallable = 1;  // discard() does something
   static constexpr std::uint8_t kResult = 2;    // and so does ~Body() after it
   static constexpr std::uint8_t kExtras = 4;    // it has a name, or a body on the heap
+  static constexpr std::uint8_t kContext = 8;   // it has values of context variables
 };
 
 /// A task that is being made: a descriptor with room for its body. Dropped unstarted, it is as if
@@ -209,9 +210,16 @@ class NewTask {
     start(*fiber, body, upkeep);
     return TaskRef(fiber);
   }
+  /// Not to run before somebody wakes it, by its fiber's present epoch; it cannot be cancelled.
+  TaskRef start_asleep(Body& body, std::uint8_t upkeep) noexcept {
+    Fiber* const fiber = std::exchange(made_.fiber, nullptr);
+    start_asleep(*fiber, body, upkeep);
+    return TaskRef(fiber);
+  }
 
  private:
   static void start(Fiber& fiber, Body& body, std::uint8_t upkeep) noexcept;
+  static void start_asleep(Fiber& fiber, Body& body, std::uint8_t upkeep) noexcept;
   static void drop(Fiber& fiber) noexcept;
   static TaskRef another_handle(Fiber& fiber) noexcept;
 
