@@ -35,8 +35,8 @@ MUTANTS = [
     Mutant("who comes too late waits all the same", "task_end", END,
            "    if (outcome_of(word) != TaskOutcome::kPending) return false;\n", ""),
     Mutant("a cancelled waiter does not wait until its hook has been told", "task_end", END,
-           "void TaskEnd::remove(CompletionHook& hook) noexcept {\n",
-           "void TaskEnd::remove(CompletionHook& hook) noexcept {\n  if (ended()) return;\n"),
+           "bool TaskEnd::remove(CompletionHook& hook) noexcept {\n",
+           "bool TaskEnd::remove(CompletionHook& hook) noexcept {\n  if (ended()) return false;\n"),
     Mutant("a cancelled waiter leaves its hook", "task_end", END,
-           "  if (hook.linked()) hook.unlink();\n", ""),
+           "  if (linked) hook.unlink();\n", ""),
 ]
