@@ -89,4 +89,13 @@ AsCompleted<detail::TaskIn<Range>> as_completed(const Range& tasks,
   return {detail::distinct_tasks(tasks), detail::deadline_in(detail::to_span(limit))};
 }
 
+template <class Range, class... A>
+requires(!detail::TaskRange<Range>) std::vector<Task<void>> as_completed(const Range&,
+                                                                         const A&...) {
+  static_assert(detail::kRight<Range>,
+                "weft::as_completed: it takes a range of weft::Task<T>, and then for how long to "
+                "wait");
+  return {};
+}
+
 }  // namespace weft

@@ -232,4 +232,12 @@ std::vector<Outcome<detail::GatheredOf<detail::ElementOf<Range>>>> gather(Return
   return outcomes;
 }
 
+template <class... A>
+std::tuple<detail::Stored<std::void_t<A>>...> gather(A&&...) {
+  static_assert(detail::kRight<A...>,
+                "weft::gather: it takes callables, each called without arguments, and weft::Tasks, "
+                "any number of both, or one range of either");
+  return {};
+}
+
 }  // namespace weft

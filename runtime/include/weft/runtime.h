@@ -84,6 +84,17 @@ class Runtime {
         detail::spawn_on(&scheduler(), {}, site, std::forward<F>(callable)));
   }
 
+  template <class F>
+  void run(F&&, SpawnSite = {}) {
+    static_assert(detail::kRight<F>, "weft::Runtime::run: `main` " WEFT_TAKES_NO_ARGUMENTS);
+  }
+  template <class F>
+  Task<void> post(F&&, SpawnSite = {}) {
+    static_assert(detail::kRight<F>,
+                  "weft::Runtime::post: a task's callable " WEFT_TAKES_NO_ARGUMENTS);
+    return {};
+  }
+
   unsigned workers() const noexcept;
   Metrics metrics() const;
 
@@ -110,6 +121,15 @@ template <class F>
 requires std::is_invocable_v<std::decay_t<F>> detail::ResultOf<F> run(
     F&& main, SpawnSite site = SpawnSite::current()) {
   return run(Options{}, std::forward<F>(main), site);
+}
+
+template <class F>
+void run(const Options&, F&&, SpawnSite = {}) {
+  static_assert(detail::kRight<F>, "weft::run: `main` " WEFT_TAKES_NO_ARGUMENTS);
+}
+template <class F>
+void run(F&&, SpawnSite = {}) {
+  static_assert(detail::kRight<F>, "weft::run: `main` " WEFT_TAKES_NO_ARGUMENTS);
 }
 
 }  // namespace weft

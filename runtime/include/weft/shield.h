@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/detail/task_range.h>
 #include <weft/task.h>
 
 #include <type_traits>
@@ -35,6 +36,14 @@ template <class F>
 requires std::is_invocable_v<std::decay_t<F>> detail::ResultOf<F> shield(
     F&& callable, SpawnSite site = SpawnSite::current()) {
   return shield(spawn(std::forward<F>(callable), site));
+}
+
+template <class F>
+requires(!detail::TaskArgument<F> &&
+         !std::is_invocable_v<std::decay_t<F>>) void shield(F&&, SpawnSite = {}) {
+  static_assert(
+      detail::kRight<F>,
+      "weft::shield: it takes a weft::Task, or a callable, which " WEFT_TAKES_NO_ARGUMENTS);
 }
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <weft/detail/task_core.h>
+#include <weft/detail/wrong_use.h>
 #include <weft/done_callback.h>
 #include <weft/error.h>
 
@@ -63,14 +64,17 @@ class Task {
   /// std::bad_alloc. Never suspends.
   template <class F>
   DoneCallback add_done_callback(F&& callback, SpawnSite site = SpawnSite::current()) const {
-    static_assert(std::is_invocable_v<std::decay_t<F>, const Task&>,
+    constexpr bool kCallable = std::is_invocable_v<std::decay_t<F>, const Task&>;
+    static_assert(kCallable,
                   "weft::Task::add_done_callback: the callback is called with the task that has "
                   "ended, as in [](const weft::Task<T>& task) {}");
     auto place = std::make_shared<detail::CallbackPlace>(ref_);
     detail::make_task(
         site,
         [place, task = *this, callback = std::decay_t<F>(std::forward<F>(callback))]() mutable {
-          if (!place->withdrawn()) std::invoke(std::move(callback), std::as_const(task));
+          if constexpr (kCallable) {
+            if (!place->withdrawn()) std::invoke(std::move(callback), std::as_const(task));
+          }
         },
         [&](detail::NewTask& task, detail::Body& body, std::uint8_t upkeep) noexcept {
           place->await_end(task, body, upkeep);
@@ -119,6 +123,17 @@ requires std::is_invocable_v<std::decay_t<F>> Task<detail::ResultOf<F>> spawn(
     const SpawnOptions& options, F&& callable, SpawnSite site = SpawnSite::current()) {
   return Task<detail::ResultOf<F>>(
       detail::spawn_on(nullptr, options, site, std::forward<F>(callable)));
+}
+
+template <class F>
+Task<void> spawn(F&&, SpawnSite = {}) {
+  static_assert(detail::kRight<F>, "weft::spawn: a task's callable " WEFT_TAKES_NO_ARGUMENTS);
+  return {};
+}
+template <class F>
+Task<void> spawn(const SpawnOptions&, F&&, SpawnSite = {}) {
+  static_assert(detail::kRight<F>, "weft::spawn: a task's callable " WEFT_TAKES_NO_ARGUMENTS);
+  return {};
 }
 
 /// Lets other fibers run; asyncio's `sleep(0)`. In a plain thread: sched_yield. Suspends;

@@ -55,6 +55,19 @@ class TaskGroup {
         }));
   }
 
+  template <class F>
+  Task<void> spawn(F&&, SpawnSite = {}) {
+    static_assert(detail::kRight<F>,
+                  "weft::TaskGroup::spawn: a task's callable " WEFT_TAKES_NO_ARGUMENTS);
+    return {};
+  }
+  template <class F>
+  Task<void> spawn(const SpawnOptions&, F&&, SpawnSite = {}) {
+    static_assert(detail::kRight<F>,
+                  "weft::TaskGroup::spawn: a task's callable " WEFT_TAKES_NO_ARGUMENTS);
+    return {};
+  }
+
   /// For `task_group` itself.
   TaskGroup();
   ~TaskGroup();
@@ -115,9 +128,10 @@ std::invoke_result_t<F> detail::GroupCall<F>::operator()() && {
 /// fiber (std::logic_error).
 template <class F>
 requires std::is_invocable_v<F, TaskGroup&>
-auto task_group(F&& body) -> std::invoke_result_t<F, TaskGroup&> {
-  using Result = std::invoke_result_t<F, TaskGroup&>;
-  static_assert(!std::is_reference_v<Result>, "a task group's body returns a value, or nothing");
+auto task_group(F&& body) -> std::remove_reference_t<std::invoke_result_t<F, TaskGroup&>> {
+  using Result = std::remove_reference_t<std::invoke_result_t<F, TaskGroup&>>;
+  static_assert(std::is_same_v<Result, std::invoke_result_t<F, TaskGroup&>>,
+                "weft::task_group: the body returns a value, or nothing");
   TaskGroup group;
   std::exception_ptr error;
   if constexpr (std::is_void_v<Result>) {
@@ -137,6 +151,13 @@ auto task_group(F&& body) -> std::invoke_result_t<F, TaskGroup&> {
     group.close(std::move(error));
     return *std::move(result);
   }
+}
+
+template <class F>
+void task_group(F&&) {
+  static_assert(detail::kRight<F>,
+                "weft::task_group: the body is called with the group, as in "
+                "[&](weft::TaskGroup& group) { group.spawn(f); }");
 }
 
 }  // namespace weft

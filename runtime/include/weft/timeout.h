@@ -50,9 +50,12 @@ namespace detail {
 
 template <class F>
 decltype(auto) call_with_scope(F&& body, TimeoutScope& scope) {
+  static_assert(std::is_invocable_v<F, TimeoutScope&> || std::is_invocable_v<F>,
+                "weft::timeout: the body is called without arguments, or with the scope, as in "
+                "[](weft::TimeoutScope& scope) {}");
   if constexpr (std::is_invocable_v<F, TimeoutScope&>) {
     return std::invoke(std::forward<F>(body), scope);
-  } else {
+  } else if constexpr (std::is_invocable_v<F>) {
     return std::invoke(std::forward<F>(body));
   }
 }

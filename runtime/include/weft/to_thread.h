@@ -1,6 +1,7 @@
 #pragma once
 
 #include <weft/detail/context.h>
+#include <weft/detail/wrong_use.h>
 #include <weft/event.h>
 
 #include <exception>
@@ -60,7 +61,8 @@ class ThreadCallOf final : public ThreadCall {
 /// Options::blocking_threads are busy. Cancellable: the wait ends with Cancelled, the call goes on
 /// by itself with its own copy of the callable, and its result is dropped. Only in a fiber.
 template <class F>
-std::invoke_result_t<std::decay_t<F>> to_thread(F&& callable) {
+requires std::is_invocable_v<std::decay_t<F>> std::invoke_result_t<std::decay_t<F>> to_thread(
+    F&& callable) {
   using T = std::invoke_result_t<std::decay_t<F>>;
   auto call = std::make_shared<detail::ThreadCallOf<T, std::decay_t<F>>>(std::forward<F>(callable));
   detail::call_on_thread(call);
@@ -68,6 +70,11 @@ std::invoke_result_t<std::decay_t<F>> to_thread(F&& callable) {
   // exception.
   if (call->error) std::rethrow_exception(std::exchange(call->error, nullptr));
   if constexpr (!std::is_void_v<T>) return call->take();
+}
+
+template <class F>
+void to_thread(F&&) {
+  static_assert(detail::kRight<F>, "weft::to_thread: the callable " WEFT_TAKES_NO_ARGUMENTS);
 }
 
 }  // namespace weft

@@ -67,4 +67,12 @@ WaitResult<detail::TaskIn<Range>> wait(const Range& tasks,
   return wait(tasks, all_completed, limit);
 }
 
+template <class Range, class... A>
+requires(!detail::TaskRange<Range>) WaitResult<void> wait(const Range&, const A&...) {
+  static_assert(detail::kRight<Range>,
+                "weft::wait: it takes a range of weft::Task<T>, and then when to return, or for "
+                "how long to wait, or both");
+  return {};
+}
+
 }  // namespace weft

@@ -228,17 +228,22 @@ class NewTask {
 
 template <class F>
 using ResultOf = std::invoke_result_t<std::decay_t<F>>;
+template <class F>
+using BodyOf = CallBody<std::remove_reference_t<ResultOf<F>>, std::decay_t<F>>;
 
 /// Makes a task of a callable, and has `start(NewTask&, Body&, upkeep)` start it.
 template <class F, class Start>
 auto make_call(const NewTask::Made& made, F&& callable, Start&& start) {
   static_assert(!std::is_reference_v<ResultOf<F>>,
-                "a task returns a value: what a reference means may be gone");
+                "weft: a task returns a value: what a reference means may be gone by then");
+  static_assert(std::is_constructible_v<std::decay_t<F>, F>,
+                "weft: a task has a callable of its own, and this one cannot be copied: move it, "
+                "as in weft::spawn(std::move(f))");
   constexpr bool kDiscard = !std::is_trivially_destructible_v<std::decay_t<F>>;
-  constexpr bool kDestroy = !std::is_trivially_destructible_v<Stored<ResultOf<F>>>;
+  constexpr bool kDestroy =
+      !std::is_trivially_destructible_v<Stored<std::remove_reference_t<ResultOf<F>>>>;
   NewTask task(made);
-  auto* const body =
-      ::new (task.room()) CallBody<ResultOf<F>, std::decay_t<F>>(std::forward<F>(callable));
+  auto* const body = ::new (task.room()) BodyOf<F>(std::forward<F>(callable));
   return start(task, static_cast<Body&>(*body),
                (kDiscard ? Upkeep::kCallable : 0) | (kDestroy ? Upkeep::kResult : 0));
 }
@@ -247,7 +252,7 @@ auto make_call(const NewTask::Made& made, F&& callable, Start&& start) {
 template <class F, class Start>
 auto make_task(Scheduler* scheduler, const SpawnOptions& options, const SpawnSite& site,
                F&& callable, Start&& start) {
-  using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
+  using Made = BodyOf<F>;
   return make_call(NewTask::make(scheduler, options, site, sizeof(Made), alignof(Made)),
                    std::forward<F>(callable), std::forward<Start>(start));
 }
@@ -255,7 +260,7 @@ auto make_task(Scheduler* scheduler, const SpawnOptions& options, const SpawnSit
 /// In the runtime of the calling fiber and without options, as most tasks are.
 template <class F, class Start>
 auto make_task(const SpawnSite& site, F&& callable, Start&& start) {
-  using Made = CallBody<ResultOf<F>, std::decay_t<F>>;
+  using Made = BodyOf<F>;
   if constexpr (NewTask::fits(sizeof(Made), alignof(Made))) {
     return make_call(NewTask::make(site), std::forward<F>(callable), std::forward<Start>(start));
   } else {
