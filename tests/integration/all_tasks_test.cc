@@ -47,6 +47,7 @@ TEST(AllTasks, TellsWhereTheyComeFrom) {
     EXPECT_EQ(tasks[1].site().line, line);
     EXPECT_THAT(tasks[1].site().file, HasSubstr("all_tasks_test"));
     never.set();
+    task.join();
   });
 }
 
