@@ -118,6 +118,13 @@ void Gather::wait() {
   bool suspended = false;
   wait.lock.lock();
   wait.remaining -= Wait::kNotAllYet - wait.taken;
+  if (!wait.over() && take_cancellation()) {
+    // Asked before it began to wait: children that have not started never do.
+    cancelled = true;
+    wait.lock.unlock();
+    cancel_all();
+    wait.lock.lock();
+  }
   for (WakeToken self = first_wait; !wait.over(); self = current_token(), wait.lock.lock()) {
     wait.waiter = self;
     suspended = true;

@@ -78,16 +78,16 @@ void TaskRef::await() const {
 void TaskRef::await_end() const {
   TaskState& state = state_of(*fiber_);
   Fiber& self = current_waiter();
+  // As in asyncio: who waits for a task and is cancelled passes that on, and learns the outcome
+  // from the task; a request that came after the task had ended is the caller's own.
   bool passed_on = false;
-  while (!state.ended()) {
-    // As in asyncio: who waits for a task and is cancelled passes that on, and learns the outcome
-    // from the task; a request that came after the task had ended is the caller's own.
-    const Wake reason = wait_for_end(self, *fiber_);
-    if (reason == Wake::kCancelled && cancel()) {
+  for (bool asked = was_cancelled(self); asked || !state.ended();) {
+    if (asked) {
+      if (!cancel()) throw Cancelled();
       passed_on = true;
-    } else if (reason == Wake::kCancelled || was_cancelled(self)) {
-      throw Cancelled();
     }
+    asked = wait_for_end(self, *fiber_) == Wake::kCancelled;
+    if (!asked && was_cancelled(self)) throw Cancelled();
   }
   // The task may have been past its last suspension when it was asked, on another worker.
   const bool untold =

@@ -14,7 +14,7 @@
 #include "task/context_map.h"
 #include "task/identity.h"
 #include "task/lost_exception.h"
-#include "task/mask_scope.h"
+#include "sched/mask_scope.h"
 #include "task/task_state.h"
 
 namespace weft::detail {

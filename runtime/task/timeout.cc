@@ -11,6 +11,18 @@
 // the Cancelled is the scope's own if no other requests are left then than there were at its
 // beginning.
 
+namespace weft::detail {
+
+TimeLimit limit_in(std::chrono::nanoseconds span) noexcept {
+  return {saturating_add(now(), span.count()), span.count() <= 0};
+}
+
+TimeLimit limit_at(std::chrono::nanoseconds moment) noexcept {
+  return {moment.count(), moment.count() <= now()};
+}
+
+}  // namespace weft::detail
+
 namespace weft {
 
 using detail::Fiber;
@@ -52,10 +64,10 @@ Fiber& owner_of_scope() {
 }
 }  // namespace
 
-TimeoutScope::TimeoutScope(std::int64_t deadline) {
+TimeoutScope::TimeoutScope(detail::TimeLimit limit) {
   static_assert(sizeof(Inside) <= sizeof(inside_) && alignof(Inside) <= 8);
   Inside& inside = *::new (static_cast<void*>(inside_)) Inside(owner_of_scope());
-  arm(inside, deadline);
+  arm(inside, limit);
 }
 
 TimeoutScope::~TimeoutScope() {
@@ -83,7 +95,7 @@ bool TimeoutScope::finish() noexcept {
 void TimeoutScope::reschedule(TimePoint when) {
   TimerQueue::cancel(inside());
   if (expired()) throw std::logic_error("weft::TimeoutScope: it has expired and cannot be moved");
-  arm(inside(), detail::deadline_at(when.time_since_epoch()));
+  arm(inside(), detail::limit_at(when.time_since_epoch()));
 }
 
 void TimeoutScope::reschedule(std::nullopt_t) {
@@ -102,14 +114,13 @@ bool TimeoutScope::expired() const noexcept {
   return inside().expired.load(std::memory_order_relaxed);
 }
 
-void TimeoutScope::arm(Inside& inside, std::int64_t deadline) {
-  inside.limit = deadline;
-  if (deadline == kNever) return;
-  if (deadline <= 0) {
+void TimeoutScope::arm(Inside& inside, detail::TimeLimit limit) {
+  inside.limit = limit.moment;
+  if (limit.passed) {
     inside.expire();
-    return;
+  } else if (limit.moment != kNever) {
+    detail::current_worker()->timers().arm(inside, limit.moment);
   }
-  detail::current_worker()->timers().arm(inside, deadline);
 }
 
 TimeoutScope::Inside& TimeoutScope::inside() noexcept {

@@ -24,11 +24,12 @@ namespace soak {
 
 namespace {
 
-constexpr std::size_t kWarmUpRounds = 5;
+// AddressSanitizer itself remembers every thread and every place of allocation, which levels out
+// after some hundred rounds.
+constexpr std::size_t kWarmUpRounds = support::kAddressSanitizer ? 300 : 5;
 constexpr std::size_t kLeastRounds = 12;  // after the warm-up
 // A tenth and this much. A leak of 1 KiB a round is found after about 10,000 rounds, one of a stack
 // after a few hundred.
-// AddressSanitizer itself remembers every thread and every place of allocation.
 constexpr double kToleratedGrowth = support::kAddressSanitizer ? 2 : 1.1;
 constexpr double kToleratedMiB = 4;
 constexpr double kToleratedMappings = 16;

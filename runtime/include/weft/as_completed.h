@@ -82,7 +82,7 @@ AsCompleted<detail::TaskIn<Range>> as_completed(const Range& tasks) {
 }
 
 /// The same, for `limit` at most, counted from this call: the step that would take longer throws
-/// TimeoutError. Those that have ended by then are still given.
+/// TimeoutError. A step that need not wait gives what has ended by then, however late it is.
 template <detail::TaskRange Range, class Rep, class Period>
 AsCompleted<detail::TaskIn<Range>> as_completed(const Range& tasks,
                                                 std::chrono::duration<Rep, Period> limit) {

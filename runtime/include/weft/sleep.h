@@ -7,7 +7,6 @@ namespace weft {
 
 namespace detail {
 std::int64_t deadline_in(std::chrono::nanoseconds span) noexcept;
-std::int64_t deadline_at(std::chrono::nanoseconds moment) noexcept;
 void sleep_to(std::int64_t deadline);
 
 /// Saturates: more than 292 years is for ever.

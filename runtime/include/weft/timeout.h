@@ -5,12 +5,24 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace weft {
+
+namespace detail {
+/// When a time limit is over, in nanoseconds of the steady clock, and whether that was so when it
+/// was set.
+struct TimeLimit {
+  std::int64_t moment;
+  bool passed;
+};
+TimeLimit limit_in(std::chrono::nanoseconds span) noexcept;
+TimeLimit limit_at(std::chrono::nanoseconds moment) noexcept;
+}  // namespace detail
 
 /// The time limit of a running `timeout`, for its body to look at and to move. Only by the fiber
 /// whose body it is, and not after the body has ended.
@@ -29,7 +41,7 @@ class TimeoutScope {
   bool expired() const noexcept;
 
   /// For `timeout` itself.
-  explicit TimeoutScope(std::int64_t deadline);
+  explicit TimeoutScope(detail::TimeLimit limit);
   ~TimeoutScope();
   TimeoutScope(const TimeoutScope&) = delete;
   TimeoutScope& operator=(const TimeoutScope&) = delete;
@@ -41,7 +53,7 @@ class TimeoutScope {
   struct Inside;
   Inside& inside() noexcept;
   const Inside& inside() const noexcept;
-  static void arm(Inside& inside, std::int64_t deadline);
+  static void arm(Inside& inside, detail::TimeLimit limit);
 
   alignas(8) std::byte inside_[88];
 };
@@ -61,8 +73,8 @@ decltype(auto) call_with_scope(F&& body, TimeoutScope& scope) {
 }
 
 template <class F>
-decltype(auto) timeout_to(std::int64_t deadline, F&& body) {
-  TimeoutScope scope(deadline);
+decltype(auto) timeout_to(TimeLimit limit, F&& body) {
+  TimeoutScope scope(limit);
   try {
     return call_with_scope(std::forward<F>(body), scope);
   } catch (const Cancelled&) {
@@ -81,14 +93,14 @@ decltype(auto) timeout_to(std::int64_t deadline, F&& body) {
 /// A span of zero or less cancels at the first suspension. Only in a fiber (std::logic_error).
 template <class Rep, class Period, class F>
 decltype(auto) timeout(std::chrono::duration<Rep, Period> span, F&& body) {
-  return detail::timeout_to(detail::deadline_in(detail::to_span(span)), std::forward<F>(body));
+  return detail::timeout_to(detail::limit_in(detail::to_span(span)), std::forward<F>(body));
 }
 
 /// The same with a moment instead of a span.
 template <class Duration, class F>
 decltype(auto) timeout_at(std::chrono::time_point<std::chrono::steady_clock, Duration> moment,
                           F&& body) {
-  return detail::timeout_to(detail::deadline_at(detail::to_span(moment.time_since_epoch())),
+  return detail::timeout_to(detail::limit_at(detail::to_span(moment.time_since_epoch())),
                             std::forward<F>(body));
 }
 

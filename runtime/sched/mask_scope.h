@@ -5,7 +5,8 @@
 
 namespace weft::detail {
 
-/// Keeps cancellations off the running fiber, for destructors that the runtime calls.
+/// Keeps cancellations off the running fiber, for destructors that the runtime calls, and for waits
+/// that must end well.
 class MaskScope {
  public:
   MaskScope() noexcept : self_(current_fiber()) {

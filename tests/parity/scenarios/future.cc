@@ -1,0 +1,3 @@
+#include "parity/harness.h"
+
+namespace parity {}  // namespace parity

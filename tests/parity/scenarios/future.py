@@ -1,0 +1,6 @@
+"""TODO"""
+
+from harness import main
+
+if __name__ == "__main__":
+    main()
