@@ -69,6 +69,22 @@ Wake WaitQueue::wait(Waiter& waiter, std::uint32_t state) {
   return reason;
 }
 
+Wake WaitQueue::wait_for_grant(Waiter& waiter, std::uint32_t state) {
+  const Wake reason = wait(waiter, state);
+  // A fiber cannot run before it is resumed. A thread goes on as soon as it is claimed.
+  const bool is_thread = waiter.token.fiber->scheduler.load(std::memory_order_relaxed) == nullptr;
+  if (reason == Wake::kNormal && is_thread) unlock(lock());
+  return reason;
+}
+
+Claimed WaitQueue::claim_front() noexcept {
+  while (Waiter* const waiter = pop_front()) {
+    if (const Claimed claimed = claim(waiter->token)) return claimed;
+    // Too late for it: it was cancelled. The next one, then.
+  }
+  return {};
+}
+
 void WaitQueue::wake_all_and_unlock(std::uint32_t state, Wake reason) noexcept {
   std::array<WakeToken, 16> last;
   std::size_t count = 0;

@@ -43,6 +43,7 @@ class WaitQueue {
   }
 
   bool empty() const noexcept { return list_.first == nullptr; }
+  Waiter* front() const noexcept { return list_.first; }
   void push_back(Waiter& waiter) noexcept;
   void push_front(Waiter& waiter) noexcept;
   void remove(Waiter& waiter) noexcept;
@@ -51,6 +52,13 @@ class WaitQueue {
   /// Sleeps; the lock is released, with `state`, once the caller is asleep. The waiter has been
   /// pushed. On return it is in the list no more.
   Wake wait(Waiter& waiter, std::uint32_t state);
+
+  /// The same where wakers claim under the lock, and let go of it before they resume: on return the
+  /// waker has done with the primitive, whoever waited.
+  Wake wait_for_grant(Waiter& waiter, std::uint32_t state);
+
+  /// Takes waiters off until one of them can be claimed. Not one if there is no live waiter.
+  Claimed claim_front() noexcept;
 
   /// Wakes all, and releases the lock with `state` in such a way that nothing of the primitive is
   /// touched after the last ones have been woken.
