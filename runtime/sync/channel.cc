@@ -10,17 +10,15 @@
 //
 // Invariants, where nobody has the lock
 //  1. Live senders wait only while the buffer is full and the channel open; live receivers only
-//  while
-//     the buffer is empty, no live sender waits, and the channel is open. So who finds room in the
-//     buffer overtakes nobody.
+//     while the buffer is empty, no live sender waits but of the same select, and the channel is
+//     open. So who finds room in the buffer overtakes nobody.
 //  2. Under one hold of the lock an item's receiver is claimed and the item is moved to it, or its
 //     sender is claimed and the item is moved from it. A claim that fails has moved nothing. So an
 //     item is in one place, and a wait that ended with Wake::kNormal has sent or received: whoever
 //     asked it to stop was too late, and the request stays for the next wait.
 //  3. Nobody touches a waiter's frame after unlocking, nor the channel. Between claim() and
-//  resume() a
-//     fiber cannot run. A thread can: it passes through the lock before it returns, and so waits
-//     for the move.
+//     resume() a fiber cannot run. A thread can: it passes through the lock before it returns, and
+//     so waits for the move.
 //  4. A closed channel has no waiters: close() takes all of them off before it lets kClosed be
 //  seen.
 //
@@ -36,13 +34,16 @@ struct Match {
   Claimed claimed;
 };
 
-// The first live one, claimed and taken off the list.
+// The first live one, claimed and taken off the list, to be served.
 Match claim_first(WaitList& list) noexcept {
   WaitQueue queue(list);
-  while (Waiter* const waiter = queue.pop_front()) {
-    if (const Claimed claimed = claim(waiter->token))
-      return {static_cast<ChannelWaiter*>(waiter), claimed};
-    // Too late for it: it was cancelled. The next one, then.
+  while (Waiter* const first = queue.pop_front()) {
+    if (const Claimed claimed = claim(first->token)) {
+      auto* const waiter = static_cast<ChannelWaiter*>(first);
+      waiter->served = true;
+      return {waiter, claimed};
+    }
+    // Too late for it: it was cancelled, or its select is being served elsewhere. The next one.
   }
   return {};
 }
@@ -63,26 +64,18 @@ void ChannelCore::unlock(std::uint32_t state) const noexcept {
   WaitQueue(receivers_).unlock(state);
 }
 
-// Unlocks, unless it must wait.
-ChannelCore::Done ChannelCore::send_at_once(void* item, std::uint32_t state) noexcept {
-  if ((state & kClosed) != 0) {
-    unlock(state);
-    return Done::kClosed;
-  }
+ChannelCore::Attempt ChannelCore::match_send(void* item, std::uint32_t state) noexcept {
+  if ((state & kClosed) != 0) return {Done::kClosed, {}};
   if (const Match receiver = claim_first(receivers_); receiver.waiter != nullptr) {
     moves_.hand_over(item, receiver.waiter->item);
-    unlock(state);
-    resume(receiver.claimed);
-    return Done::kYes;
+    return {Done::kYes, receiver.claimed};
   }
-  if (count_ == capacity_) return Done::kMustWait;
+  if (count_ == capacity_) return {Done::kMustWait, {}};
   moves_.store(item, slot(count_++));
-  unlock(state);
-  return Done::kYes;
+  return {Done::kYes, {}};
 }
 
-// Unlocks, unless it must wait.
-ChannelCore::Done ChannelCore::receive_at_once(void* receiver, std::uint32_t state) noexcept {
+ChannelCore::Attempt ChannelCore::match_receive(void* receiver, std::uint32_t state) noexcept {
   const bool buffered = count_ > 0;
   if (buffered) moves_.fetch(pop_slot(), receiver);
   if (const Match sender = claim_first(senders_); sender.waiter != nullptr) {
@@ -91,13 +84,26 @@ ChannelCore::Done ChannelCore::receive_at_once(void* receiver, std::uint32_t sta
     } else {
       moves_.hand_over(sender.waiter->item, receiver);
     }
-    unlock(state);
-    resume(sender.claimed);
-    return Done::kYes;
+    return {Done::kYes, sender.claimed};
   }
-  if (!buffered && (state & kClosed) == 0) return Done::kMustWait;
+  if (buffered) return {Done::kYes, {}};
+  return {(state & kClosed) != 0 ? Done::kClosed : Done::kMustWait, {}};
+}
+
+// Unlocks, unless it must wait.
+ChannelCore::Done ChannelCore::finish(const Attempt& attempt, std::uint32_t state) noexcept {
+  if (attempt.done == Done::kMustWait) return attempt.done;
   unlock(state);
-  return buffered ? Done::kYes : Done::kClosed;
+  if (attempt.partner) resume(attempt.partner);
+  return attempt.done;
+}
+
+ChannelCore::Done ChannelCore::send_at_once(void* item, std::uint32_t state) noexcept {
+  return finish(match_send(item, state), state);
+}
+
+ChannelCore::Done ChannelCore::receive_at_once(void* receiver, std::uint32_t state) noexcept {
+  return finish(match_receive(receiver, state), state);
 }
 
 // With the lock, of a channel that is open; returns without it. False if the channel was closed.

@@ -2,14 +2,9 @@
 
 // Who waits at a channel.
 //
-// A select will wait at several channels at once, with one of these for each of its cases and the
-// same token in all of them. The token is a wait of one fiber, and only one claim() of it succeeds,
-// on whichever channel: that one is the winner, and the wakers of the others find, as with a waiter
-// that was cancelled, that they were too late. What a select adds is a place in its frame, which
-// these point to, where the winner's waker notes which of them it took (between claim() and the
-// unlocking of its channel, where it moves the item); and afterwards it takes the others off their
-// lists, under the lock of each, as a cancelled waiter does. To begin with it locks its channels in
-// the order of their addresses, looks at each, and lets go of all of them in one `arm`.
+// A select waits at several at once, with one of these for each of its cases and the same token in
+// all of them. The token is a wait of one fiber, so one claim() of it succeeds, at whichever
+// channel; wakers at the others find, as with a waiter that was cancelled, that they are too late.
 
 #include <weft/detail/channel_core.h>
 #include "sync/wait_queue.h"
@@ -18,6 +13,13 @@ namespace weft::detail {
 
 struct ChannelWaiter : Waiter {
   void* item = nullptr;  // a sender's T, a receiver's std::optional<T>
+  bool served = false;   // the item has been moved; written between claim() and resume()
+};
+
+/// What came of an operation that was tried under the lock.
+struct ChannelCore::Attempt {
+  Done done;
+  Claimed partner;  // to be resumed after the unlock
 };
 
 }  // namespace weft::detail

@@ -75,6 +75,8 @@ TEST(Wait, ForTheFirstExceptionMindsNeitherValuesNorCancelled) {
     tasks.push_back(weft::spawn([&] { never.wait(); }));
     tasks[1].cancel();
     const weft::Task<void> setter = weft::spawn([&] {
+      tasks[0].join();
+      tasks[1].join();
       for (int i = 0; i < 20; ++i) weft::yield();
       fails.set();
     });

@@ -12,6 +12,10 @@
 
 namespace weft {
 
+namespace detail {
+struct SelectAccess;
+}
+
 /// Carries items from senders to receivers, first in, first out; Go's channel. It holds up to
 /// `capacity` items for which nobody has asked yet. With a capacity of 0 senders and receivers
 /// meet: each waits for the other.
@@ -129,6 +133,8 @@ class Channel {
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
+  friend struct detail::SelectAccess;
+
   static void fetch(T& from, std::optional<T>& receiver) noexcept {
     receiver.emplace(std::move(from));
     std::destroy_at(&from);

@@ -25,6 +25,7 @@
 #include <weft/queue.h>
 #include <weft/resolve.h>
 #include <weft/runtime.h>
+#include <weft/select.h>
 #include <weft/semaphore.h>
 #include <weft/serve.h>
 #include <weft/shared_mutex.h>

@@ -74,6 +74,8 @@ class ChannelCore {
   void* take_leftover() noexcept { return count_ > 0 ? pop_slot() : nullptr; }
 
  private:
+  friend class Selection;  // takes part in several channels at once: see sync/select.cc
+
   static constexpr std::uint32_t kLocked = 1;
   static constexpr std::uint32_t kClosed = 2;
 
@@ -81,6 +83,11 @@ class ChannelCore {
 
   std::uint32_t lock(bool locked) const noexcept;
   void unlock(std::uint32_t state) const noexcept;
+  struct Attempt;
+
+  Attempt match_send(void* item, std::uint32_t state) noexcept;
+  Attempt match_receive(void* receiver, std::uint32_t state) noexcept;
+  Done finish(const Attempt& attempt, std::uint32_t state) noexcept;
   Done send_at_once(void* item, std::uint32_t state) noexcept;
   Done receive_at_once(void* receiver, std::uint32_t state) noexcept;
   bool wait(WaitList& list, void* item);
