@@ -1,71 +1,92 @@
-// A pipeline of three stages with channels between them. Whoever is faster than the next stage
-// waits for it, so that little is under way however much there is to do.
+// Several producers and several consumers, and a channel between them that holds only so much.
+// Whoever is too fast waits for the others, so that little is under way however much there is to
+// do.
 
 #include <weft/channel.h>
-#include <weft/gather.h>
 #include <weft/runtime.h>
 #include <weft/sleep.h>
+#include <weft/task_group.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <string>
-#include <tuple>
 
 using namespace std::chrono_literals;
 
-constexpr int kPages = 200;
+constexpr int kProducers = 3;
+constexpr int kConsumers = 2;
+constexpr int kOrdersEach = 40;
+constexpr int kRoom = 4;
 
-struct Page {
+struct Order {
   int number;
-  std::string text;
 };
 
 std::atomic<int> under_way{0};
+std::atomic<int> waits_for_room{0};
 
-// Makes pages as fast as they are taken: send() waits while the channel is full. Who closes a
-// channel is who sends, since nothing can be sent afterwards.
-void fetch(weft::Channel<Page>& pages, int& most_under_way) {
-  for (int number = 1; number <= kPages; ++number) {
+// Back-pressure: try_send() says that there is no room, and send() waits for some. A producer that
+// need not know just calls send().
+void produce(weft::Channel<Order>& orders, int first, int& most_under_way) {
+  for (int i = 0; i < kOrdersEach; ++i) {
     most_under_way = std::max(most_under_way, ++under_way);
-    pages.send({number, "page " + std::to_string(number)});
-  }
-  pages.close();
-}
-
-// The loop ends when the channel is closed and empty. Several may receive from one channel; each
-// item goes to one of them.
-void count_letters(weft::Channel<Page>& pages, weft::Channel<std::size_t>& lengths) {
-  for (Page& page : pages) {
-    weft::sleep_for(1ms);  // the slow stage
-    lengths.send(page.text.size());
+    const Order order{first + i};
+    if (!orders.try_send(order)) {
+      ++waits_for_room;
+      orders.send(order);
+    }
   }
 }
 
-std::size_t add_up(weft::Channel<std::size_t>& lengths) {
-  std::size_t letters = 0;
-  for (const std::size_t length : lengths) {
-    letters += length;
+struct Consumed {
+  int orders = 0;
+  int sum = 0;
+};
+
+// Each order goes to one consumer, to whoever is free first. The loop ends when the channel is
+// closed and empty: what was sent before is not lost.
+void consume(weft::Channel<Order>& orders, Consumed& consumed) {
+  for (const Order& order : orders) {
+    weft::sleep_for(1ms);  // the slower side
+    ++consumed.orders;
+    consumed.sum += order.number;
     --under_way;
   }
-  return letters;
 }
 
 int main() {
   weft::run([] {
-    weft::Channel<Page> pages(4);
-    weft::Channel<std::size_t> lengths;  // holds nothing: sender and receiver meet
-    int most_under_way = 0;
-    const auto count_with_three = [&] {
-      const auto count = [&] { count_letters(pages, lengths); };
-      weft::gather(count, count, count);
-      lengths.close();
-    };
-    const auto results = weft::gather([&] { fetch(pages, most_under_way); }, count_with_three,
-                                      [&] { return add_up(lengths); });
-    std::printf("%d pages, %zu letters\n", kPages, std::get<2>(results));
-    // One about to be sent, four in the channel, one with each who counts, one with who adds up.
-    std::printf("more than 9 pages under way: %s\n", most_under_way > 9 ? "yes" : "never");
+    weft::Channel<Order> orders(kRoom);
+    std::array<int, kProducers> most_under_way{};
+    std::array<Consumed, kConsumers> consumed;
+
+    // Two groups, one within the other. When the inner one ends, nobody can send any more, and the
+    // channel is closed; then the consumers end, and with them the outer group. If anyone failed,
+    // all others would be stopped.
+    weft::task_group([&](weft::TaskGroup& consumers) {
+      for (Consumed& own : consumed) consumers.spawn([&] { consume(orders, own); });
+      weft::task_group([&](weft::TaskGroup& producers) {
+        for (int i = 0; i < kProducers; ++i) {
+          producers.spawn([&, i] { produce(orders, 1 + i * kOrdersEach, most_under_way[i]); });
+        }
+      });
+      orders.close();
+    });
+
+    Consumed all;
+    for (const Consumed& own : consumed) {
+      all.orders += own.orders;
+      all.sum += own.sum;
+      std::printf("a consumer had %s\n", own.orders > 0 ? "its share" : "nothing to do");
+    }
+    std::printf("%d producers, %d consumers: %d orders, their numbers add up to %d\n", kProducers,
+                kConsumers, all.orders, all.sum);
+    std::printf("producers waited for room: %s\n", waits_for_room > 0 ? "often" : "never");
+    // One with each producer, four in the channel, one with each consumer.
+    constexpr int kMost = kProducers + kRoom + kConsumers;
+    const int most = *std::max_element(most_under_way.begin(), most_under_way.end());
+    std::printf("more than %d orders under way: %s\n", kMost, most > kMost ? "yes" : "never");
   });
 }
