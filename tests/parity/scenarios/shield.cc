@@ -82,16 +82,6 @@ SCENARIO(cancelled_caller_waits_for_the_inner_after_all) {
   attempt("caller", [&] { caller.get(); });
 }
 
-SCENARIO(without_a_shield_the_cancellation_reaches_the_inner) {
-  auto inner = weft::spawn(child("inner", 3));
-  const auto waits = [&] { attempt("caller", [&] { return inner.get(); }); };
-  auto caller = weft::spawn(waits);
-  ticks(1);
-  trace("cancel", caller.cancel());
-  caller.get();
-  trace("inner", inner.cancelled());
-}
-
 SCENARIO(inner_that_is_cancelled_shows) {
   auto inner = weft::spawn(child("inner", 3));
   auto caller = weft::spawn(shields("caller", inner));

@@ -74,19 +74,6 @@ async def cancelled_caller_waits_for_the_inner_after_all():
 
 
 @scenario
-async def without_a_shield_the_cancellation_reaches_the_inner():
-    inner = asyncio.create_task(child("inner", 3))
-
-    async def waits():
-        await attempt("caller", inner)
-    caller = asyncio.create_task(waits())
-    await ticks(1)
-    trace("cancel", caller.cancel())
-    await caller
-    trace("inner", inner.cancelled())
-
-
-@scenario
 async def inner_that_is_cancelled_shows():
     inner = asyncio.create_task(child("inner", 3))
     caller = asyncio.create_task(shields("caller", inner))

@@ -242,14 +242,6 @@ SCENARIO(children_that_multiply_until_one_fails) {
   trace("started", started, "stopped", stopped);
 }
 
-SCENARIO(time_limit_of_a_child_is_an_error) {
-  const auto limited = [] { weft::timeout(span(2), [] { overlong("a"); }); };
-  attempt_group([&](TaskGroup& group) {
-    group.spawn(limited);
-    overlong("body");
-  });
-}
-
 // ---- The body fails, or does not stop.
 
 SCENARIO(body_fails_alone) {

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from harness import Failure, OtherFailure, TICK, attempt, call, differs, main, now, scenario, ticks, trace
+from harness import Failure, OtherFailure, attempt, call, differs, main, now, scenario, ticks, trace
 
 
 async def task_group(body):
@@ -261,18 +261,6 @@ async def children_that_multiply_until_one_fails():
         group.create_task(failing("hero", 3.5))
     await attempt_group(body)
     trace("started", len(started), "stopped", len(stopped))
-
-
-@scenario
-async def time_limit_of_a_child_is_an_error():
-    async def limited():
-        async with asyncio.timeout(2 * TICK):
-            await overlong("a")
-
-    async def body(group):
-        group.create_task(limited())
-        await overlong("body")
-    await attempt_group(body)
 
 
 # ---- The body fails, or does not stop.

@@ -203,25 +203,6 @@ SCENARIO(two_inner_groups_in_children_both_fail) {
 
 // ---- Beside time limits, gather and shield.
 
-SCENARIO(limit_around_a_group_is_reached) {
-  attempt("timeout", [] {
-    timeout(2, [] {
-      tell_how_it_ends("group", [](TaskGroup& group) { group.spawn(child("a", 9)); })();
-    });
-  });
-  trace("cancelling", cancelling());
-}
-
-SCENARIO(limit_around_a_group_is_reached_and_a_child_fails_at_that) {
-  const auto body = [](TaskGroup& group) {
-    group.spawn(failing_cleanup("a", 2));
-    child("body", 99)();
-  };
-  attempt("timeout", [&] { timeout(2, [&] { weft::task_group(body); }); });
-  trace("cancelling", cancelling());
-  attempt("later", [] { ticks(1); });
-}
-
 SCENARIO(limit_is_reached_while_a_failed_group_stops) {
   const auto body = [](TaskGroup& group) {
     group.spawn(slow_to_stop("cleanup", 3));

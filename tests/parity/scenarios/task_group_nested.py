@@ -211,24 +211,6 @@ async def two_inner_groups_in_children_both_fail():
 # ---- Beside time limits, gather and shield.
 
 @scenario
-async def limit_around_a_group_is_reached():
-    async def body(group):
-        group.create_task(child("a", 9))
-    await attempt("timeout", timeout(2, tell_how_it_ends("group", body)))
-    trace("cancelling", cancelling())
-
-
-@scenario
-async def limit_around_a_group_is_reached_and_a_child_fails_at_that():
-    async def body(group):
-        group.create_task(failing_cleanup("a", 2))
-        await child("body", 99)
-    await attempt("timeout", timeout(2, task_group(body)))
-    trace("cancelling", cancelling())
-    await attempt("later", ticks(1))
-
-
-@scenario
 async def limit_is_reached_while_a_failed_group_stops():
     async def body(group):
         group.create_task(slow_to_stop("cleanup", 3))
