@@ -29,6 +29,7 @@ SOURCES = {
     "inbox": [],
     "idle": ["runtime/sched/idle.cc"],
     "channel": ["runtime/sync/channel.cc", "runtime/sync/wait_queue.cc"],
+    "select": ["runtime/sync/channel.cc", "runtime/sync/select.cc", "runtime/sync/wait_queue.cc"],
     "mutex": ["runtime/sync/mutex.cc", "runtime/sync/event.cc", "runtime/sync/wait_queue.cc"],
     "task_end": ["runtime/task/task_end.cc"],
     "lifo_slot": [],
@@ -39,6 +40,7 @@ SOURCES = {
 }
 HELPERS = {
     "channel": ["waits.cc"],
+    "select": ["waits.cc"],
     "mutex": ["waits.cc"],
     "task_end": ["waits.cc"],
     "fd_slot": ["kernel.cc", "waits.cc"],

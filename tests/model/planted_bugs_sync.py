@@ -7,6 +7,7 @@ MUTEX_H = "runtime/include/weft/mutex.h"
 QUEUE = "runtime/sync/wait_queue.cc"
 EVENT = "runtime/sync/event.cc"
 CHANNEL = "runtime/sync/channel.cc"
+SELECT = "runtime/sync/select.cc"
 CHANNEL_CORE = "runtime/include/weft/detail/channel_core.h"
 
 MUTANTS = [
@@ -53,18 +54,17 @@ MUTANTS = [
            "  return waiters_.word.load(std::memory_order_acquire) == kSet;",
            "  return waiters_.word.load(std::memory_order_relaxed) == kSet;"),
     Mutant("a waiter that was cancelled is handed an item", "channel", CHANNEL,
-           "    if (const Claimed claimed = claim(waiter->token))\n",
-           "    const Claimed claimed = claim(waiter->token);\n"),
+           "    if (const Claimed claimed = claim(first->token)) {\n",
+           "    const Claimed claimed = claim(first->token);\n    {\n"),
     Mutant("a sender gives up when its receiver was cancelled", "channel", CHANNEL,
-           "    // Too late for it: it was cancelled. The next one, then.\n  }",
+           "    // Too late for it: it was cancelled, or its select is being served elsewhere. The next one.\n  }",
            "    break;\n  }"),
     Mutant("an item is handed to its receiver after the lock is left", "channel", CHANNEL,
-           "    moves_.hand_over(item, receiver.waiter->item);\n    unlock(state);\n",
-           "    unlock(state);\n    moves_.hand_over(item, receiver.waiter->item);\n"),
+           "    moves_.hand_over(item, receiver.waiter->item);\n",
+           "    unlock(state);\n    moves_.hand_over(item, receiver.waiter->item);\n    lock(false);\n"),
     Mutant("a sender's item is taken after the lock is left", "channel", CHANNEL,
-           "      moves_.hand_over(sender.waiter->item, receiver);\n    }\n    unlock(state);\n",
-           "      unlock(state);\n      moves_.hand_over(sender.waiter->item, receiver);\n"
-           "      resume(sender.claimed);\n      return Done::kYes;\n    }\n    unlock(state);\n"),
+           "      moves_.hand_over(sender.waiter->item, receiver);\n",
+           "      unlock(state);\n      moves_.hand_over(sender.waiter->item, receiver);\n      lock(false);\n"),
     Mutant("a thread that was claimed does not wait for its item", "channel", CHANNEL,
            "  if (reason == Wake::kNormal && is_fiber) return true;",
            "  if (reason == Wake::kNormal) return true;"),
@@ -79,7 +79,7 @@ MUTANTS = [
            "    if (count_ == capacity_ || receivers_.first != nullptr) return nullptr;",
            "    if (count_ == capacity_) return nullptr;"),
     Mutant("a sender does not see that the channel was closed", "channel", CHANNEL,
-           "  if ((state & kClosed) != 0) {\n    unlock(state);\n    return Done::kClosed;\n  }\n", ""),
+           "  if ((state & kClosed) != 0) return {Done::kClosed, {}};\n", ""),
     Mutant("close forgets those who want to send", "channel", CHANNEL,
            "  while (Waiter* const sender = senders.pop_front()) receivers.push_back(*sender);\n", ""),
     Mutant("what close ends looks like a hand-over", "channel", CHANNEL,
@@ -91,4 +91,21 @@ MUTANTS = [
     Mutant("a channel is unlocked without a release", "channel", CHANNEL_CORE,
            "    receivers_.word.store(0, std::memory_order_release);  // [channel]",
            "    receivers_.word.store(0, std::memory_order_relaxed);"),
+    Mutant("a select waits without a last look", "select", SELECT,
+           "    if (const std::size_t done = try_locked(); done != kNoCase) return done;\n", ""),
+    Mutant("a select locks its channels as they are given", "select", SELECT,
+           "      if (!std::less<>()(cases_[i].channel, before->channel)) break;",
+           "      break;"),
+    Mutant("whoever serves a select does not say so", "select", CHANNEL,
+           "      waiter->served = true;\n", ""),
+    Mutant("a thread's select does not wait for its item", "select", SELECT,
+           "reason == Wake::kNormal && !is_thread && waiter.served",
+           "reason == Wake::kNormal && waiter.served"),
+    Mutant("a select takes its losers off without their lock", "select", SELECT,
+           "    lock(*one.channel);\n    if (waiter.linked) WaitQueue(list_of(one)).remove(waiter);\n"
+           "    unlock(*one.channel);\n",
+           "    if (waiter.linked) WaitQueue(list_of(one)).remove(waiter);\n"),
+    Mutant("a select that was told of a closing takes it for a time-out", "select", SELECT,
+           "    if (reason == Wake::kTimeout) return kNoCase;",
+           "    if (reason != Wake::kNormal) return kNoCase;"),
 ]

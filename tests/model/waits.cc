@@ -1,8 +1,10 @@
 #include "waits.h"
 
+#include <chrono>
 #include <deque>
 
 #include "base/futex.h"
+#include "base/random.h"
 #include "explorer/run.h"
 
 namespace {
@@ -38,13 +40,20 @@ namespace weft::detail {
 Fiber& current_waiter() { return model::fiber_of(model::Run::current()->running()); }
 
 Wake suspend(Arm arm, void* argument, Cancellable cancellable) {
+  return suspend_until(kNever, arm, argument, cancellable);
+}
+
+// A deadline may come at any moment, which costs a surprise.
+Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable) {
   Fiber& self = current_waiter();
+  const WakeToken token{&self, self.word.epoch()};
   const bool sleeps = self.word.publish(cancellable);
   arm(argument);
   while (sleeps) {
     const auto half = self.word.waiting_half();
     if (!half) break;
-    model::wait_on(self.word.futex_word(), *half, false);
+    const bool woken = model::wait_on(self.word.futex_word(), *half, deadline != kNever);
+    if (!woken && deadline != kNever) claim(token, Wake::kTimeout);
   }
   const Wake reason = self.word.reason();
   if (reason == Wake::kCancelled) self.word.take_pending();
@@ -71,6 +80,11 @@ bool cancel(Fiber& fiber, Epoch epoch) noexcept {
 }
 
 bool spend_budget() { return false; }
+
+std::int64_t deadline_in(std::chrono::nanoseconds span) noexcept { return span.count(); }
+
+// The same in every run: which of those that are ready is chosen is not what is looked for.
+std::uint32_t random_below(std::uint32_t /*bound*/) noexcept { return 0; }
 
 // A mutex tries once instead of spinning: each try is a step of its own, whatever waits for it.
 bool others_may_run() noexcept { return false; }
