@@ -45,9 +45,9 @@ struct ExceptionState {
 /// and still finds InUse puts the descriptor aside, where it is looked at again (FiberCache).
 /// [life]
 ///
-/// For whoever lists the tasks there are, two more that count as InUse: Asleep, of a task that waits
-/// for its cue before it has run and is no user's so far, and Ended, from before others can learn
-/// of the end.
+/// For whoever lists the tasks there are, two more that count as InUse: Asleep, of a task that
+/// waits for its cue before it has run and is no user's so far, and Ended, from before others can
+/// learn of the end.
 enum class Life : std::uint8_t { kInUse, kRetired, kAbandoned, kAsleep, kEnded };
 
 struct alignas(64) Fiber {

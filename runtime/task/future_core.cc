@@ -7,8 +7,8 @@
 
 #include <weft/error.h>
 #include <weft/exception_group.h>
-#include "task/lost_exception.h"
 #include "sched/mask_scope.h"
+#include "task/lost_exception.h"
 #include "task/task_end.h"
 
 // A future ends as a task does, by a TaskEnd, of which everything said there holds: whoever waits

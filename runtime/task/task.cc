@@ -9,12 +9,12 @@
 #include <utility>
 
 #include "fiber/fiber_pool.h"
+#include "sched/mask_scope.h"
 #include "sched/scheduler.h"
 #include "sched/worker_inline.h"
 #include "task/context_map.h"
 #include "task/identity.h"
 #include "task/lost_exception.h"
-#include "sched/mask_scope.h"
 #include "task/task_state.h"
 
 namespace weft::detail {
