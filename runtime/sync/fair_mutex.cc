@@ -8,11 +8,9 @@
 //
 // Invariants, where nobody has the list's lock
 //  1. Somebody waits only while the mutex is held, and kWaiters is set then: so an unlock that
-//  finds
-//     kHeld alone has nobody to wake, and who finds 0 overtakes nobody.
+//     finds kHeld alone has nobody to wake, and who finds 0 overtakes nobody.
 //  2. A mutex that is handed over stays held. Who is handed it and cancelled before it runs hands
-//  it
-//     on.
+//     it on.
 
 namespace weft {
 

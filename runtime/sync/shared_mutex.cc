@@ -13,8 +13,7 @@
 //     writer while others hold the lock, a reader while a writer does. Hence whoever finds
 //     kWaiters waits behind them, and whoever does not overtakes nobody.
 //  2. What is given to a waiter is in the word before the waiter runs. Who is given it and
-//  cancelled
-//     before it runs gives it back.
+//     cancelled before it runs gives it back.
 //  3. A waiter that leaves, being cancelled, may have kept those behind it: it lets them in.
 
 namespace weft {

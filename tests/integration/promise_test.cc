@@ -95,6 +95,7 @@ TEST(Promise, ThatNobodyKeepsIsBroken) {
       weft::Promise<int> promise;
       future = promise.future();
       const weft::Promise<int> moved = std::move(promise);
+      // NOLINTNEXTLINE(bugprone-use-after-move): that is what is asked
       EXPECT_EQ(future_error_of([&] { promise.future(); }), "no state");
       EXPECT_FALSE(future.done());
     }

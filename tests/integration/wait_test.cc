@@ -15,7 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using support::kGenerous;
-using support::throws_cancelled;
 
 std::vector<int> values(std::vector<weft::Task<int>>& tasks) {
   std::vector<int> all;

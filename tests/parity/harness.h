@@ -117,6 +117,7 @@ struct Scenario {
 };
 
 /// A scenario that runs as the main task of a runtime of its own, or, BARE, by itself.
+// NOLINTBEGIN(bugprone-macro-parentheses): a name cannot be in parentheses
 #define SCENARIO(name)                                                 \
   static void name();                                                  \
   static const ::parity::Scenario name##_scenario(#name, true, &name); \
@@ -125,6 +126,7 @@ struct Scenario {
   static void name();                                                   \
   static const ::parity::Scenario name##_scenario(#name, false, &name); \
   static void name()
+// NOLINTEND(bugprone-macro-parentheses)
 
 /// As the runtime of every scenario is: one worker, and asyncio's order.
 weft::Options options();

@@ -65,7 +65,7 @@ SCENARIO(token_used_twice) {
   auto token = colour.set("blue");
   colour.reset(std::move(token));
   colour.set("green");
-  attempt("again", [&] { colour.reset(std::move(token)); });
+  attempt("again", [&] { colour.reset(std::move(token)); });  // NOLINT(bugprone-use-after-move)
   trace(colour.get());
 }
 
