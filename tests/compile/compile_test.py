@@ -45,6 +45,14 @@ WRONG = [
      "weft::as_completed: it takes a range of weft::Task<T>"),
     ("weft::Task<int> t; t.add_done_callback([] {});", "weft::Task::add_done_callback: the callback is called"),
     ("weft::Promise<int&> p;", "weft::Promise: a promise is of a value, or of void"),
+    ("weft::Channel<int> c; weft::select(c);", "weft::select: it takes cases: receive_from, send_to"),
+    ("weft::Channel<int> c; weft::receive_from(c, [](int&) {});",
+     "weft::receive_from: the handler takes a std::optional<T>"),
+    ("weft::Channel<int> c; weft::send_to(c, 1, [](int) {});", "weft::send_to: the handler takes no arguments"),
+    ("weft::select(weft::otherwise(), weft::after(std::chrono::seconds(1)));",
+     "weft::select: with otherwise() it never waits"),
+    ("weft::Channel<int> c; auto one = weft::receive_from(c); weft::select(one);",
+     "weft::select: its cases are made in the call"),
 ]
 
 MOST_ERRORS = 2  # Clang goes on a little
@@ -61,6 +69,8 @@ RIGHT = [
     "weft::Task<int> t; weft::shield(t); const auto u = t; weft::shield(u); weft::shield(std::move(t));",
     "weft::shield([] {}); weft::to_thread([] {}); weft::Promise<int> p;",
     "weft::Task<int> t; t.add_done_callback([](const weft::Task<int>&) {});",
+    "weft::Channel<int> c; weft::select(weft::receive_from(c, [](std::optional<int>) {}), weft::send_to(c, 1, [] {}));",
+    "weft::Channel<int> c; weft::select(weft::receive_from(c).when(true), weft::after(std::chrono::seconds(1)));",
 ]
 
 
