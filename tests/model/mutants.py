@@ -31,6 +31,8 @@ SOURCES = {
     "channel": ["runtime/sync/channel.cc", "runtime/sync/wait_queue.cc"],
     "select": ["runtime/sync/channel.cc", "runtime/sync/select.cc", "runtime/sync/wait_queue.cc"],
     "mutex": ["runtime/sync/mutex.cc", "runtime/sync/event.cc", "runtime/sync/wait_queue.cc"],
+    "permits": [f"runtime/sync/{name}.cc" for name in (
+        "condition_variable", "fair_mutex", "mutex", "semaphore", "shared_mutex", "wait_queue")],
     "task_end": ["runtime/task/task_end.cc"],
     "lifo_slot": [],
     "injector": ["runtime/sched/idle.cc"],
@@ -42,6 +44,7 @@ HELPERS = {
     "channel": ["waits.cc"],
     "select": ["waits.cc"],
     "mutex": ["waits.cc"],
+    "permits": ["waits.cc"],
     "task_end": ["waits.cc"],
     "fd_slot": ["kernel.cc", "waits.cc"],
 }

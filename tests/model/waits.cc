@@ -39,6 +39,8 @@ namespace weft::detail {
 
 Fiber& current_waiter() { return model::fiber_of(model::Run::current()->running()); }
 
+Fiber* current_fiber() noexcept { return &current_waiter(); }
+
 Wake suspend(Arm arm, void* argument, Cancellable cancellable) {
   return suspend_until(kNever, arm, argument, cancellable);
 }
@@ -47,7 +49,7 @@ Wake suspend(Arm arm, void* argument, Cancellable cancellable) {
 Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable) {
   Fiber& self = current_waiter();
   const WakeToken token{&self, self.word.epoch()};
-  const bool sleeps = self.word.publish(cancellable);
+  const bool sleeps = self.word.publish(self.masks > 0 ? Cancellable::kNo : cancellable);
   arm(argument);
   while (sleeps) {
     const auto half = self.word.waiting_half();
