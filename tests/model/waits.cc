@@ -91,6 +91,9 @@ std::uint32_t random_below(std::uint32_t /*bound*/) noexcept { return 0; }
 // A mutex tries once instead of spinning: each try is a step of its own, whatever waits for it.
 bool others_may_run() noexcept { return false; }
 
-bool take_cancellation() noexcept { return current_waiter().word.take_pending(); }
+bool take_cancellation() noexcept {
+  Fiber& self = current_waiter();
+  return self.masks == 0 && self.word.take_pending();
+}
 
 }  // namespace weft::detail
