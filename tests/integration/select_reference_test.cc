@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <deque>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
@@ -123,6 +124,7 @@ struct State {
   std::array<std::deque<int>, kChannels> buffer;
   std::array<bool, kChannels> closed{};
   std::vector<std::size_t> waiting;  // fibers, in the order in which they began to
+  std::vector<std::size_t> to_tell;  // of them, that a channel was closed; before close() returns
   Outcome outcome;                   // of operations that are done
   auto operator<=>(const State&) const = default;
 };
@@ -159,11 +161,7 @@ class Reference {
     const Operation& what = operation(state, fiber);
     State next = state;
     if (what.closes) {
-      next.closed[what.channel] = true;
-      next.outcome[fiber].push_back({});
-      std::erase_if(next.waiting,
-                    [&](std::size_t waiter) { return at(next, waiter, what.channel); });
-      go_on(next);
+      close(next, fiber, what.channel);
       return;
     }
     bool ready = false;
@@ -179,6 +177,22 @@ class Reference {
     } else {
       next.waiting.push_back(fiber);
     }
+    go_on(next);
+  }
+
+  // Whoever waits at the channel is told one after the other. Until then a select may still be
+  // served at its other channels, although others know that this one is closed.
+  void close(State& next, std::size_t closer, std::size_t channel) {
+    if (!next.closed[channel]) {
+      next.closed[channel] = true;
+      std::copy_if(next.waiting.begin(), next.waiting.end(), std::back_inserter(next.to_tell),
+                   [&](std::size_t waiter) { return at(next, waiter, channel); });
+    } else if (!next.to_tell.empty()) {
+      std::erase(next.waiting, next.to_tell.front());
+      next.to_tell.erase(next.to_tell.begin());
+    }
+    // Who has been served meanwhile is not told, and may wait again, elsewhere.
+    if (next.to_tell.empty()) next.outcome[closer].push_back({});
     go_on(next);
   }
 
@@ -218,6 +232,7 @@ class Reference {
 
   // Who has waited longest for that; returns the item that it sent.
   std::optional<int> serve_first(State& state, Kind kind, std::size_t channel, int item) const {
+    if (state.closed[channel]) return std::nullopt;  // its lists are empty
     for (const std::size_t fiber : state.waiting) {
       const auto& cases = operation(state, fiber).cases;
       for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -225,6 +240,7 @@ class Reference {
         const int sent = cases[i].item;
         state.outcome[fiber].push_back({static_cast<int>(i), kind == Kind::kSend ? 0 : item});
         std::erase(state.waiting, fiber);
+        std::erase(state.to_tell, fiber);
         return sent;
       }
     }
