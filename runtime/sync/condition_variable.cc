@@ -40,7 +40,9 @@ void ConditionVariable::wait_with(std::unique_lock<M>& lock) {
     const detail::MaskScope mask;
     lock.lock();
   }
-  if (reason != Wake::kCancelled && !detail::take_cancellation()) return;
+  // Two requests, one before and one while it locked, are told at once, as in asyncio.
+  const bool asked = detail::take_cancellation();
+  if (reason != Wake::kCancelled && !asked) return;
   if (reason == Wake::kNormal) notify_one();
   throw Cancelled();
 }
