@@ -26,6 +26,12 @@ struct WakeToken {
   Epoch epoch = 0;
 };
 
+/// Whether it is a plain thread that waits so. A fiber cannot run between claim() and resume(); a
+/// thread goes on as soon as it has been claimed.
+inline bool is_thread(const WakeToken& waiter) noexcept {
+  return waiter.fiber->scheduler.load(std::memory_order_relaxed) == nullptr;
+}
+
 /// The fiber that runs here, or the stand-in of the plain thread that runs here. A thread's first
 /// call may throw std::bad_alloc, and is therefore made before anything is locked.
 Fiber& current_waiter();

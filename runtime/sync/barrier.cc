@@ -64,16 +64,14 @@ void Barrier::change(State to) {
   changed_.notify_all();
 }
 
-Barrier::State Barrier::state() const {
-  const Guard guard(mutex_);
-  return state_;
-}
-
 std::size_t Barrier::waiting() const {
   const Guard guard(mutex_);
   return state_ == State::kFilling ? inside_ : 0;
 }
 
-bool Barrier::broken() const { return state() == State::kBroken; }
+bool Barrier::broken() const {
+  const Guard guard(mutex_);
+  return state_ == State::kBroken;
+}
 
 }  // namespace weft

@@ -20,7 +20,7 @@
 //     resume() a fiber cannot run. A thread can: it passes through the lock before it returns, and
 //     so waits for the move.
 //  4. A closed channel has no waiters: close() takes all of them off before it lets kClosed be
-//  seen.
+//     seen.
 //
 // Every lock acquires what the unlock before it released [channel]: the items, the numbers and the
 // lists.
@@ -36,16 +36,12 @@ struct Match {
 
 // The first live one, claimed and taken off the list, to be served.
 Match claim_first(WaitList& list) noexcept {
-  WaitQueue queue(list);
-  while (Waiter* const first = queue.pop_front()) {
-    if (const Claimed claimed = claim(first->token)) {
-      auto* const waiter = static_cast<ChannelWaiter*>(first);
-      waiter->served = true;
-      return {waiter, claimed};
-    }
-    // Too late for it: it was cancelled, or its select is being served elsewhere. The next one.
-  }
-  return {};
+  Waiter* first = nullptr;
+  const Claimed claimed = WaitQueue(list).claim_front(&first);
+  if (!claimed) return {};
+  auto* const waiter = static_cast<ChannelWaiter*>(first);
+  waiter->served = true;
+  return {waiter, claimed};
 }
 
 }  // namespace
@@ -119,8 +115,7 @@ bool ChannelCore::wait(WaitList& list, void* item) {
   WaitQueue(list).push_back(waiter);
   const Wake reason =
       suspend([](void* core) noexcept { static_cast<ChannelCore*>(core)->unlock_open(); }, this);
-  const bool is_fiber = waiter.token.fiber->scheduler.load(std::memory_order_relaxed) != nullptr;
-  if (reason == Wake::kNormal && is_fiber) return true;
+  if (reason == Wake::kNormal && !is_thread(waiter.token)) return true;
   if (reason != Wake::kClosed) {
     const std::uint32_t state = lock(false);
     if (waiter.linked) WaitQueue(list).remove(waiter);

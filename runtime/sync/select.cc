@@ -1,6 +1,6 @@
 #include <weft/detail/select_core.h>
 
-#include <memory>
+#include <functional>
 #include <new>
 #include <utility>
 
@@ -52,7 +52,7 @@ class Selection {
   std::size_t finish(const SelectCase& one, Done done) const;
   void begin_wait(WakeToken token) noexcept;
   /// Returns which one was served.
-  std::size_t end_wait(Wake reason, bool is_thread) noexcept;
+  std::size_t end_wait(Wake reason, const WakeToken& token) noexcept;
 
   const std::span<SelectCase> cases_;
   bool sorted_ = false;
@@ -164,12 +164,12 @@ void Selection::begin_wait(WakeToken token) noexcept {
   }
 }
 
-std::size_t Selection::end_wait(Wake reason, bool is_thread) noexcept {
+std::size_t Selection::end_wait(Wake reason, const WakeToken& token) noexcept {
   for (SelectCase& one : cases_) {
     if (one.channel == nullptr) continue;
     ChannelWaiter& waiter = waiter_of(one);
     // Only its waker writes that, and a fiber has been resumed after it.
-    if (reason == Wake::kNormal && !is_thread && waiter.served) continue;
+    if (reason == Wake::kNormal && !is_thread(token) && waiter.served) continue;
     lock(*one.channel);
     if (waiter.linked) WaitQueue(list_of(one)).remove(waiter);
     unlock(*one.channel);
@@ -187,16 +187,15 @@ std::size_t Selection::wait(Nanos deadline) {
     if (const std::size_t done = try_locked(); done != kNoCase) return done;
     begin_wait(token);
     const Arm arm = [](void* self) noexcept { static_cast<Selection*>(self)->unlock_all(); };
-    const bool is_thread = token.fiber->scheduler.load(std::memory_order_relaxed) == nullptr;
     Wake reason;
     try {
       reason = deadline == kNever ? suspend(arm, this) : suspend_until(deadline, arm, this);
     } catch (...) {  // no memory for the timer, and nothing has been done
       unlock_all();
-      end_wait(Wake::kCancelled, is_thread);
+      end_wait(Wake::kCancelled, token);
       throw;
     }
-    const std::size_t served = end_wait(reason, is_thread);
+    const std::size_t served = end_wait(reason, token);
     if (reason == Wake::kNormal) return served;
     if (reason == Wake::kCancelled) throw Cancelled();
     if (reason == Wake::kTimeout) return kNoCase;

@@ -94,22 +94,23 @@ void Semaphore::release(std::size_t count) {
     queue.unlock(state);
     throw;
   }
-  // Some at a time, and each time all is told before they run: the last may destroy the semaphore.
-  for (std::array<Claimed, 16> woken;; state = queue.lock()) {
-    std::size_t served = 0;
-    while (served < count && served < woken.size()) {
-      woken[served] = queue.claim_front();
-      if (!woken[served]) break;
-      ++served;
+  // Some at a time. The last of all may destroy the semaphore, so it is let go of before they run;
+  // not so while others wait, who cannot leave without the lock.
+  std::array<Claimed, 16> woken;
+  std::size_t served = 0;
+  for (; count > 0; --count) {
+    if (served == woken.size()) {
+      if (queue.empty()) break;
+      for (const Claimed& waiter : woken) detail::resume(waiter);
+      served = 0;
     }
-    count -= served;
-    const bool over = queue.empty() || count == 0;
-    std::uint32_t next = queue.empty() ? state & ~kWaiters : state;
-    if (queue.empty()) next += static_cast<std::uint32_t>(count) * kOne;
-    queue.unlock(next);
-    for (std::size_t i = 0; i < served; ++i) detail::resume(woken[i]);
-    if (over) return;
+    woken[served] = queue.claim_front();
+    if (!woken[served]) break;
+    ++served;
   }
+  if (queue.empty()) state = (state & ~kWaiters) + static_cast<std::uint32_t>(count) * kOne;
+  queue.unlock(state);
+  for (std::size_t i = 0; i < served; ++i) detail::resume(woken[i]);
 }
 
 }  // namespace weft

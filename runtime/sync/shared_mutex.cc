@@ -73,24 +73,27 @@ void SharedMutex::give_back(std::uint32_t kind) noexcept {
 // first, if no writer does.
 void SharedMutex::let_in(std::uint32_t state) noexcept {
   WaitQueue queue(waiters_);
-  for (std::array<Claimed, 16> let;; state = queue.lock()) {
-    std::size_t count = 0;
-    while (count < let.size() && (state & kWriter) == 0) {
-      auto* const first = static_cast<LockWaiter*>(queue.front());
-      if (first == nullptr || (first->kind == kWriter && state >= kReader)) break;
-      const std::uint32_t kind = first->kind;
-      queue.remove(*first);
-      if ((let[count] = detail::claim(first->token))) {
-        state += kind;
-        ++count;
-      }
-      // Else too late for it: it was cancelled. The next one, then.
+  std::array<Claimed, 16> let;
+  std::size_t count = 0;
+  while ((state & kWriter) == 0) {
+    auto* const first = static_cast<LockWaiter*>(queue.front());
+    if (first == nullptr || (first->kind == kWriter && state >= kReader)) break;
+    if (count == let.size()) {
+      // While others wait, who cannot leave without the list's lock, nobody may destroy this.
+      for (const Claimed& waiter : let) detail::resume(waiter);
+      count = 0;
     }
-    queue.unlock(queue.empty() ? state & ~kWaiters : state | kWaiters);
-    // The lock may be destroyed once the last of them has run.
-    for (std::size_t i = 0; i < count; ++i) detail::resume(let[i]);
-    if (count < let.size()) return;
+    const std::uint32_t kind = first->kind;
+    queue.remove(*first);
+    if ((let[count] = detail::claim(first->token))) {
+      state += kind;
+      ++count;
+    }
+    // Else too late for it: it was cancelled. The next one, then.
   }
+  queue.unlock(queue.empty() ? state & ~kWaiters : state | kWaiters);
+  // Once the last of them has run it may be destroyed.
+  for (std::size_t i = 0; i < count; ++i) detail::resume(let[i]);
 }
 
 }  // namespace weft

@@ -71,16 +71,15 @@ Wake WaitQueue::wait(Waiter& waiter, std::uint32_t state) {
 
 Wake WaitQueue::wait_for_grant(Waiter& waiter, std::uint32_t state) {
   const Wake reason = wait(waiter, state);
-  // A fiber cannot run before it is resumed. A thread goes on as soon as it is claimed.
-  const bool is_thread = waiter.token.fiber->scheduler.load(std::memory_order_relaxed) == nullptr;
-  if (reason == Wake::kNormal && is_thread) unlock(lock());
+  if (reason == Wake::kNormal && is_thread(waiter.token)) unlock(lock());
   return reason;
 }
 
-Claimed WaitQueue::claim_front() noexcept {
+Claimed WaitQueue::claim_front(Waiter** which) noexcept {
   while (Waiter* const waiter = pop_front()) {
+    if (which != nullptr) *which = waiter;
     if (const Claimed claimed = claim(waiter->token)) return claimed;
-    // Too late for it: it was cancelled. The next one, then.
+    // Too late for it: it was cancelled, or is a select that is served elsewhere. The next one.
   }
   return {};
 }

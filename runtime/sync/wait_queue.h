@@ -57,8 +57,9 @@ class WaitQueue {
   /// waker has done with the primitive, whoever waited.
   Wake wait_for_grant(Waiter& waiter, std::uint32_t state);
 
-  /// Takes waiters off until one of them can be claimed. Not one if there is no live waiter.
-  Claimed claim_front() noexcept;
+  /// Takes waiters off until one of them can be claimed, and says which. Not one if there is no
+  /// live waiter.
+  Claimed claim_front(Waiter** which = nullptr) noexcept;
 
   /// Wakes all, and releases the lock with `state` in such a way that nothing of the primitive is
   /// touched after the last ones have been woken.

@@ -47,7 +47,6 @@ class Barrier {
   enum class State : std::uint8_t { kFilling, kDraining, kResetting, kBroken };
 
   void change(State to);
-  State state() const;
 
   const std::size_t parties_;
   mutable Mutex mutex_;

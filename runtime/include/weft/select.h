@@ -107,13 +107,9 @@ class Selected {
 
   std::size_t choose() {
     const std::span<SelectCase> entries(entries_.data(), kChannels);
-    if constexpr (kDefaults != 0) {
-      const std::size_t ready = select_case_now(entries);
-      return ready != kNoCase ? places_[ready] : otherwise_;
-    } else {
-      const std::size_t ready = select_case(entries, deadline_);
-      return ready != kNoCase ? places_[ready] : otherwise_;
-    }
+    const std::size_t ready =
+        kDefaults != 0 ? select_case_now(entries) : select_case(entries, deadline_);
+    return ready != kNoCase ? places_[ready] : otherwise_;
   }
 
  private:

@@ -80,11 +80,10 @@ class ChannelCore {
   static constexpr std::uint32_t kClosed = 2;
 
   enum class Done : std::uint8_t { kYes, kClosed, kMustWait };
+  struct Attempt;
 
   std::uint32_t lock(bool locked) const noexcept;
   void unlock(std::uint32_t state) const noexcept;
-  struct Attempt;
-
   Attempt match_send(void* item, std::uint32_t state) noexcept;
   Attempt match_receive(void* receiver, std::uint32_t state) noexcept;
   Done finish(const Attempt& attempt, std::uint32_t state) noexcept;
