@@ -147,7 +147,7 @@ def note_unread(_loop, context):
 
 async def in_loop(function):
     asyncio.get_running_loop().set_exception_handler(note_unread)
-    await function()
+    return await function()
 
 
 def run(function):

@@ -1,43 +1,18 @@
 // Tasks in the order in which they end. Each scenario does what its namesake in as_completed.py
 // does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::at_last;
+using cast::failing;
+using cast::passed;
+using cast::sleeper;
+using cast::start;
+using cast::Tasks;
+
 namespace {
-
-using Tasks = std::vector<weft::Task<std::string>>;
-
-auto child(const std::string& name, double count) {
-  return [=] {
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
-
-auto failing(const std::string& name, double count) {
-  return [=]() -> std::string {
-    ticks(count);
-    trace(name, "fails");
-    throw Failure(name);
-  };
-}
-
-template <class F>
-auto start(F body, const std::string& name, double count) {
-  return weft::spawn({.name = name}, body(name, count));
-}
-
-auto passed(std::chrono::steady_clock::time_point since) {
-  return std::chrono::round<std::chrono::seconds>(now() - since) / kTick;
-}
 
 /// Traces each as it ends.
 template <class... A>
@@ -61,14 +36,11 @@ void each_that_may_fail(const Tasks& tasks) {
   for (auto& task : weft::as_completed(tasks)) attempt("next", [&] { return task.get(); });
 }
 
-template <class... T>
-void at_last(T&... tasks) {
-  (attempt("at last", [&] { return tasks.get(); }), ...);
-}
-
 }  // namespace
 
-SCENARIO(as_they_end) { each({start(child, "a", 3), start(child, "b", 1), start(child, "c", 2)}); }
+SCENARIO(as_they_end) {
+  each({start(sleeper, "a", 3), start(sleeper, "b", 1), start(sleeper, "c", 2)});
+}
 
 SCENARIO(none_at_all) {
   attempt("each", [] { each({}); });
@@ -76,17 +48,17 @@ SCENARIO(none_at_all) {
 }
 
 SCENARIO(exception_comes_in_its_turn) {
-  each_that_may_fail({start(child, "a", 3), start(failing, "b", 1), start(failing, "c", 2)});
+  each_that_may_fail({start(sleeper, "a", 3), start(failing, "b", 1), start(failing, "c", 2)});
 }
 
 SCENARIO(exception_that_leaves_the_loop_leaves_the_rest_alone) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1), c = start(failing, "c", 2);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1), c = start(failing, "c", 2);
   attempt("each", [&] { each({a, b, c}); });
   at_last(a, b, c);
 }
 
 SCENARIO(cancelled_task_comes_in_its_turn) {
-  auto a = start(child, "a", 9), b = start(child, "b", 2);
+  auto a = start(sleeper, "a", 9), b = start(sleeper, "b", 2);
   const auto stop = [&] {
     ticks(1);
     trace("cancel", a.cancel());
@@ -98,7 +70,7 @@ SCENARIO(cancelled_task_comes_in_its_turn) {
 }
 
 SCENARIO(break_leaves_the_rest_alone) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1), c = start(child, "c", 2);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1), c = start(sleeper, "c", 2);
   for (auto& task : weft::as_completed(Tasks{a, b, c})) {
     trace("first", task.get());
     break;
@@ -108,23 +80,23 @@ SCENARIO(break_leaves_the_rest_alone) {
 }
 
 SCENARIO(slow_loop_gets_them_in_the_order_of_their_ends) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1), c = start(child, "c", 2);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1), c = start(sleeper, "c", 2);
   each_slowly({a, b, c}, 5);
 }
 
 SCENARIO(task_given_twice_comes_once) {
-  auto a = start(child, "a", 2), b = start(child, "b", 1);
+  auto a = start(sleeper, "a", 2), b = start(sleeper, "b", 1);
   each({a, b, a, b});
 }
 
 SCENARIO(task_that_has_ended_comes_first) {
-  auto a = start(child, "a", 4), b = start(child, "b", 1), c = start(child, "c", 3);
+  auto a = start(sleeper, "a", 4), b = start(sleeper, "b", 1), c = start(sleeper, "c", 3);
   ticks(2);
   each({a, b, c});
 }
 
 SCENARIO(two_loops_over_the_same_tasks) {
-  auto a = start(child, "a", 2), b = start(child, "b", 1);
+  auto a = start(sleeper, "a", 2), b = start(sleeper, "b", 1);
   auto first = weft::spawn([&] { each_slowly({a, b}, 3); });
   auto second = weft::spawn([&] { each({a, b}); });
   second.get();
@@ -132,37 +104,37 @@ SCENARIO(two_loops_over_the_same_tasks) {
 }
 
 SCENARIO(limit_after_some) {
-  auto a = start(child, "a", 4), b = start(child, "b", 1), c = start(child, "c", 2);
+  auto a = start(sleeper, "a", 4), b = start(sleeper, "b", 1), c = start(sleeper, "c", 2);
   attempt("each", [&] { each({a, b, c}, span(3)); });
   at_last(a);
 }
 
 SCENARIO(limit_that_is_not_reached) {
-  each({start(child, "a", 2), start(child, "b", 1)}, span(3));
+  each({start(sleeper, "a", 2), start(sleeper, "b", 1)}, span(3));
   attempt("later", [] { ticks(5); });
 }
 
 SCENARIO(limit_of_nothing_gives_those_that_have_ended) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1);
   ticks(2);
   attempt("each", [&] { each({a, b}, span(0)); });
   at_last(a);
 }
 
 SCENARIO(slow_loop_gets_those_that_ended_in_time) {
-  auto a = start(child, "a", 9), b = start(child, "b", 1), c = start(child, "c", 2);
+  auto a = start(sleeper, "a", 9), b = start(sleeper, "b", 1), c = start(sleeper, "c", 2);
   attempt("each", [&] { each_slowly({a, b, c}, 2, span(3)); });
   at_last(a);
 }
 
 SCENARIO(slow_loop_gets_none_that_ended_after_the_limit) {
-  auto a = start(child, "a", 4), b = start(child, "b", 1);
+  auto a = start(sleeper, "a", 4), b = start(sleeper, "b", 1);
   attempt("each", [&] { each_slowly({a, b}, 5, span(3)); });
   at_last(a);
 }
 
 SCENARIO(cancelled_caller_leaves_the_rest_alone) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1), c = start(failing, "c", 4);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1), c = start(failing, "c", 4);
   auto caller = weft::spawn([&] { each({a, b, c}); });
   ticks(2);
   trace("cancel", caller.cancel());
@@ -171,7 +143,7 @@ SCENARIO(cancelled_caller_leaves_the_rest_alone) {
 }
 
 SCENARIO(limit_around_the_loop_leaves_the_rest_alone) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1);
   const auto limited = [&] { weft::timeout(span(2), [&] { each({a, b}); }); };
   attempt("limited", limited);
   at_last(a, b);

@@ -2,31 +2,8 @@
 
 import asyncio
 
-from harness import Failure, TICK, attempt, differs, main, now, scenario, ticks, trace
-
-
-async def child(name, count):
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
-
-
-def start(body, name, count):
-    return asyncio.create_task(body(name, count), name=name)
-
-
-def passed(since):
-    return round(now() - since)
+from cast import at_last, failing, passed, sleeper, start
+from harness import TICK, attempt, differs, main, now, scenario, ticks, trace
 
 
 def as_completed(tasks, limit):
@@ -53,14 +30,9 @@ async def each_that_may_fail(tasks):
         await attempt("next", coming)
 
 
-async def at_last(*tasks):
-    for task in tasks:
-        await attempt("at last", task)
-
-
 @scenario
 async def as_they_end():
-    await each([start(child, "a", 3), start(child, "b", 1), start(child, "c", 2)])
+    await each([start(sleeper, "a", 3), start(sleeper, "b", 1), start(sleeper, "c", 2)])
 
 
 @scenario
@@ -71,19 +43,19 @@ async def none_at_all():
 
 @scenario
 async def exception_comes_in_its_turn():
-    await each_that_may_fail([start(child, "a", 3), start(failing, "b", 1), start(failing, "c", 2)])
+    await each_that_may_fail([start(sleeper, "a", 3), start(failing, "b", 1), start(failing, "c", 2)])
 
 
 @scenario
 async def exception_that_leaves_the_loop_leaves_the_rest_alone():
-    a, b, c = start(child, "a", 3), start(child, "b", 1), start(failing, "c", 2)
+    a, b, c = start(sleeper, "a", 3), start(sleeper, "b", 1), start(failing, "c", 2)
     await attempt("each", each([a, b, c]))
     await at_last(a, b, c)
 
 
 @scenario
 async def cancelled_task_comes_in_its_turn():
-    a, b = start(child, "a", 9), start(child, "b", 2)
+    a, b = start(sleeper, "a", 9), start(sleeper, "b", 2)
 
     async def stop():
         await ticks(1)
@@ -96,7 +68,7 @@ async def cancelled_task_comes_in_its_turn():
 
 @scenario
 async def break_leaves_the_rest_alone():
-    a, b, c = start(child, "a", 3), start(child, "b", 1), start(child, "c", 2)
+    a, b, c = start(sleeper, "a", 3), start(sleeper, "b", 1), start(sleeper, "c", 2)
     for coming in as_completed([a, b, c], None):
         trace("first", await coming)
         break
@@ -106,26 +78,26 @@ async def break_leaves_the_rest_alone():
 
 @scenario
 async def slow_loop_gets_them_in_the_order_of_their_ends():
-    a, b, c = start(child, "a", 3), start(child, "b", 1), start(child, "c", 2)
+    a, b, c = start(sleeper, "a", 3), start(sleeper, "b", 1), start(sleeper, "c", 2)
     await each_slowly([a, b, c], 5)
 
 
 @scenario
 async def task_given_twice_comes_once():
-    a, b = start(child, "a", 2), start(child, "b", 1)
+    a, b = start(sleeper, "a", 2), start(sleeper, "b", 1)
     await each([a, b, a, b])
 
 
 @scenario
 async def task_that_has_ended_comes_first():
-    a, b, c = start(child, "a", 4), start(child, "b", 1), start(child, "c", 3)
+    a, b, c = start(sleeper, "a", 4), start(sleeper, "b", 1), start(sleeper, "c", 3)
     await ticks(2)
     await each([a, b, c])
 
 
 @scenario
 async def two_loops_over_the_same_tasks():
-    a, b = start(child, "a", 2), start(child, "b", 1)
+    a, b = start(sleeper, "a", 2), start(sleeper, "b", 1)
     first = asyncio.create_task(each_slowly([a, b], 3))
     second = asyncio.create_task(each([a, b]))
     await second
@@ -134,20 +106,20 @@ async def two_loops_over_the_same_tasks():
 
 @scenario
 async def limit_after_some():
-    a, b, c = start(child, "a", 4), start(child, "b", 1), start(child, "c", 2)
+    a, b, c = start(sleeper, "a", 4), start(sleeper, "b", 1), start(sleeper, "c", 2)
     await attempt("each", each([a, b, c], limit=3))
     await at_last(a)
 
 
 @scenario
 async def limit_that_is_not_reached():
-    await each([start(child, "a", 2), start(child, "b", 1)], limit=3)
+    await each([start(sleeper, "a", 2), start(sleeper, "b", 1)], limit=3)
     await attempt("later", ticks(5))
 
 
 @scenario
 async def limit_of_nothing_gives_those_that_have_ended():
-    a, b = start(child, "a", 3), start(child, "b", 1)
+    a, b = start(sleeper, "a", 3), start(sleeper, "b", 1)
     await ticks(2)
     await attempt("each", each([a, b], limit=0))
     await at_last(a)
@@ -155,7 +127,7 @@ async def limit_of_nothing_gives_those_that_have_ended():
 
 @scenario
 async def slow_loop_gets_those_that_ended_in_time():
-    a, b, c = start(child, "a", 9), start(child, "b", 1), start(child, "c", 2)
+    a, b, c = start(sleeper, "a", 9), start(sleeper, "b", 1), start(sleeper, "c", 2)
     await attempt("each", each_slowly([a, b, c], 2, limit=3))
     await at_last(a)
 
@@ -170,14 +142,14 @@ async def slow_loop_gets_those_that_ended_in_time():
     """)
 @scenario
 async def slow_loop_gets_none_that_ended_after_the_limit():
-    a, b = start(child, "a", 4), start(child, "b", 1)
+    a, b = start(sleeper, "a", 4), start(sleeper, "b", 1)
     await attempt("each", each_slowly([a, b], 5, limit=3))
     await at_last(a)
 
 
 @scenario
 async def cancelled_caller_leaves_the_rest_alone():
-    a, b, c = start(child, "a", 3), start(child, "b", 1), start(failing, "c", 4)
+    a, b, c = start(sleeper, "a", 3), start(sleeper, "b", 1), start(failing, "c", 4)
     caller = asyncio.create_task(each([a, b, c]))
     await ticks(2)
     trace("cancel", caller.cancel())
@@ -187,7 +159,7 @@ async def cancelled_caller_leaves_the_rest_alone():
 
 @scenario
 async def limit_around_the_loop_leaves_the_rest_alone():
-    a, b = start(child, "a", 3), start(child, "b", 1)
+    a, b = start(sleeper, "a", 3), start(sleeper, "b", 1)
 
     async def limited():
         async with asyncio.timeout(2 * TICK):

@@ -1,38 +1,16 @@
 // What is called when a task has ended. Each scenario does what its namesake in callbacks.py does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
+
+using cast::failing;
+using cast::sleeper;
+using cast::start;
 
 namespace {
 
 using Task = weft::Task<std::string>;
-
-auto child(const std::string& name, double count) {
-  return [=] {
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
-
-auto failing(const std::string& name, double count) {
-  return [=]() -> std::string {
-    ticks(count);
-    trace(name, "fails");
-    throw Failure(name);
-  };
-}
-
-template <class F>
-auto start(F body, const std::string& name, double count) {
-  return weft::spawn({.name = name}, body(name, count));
-}
 
 std::string how_it_ended(Task task) {
   try {
@@ -58,7 +36,7 @@ auto add(const Task& task, F callback) {
 // ---- When.
 
 SCENARIO(called_once_when_the_task_has_ended) {
-  auto task = start(child, "task", 2);
+  auto task = start(sleeper, "task", 2);
   add(task, tells("callback"));
   ticks(1);
   trace("not yet", task.done());
@@ -68,7 +46,7 @@ SCENARIO(called_once_when_the_task_has_ended) {
 }
 
 SCENARIO(called_in_the_order_in_which_they_were_added) {
-  auto task = start(child, "task", 2);
+  auto task = start(sleeper, "task", 2);
   const auto again = tells("a");
   add(task, again);
   add(task, tells("b"));
@@ -80,7 +58,7 @@ SCENARIO(called_in_the_order_in_which_they_were_added) {
 }
 
 SCENARIO(added_after_the_end_is_called_soon) {
-  auto task = start(child, "task", 1);
+  auto task = start(sleeper, "task", 1);
   ticks(2);
   add(task, tells("a"));
   add(task, tells("b"));
@@ -90,7 +68,7 @@ SCENARIO(added_after_the_end_is_called_soon) {
 }
 
 SCENARIO(callbacks_and_waiters_in_the_order_in_which_they_came) {
-  auto task = start(child, "task", 5);
+  auto task = start(sleeper, "task", 5);
   const auto waits = [&](const std::string& name, double count) {
     return [&task, name, count] {
       ticks(count);
@@ -106,7 +84,7 @@ SCENARIO(callbacks_and_waiters_in_the_order_in_which_they_came) {
 }
 
 SCENARIO(task_left_at_the_end_of_the_run) {
-  add(start(child, "task", 9), tells("callback"));
+  add(start(sleeper, "task", 9), tells("callback"));
   ticks(1);
   trace("main ends");
 }
@@ -114,8 +92,8 @@ SCENARIO(task_left_at_the_end_of_the_run) {
 // ---- What they see.
 
 SCENARIO(callbacks_see_how_it_ended) {
-  const std::vector tasks{start(child, "value", 1), start(failing, "failed", 2),
-                          start(child, "cancelled", 9)};
+  const std::vector tasks{start(sleeper, "value", 1), start(failing, "failed", 2),
+                          start(sleeper, "cancelled", 9)};
   for (const auto& task : tasks) add(task, tells("callback"));
   ticks(3);
   trace("cancel", tasks.back().cancel());
@@ -124,7 +102,7 @@ SCENARIO(callbacks_see_how_it_ended) {
 }
 
 SCENARIO(callback_of_a_task_that_never_ran) {
-  auto task = start(child, "task", 1);
+  auto task = start(sleeper, "task", 1);
   add(task, tells("callback"));
   trace("cancel", task.cancel());
   attempt("task", [&] { return task.get(); });
@@ -145,7 +123,7 @@ SCENARIO(only_a_failure_that_no_callback_reads_is_news) {
 // ---- What they may do.
 
 SCENARIO(failure_in_a_callback_stops_no_other) {
-  auto task = start(child, "task", 1);
+  auto task = start(sleeper, "task", 1);
   const auto fails = [](const Task&) { throw Failure("callback"); };
   add(task, tells("a"));
   add(task, fails);
@@ -155,7 +133,7 @@ SCENARIO(failure_in_a_callback_stops_no_other) {
 }
 
 SCENARIO(callback_adds_another) {
-  auto task = start(child, "task", 1);
+  auto task = start(sleeper, "task", 1);
   const auto adds = [](const Task& ended) {
     trace("adds");
     add(ended, tells("late"));
@@ -168,9 +146,9 @@ SCENARIO(callback_adds_another) {
 }
 
 SCENARIO(callback_starts_a_task) {
-  auto task = start(child, "task", 1);
+  auto task = start(sleeper, "task", 1);
   const auto starts = [](const Task&) {
-    weft::spawn(child("follower", 1));
+    weft::spawn(sleeper("follower", 1));
     trace("started");
   };
   add(task, starts);
@@ -178,7 +156,7 @@ SCENARIO(callback_starts_a_task) {
 }
 
 SCENARIO(first_to_end_cancels_the_other) {
-  auto a = start(child, "a", 3), b = start(child, "b", 2);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 2);
   add(a, [&](const Task&) { trace("cancel b", b.cancel()); });
   add(b, [&](const Task&) { trace("cancel a", a.cancel()); });
   for (auto* task : {&a, &b}) attempt("task", [&] { return task->get(); });
@@ -187,7 +165,7 @@ SCENARIO(first_to_end_cancels_the_other) {
 
 SCENARIO(callback_sets_what_somebody_waits_for) {
   weft::Event ended;
-  const std::vector running{start(child, "a", 3), start(child, "b", 1), start(child, "c", 2)};
+  const std::vector running{start(sleeper, "a", 3), start(sleeper, "b", 1), start(sleeper, "c", 2)};
   std::vector<std::string> left;
   for (const auto& task : running) left.push_back(task.name());
   const auto counts = [&](const Task& task) {
@@ -203,7 +181,7 @@ SCENARIO(callback_sets_what_somebody_waits_for) {
 // ---- Taking one back.
 
 SCENARIO(removed_callback_is_not_called) {
-  auto task = start(child, "task", 1);
+  auto task = start(sleeper, "task", 1);
   auto remove_a = add(task, tells("a"));
   auto remove_b = add(task, tells("b"));
   add(task, tells("c"));
@@ -215,7 +193,7 @@ SCENARIO(removed_callback_is_not_called) {
 }
 
 SCENARIO(callback_removes_the_next_too_late) {
-  auto task = start(child, "task", 1);
+  auto task = start(sleeper, "task", 1);
   std::function<bool()> remove_next;
   add(task, [&](const Task&) { trace("remove", remove_next()); });
   remove_next = add(task, tells("next"));

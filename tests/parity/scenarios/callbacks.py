@@ -2,27 +2,8 @@
 
 import asyncio
 
+from cast import failing, sleeper, start
 from harness import Failure, attempt, main, scenario, ticks, trace, turns
-
-
-async def child(name, count):
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
-
-
-def start(body, name, count):
-    return asyncio.create_task(body(name, count), name=name)
 
 
 def how_it_ended(task):
@@ -47,7 +28,7 @@ def add(task, callback):
 
 @scenario
 async def called_once_when_the_task_has_ended():
-    task = start(child, "task", 2)
+    task = start(sleeper, "task", 2)
     add(task, tells("callback"))
     await ticks(1)
     trace("not yet", task.done())
@@ -58,7 +39,7 @@ async def called_once_when_the_task_has_ended():
 
 @scenario
 async def called_in_the_order_in_which_they_were_added():
-    task = start(child, "task", 2)
+    task = start(sleeper, "task", 2)
     again = tells("a")
     add(task, again)
     add(task, tells("b"))
@@ -71,7 +52,7 @@ async def called_in_the_order_in_which_they_were_added():
 
 @scenario
 async def added_after_the_end_is_called_soon():
-    task = start(child, "task", 1)
+    task = start(sleeper, "task", 1)
     await ticks(2)
     add(task, tells("a"))
     add(task, tells("b"))
@@ -82,7 +63,7 @@ async def added_after_the_end_is_called_soon():
 
 @scenario
 async def callbacks_and_waiters_in_the_order_in_which_they_came():
-    task = start(child, "task", 5)
+    task = start(sleeper, "task", 5)
 
     async def waits(name, count):
         await ticks(count)
@@ -98,7 +79,7 @@ async def callbacks_and_waiters_in_the_order_in_which_they_came():
 
 @scenario
 async def task_left_at_the_end_of_the_run():
-    add(start(child, "task", 9), tells("callback"))
+    add(start(sleeper, "task", 9), tells("callback"))
     await ticks(1)
     trace("main ends")
 
@@ -107,7 +88,7 @@ async def task_left_at_the_end_of_the_run():
 
 @scenario
 async def callbacks_see_how_it_ended():
-    tasks = [start(child, "value", 1), start(failing, "failed", 2), start(child, "cancelled", 9)]
+    tasks = [start(sleeper, "value", 1), start(failing, "failed", 2), start(sleeper, "cancelled", 9)]
     for task in tasks:
         add(task, tells("callback"))
     await ticks(3)
@@ -118,7 +99,7 @@ async def callbacks_see_how_it_ended():
 
 @scenario
 async def callback_of_a_task_that_never_ran():
-    task = start(child, "task", 1)
+    task = start(sleeper, "task", 1)
     add(task, tells("callback"))
     trace("cancel", task.cancel())
     await attempt("task", task)
@@ -141,7 +122,7 @@ async def only_a_failure_that_no_callback_reads_is_news():
 
 @scenario
 async def failure_in_a_callback_stops_no_other():
-    task = start(child, "task", 1)
+    task = start(sleeper, "task", 1)
 
     def fails(_):
         raise Failure("callback")
@@ -154,7 +135,7 @@ async def failure_in_a_callback_stops_no_other():
 
 @scenario
 async def callback_adds_another():
-    task = start(child, "task", 1)
+    task = start(sleeper, "task", 1)
 
     def adds(ended):
         trace("adds")
@@ -168,10 +149,10 @@ async def callback_adds_another():
 
 @scenario
 async def callback_starts_a_task():
-    task = start(child, "task", 1)
+    task = start(sleeper, "task", 1)
 
     def starts(_):
-        asyncio.create_task(child("follower", 1))
+        asyncio.create_task(sleeper("follower", 1))
         trace("started")
     add(task, starts)
     await ticks(3)
@@ -179,7 +160,7 @@ async def callback_starts_a_task():
 
 @scenario
 async def first_to_end_cancels_the_other():
-    a, b = start(child, "a", 3), start(child, "b", 2)
+    a, b = start(sleeper, "a", 3), start(sleeper, "b", 2)
     add(a, lambda _: trace("cancel b", b.cancel()))
     add(b, lambda _: trace("cancel a", a.cancel()))
     for task in (a, b):
@@ -190,7 +171,7 @@ async def first_to_end_cancels_the_other():
 @scenario
 async def callback_sets_what_somebody_waits_for():
     ended = asyncio.Event()
-    running = [start(child, "a", 3), start(child, "b", 1), start(child, "c", 2)]
+    running = [start(sleeper, "a", 3), start(sleeper, "b", 1), start(sleeper, "c", 2)]
     left = [task.get_name() for task in running]
 
     def counts(task):
@@ -208,7 +189,7 @@ async def callback_sets_what_somebody_waits_for():
 
 @scenario
 async def removed_callback_is_not_called():
-    task = start(child, "task", 1)
+    task = start(sleeper, "task", 1)
     remove_a = add(task, tells("a"))
     remove_b = add(task, tells("b"))
     add(task, tells("c"))
@@ -221,7 +202,7 @@ async def removed_callback_is_not_called():
 
 @scenario
 async def callback_removes_the_next_too_late():
-    task = start(child, "task", 1)
+    task = start(sleeper, "task", 1)
 
     def removes(_):
         trace("remove", remove_next())

@@ -1,25 +1,14 @@
 // Asking one task to stop. Each scenario does what its namesake in cancel.py does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
+
+using cast::sleeper;
 
 namespace {
 
 using weft::this_task::cancelling;
-
-auto child(const std::string& name, double count) {
-  return [=] {
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
 
 auto failing(const std::string& name, double count) {
   return [=]() -> std::string {
@@ -60,7 +49,7 @@ SCENARIO(cancel_before_start) {
 }
 
 SCENARIO(cancel_while_it_sleeps) {
-  auto task = weft::spawn(child("child", 9));
+  auto task = weft::spawn(sleeper("child", 9));
   ticks(1);
   trace("cancel", task.cancel(), "done", task.done());
   attempt("child", [&] { return task.get(); });
@@ -122,7 +111,7 @@ SCENARIO(item_that_meets_a_cancel_goes_to_the_next) {
 }
 
 SCENARIO(cancel_of_an_ended_task_changes_nothing) {
-  auto value = weft::spawn(child("value", 1)), failed = weft::spawn(failing("failed", 1.5));
+  auto value = weft::spawn(sleeper("value", 1)), failed = weft::spawn(failing("failed", 1.5));
   ticks(2);
   for (auto* task : {&value, &failed}) {
     trace("cancel", task->cancel(), "cancelling", task->cancelling());
@@ -132,7 +121,7 @@ SCENARIO(cancel_of_an_ended_task_changes_nothing) {
 }
 
 SCENARIO(cancelled_task_answers_the_same_each_time) {
-  auto task = weft::spawn(child("child", 9));
+  auto task = weft::spawn(sleeper("child", 9));
   ticks(1);
   trace("cancel", task.cancel());
   trace("done", task.done(), "cancelled", task.cancelled(), "cancelling", task.cancelling());
@@ -144,7 +133,7 @@ SCENARIO(cancelled_task_answers_the_same_each_time) {
 }
 
 SCENARIO(only_a_failure_that_nobody_reads_is_news) {
-  auto cancelled = weft::spawn(child("child", 9)), failed = weft::spawn(failing("failed", 1));
+  auto cancelled = weft::spawn(sleeper("child", 9)), failed = weft::spawn(failing("failed", 1));
   ticks(2);
   trace("cancel", cancelled.cancel());
   turns(2);
@@ -219,7 +208,7 @@ SCENARIO(cancelled_while_it_cleans_up_after_a_failure) {
       failing("first", 1)();
     } catch (const Failure& error) {
       trace("caught", error);
-      child("cleanup", 9)();
+      sleeper("cleanup", 9)();
       throw;
     }
   };
@@ -303,7 +292,7 @@ SCENARIO(requests_taken_back_never_fall_below_none) {
 }
 
 SCENARIO(sleeper_hears_of_a_request_that_was_taken_back) {
-  auto task = weft::spawn(child("child", 9));
+  auto task = weft::spawn(sleeper("child", 9));
   ticks(1);
   trace("cancel", task.cancel());
   trace("uncancel", task.uncancel());

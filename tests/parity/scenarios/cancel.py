@@ -2,17 +2,8 @@
 
 import asyncio
 
+from cast import cancelling, sleeper
 from harness import Failure, attempt, differs, main, scenario, ticks, trace, turns
-
-
-async def child(name, count):
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
 
 
 async def failing(name, count):
@@ -26,10 +17,6 @@ def cancel_self():
 
 def uncancel_self():
     return asyncio.current_task().uncancel()
-
-
-def cancelling():
-    return asyncio.current_task().cancelling()
 
 
 def exception(task):
@@ -67,7 +54,7 @@ async def cancel_before_start():
 
 @scenario
 async def cancel_while_it_sleeps():
-    task = asyncio.create_task(child("child", 9))
+    task = asyncio.create_task(sleeper("child", 9))
     await ticks(1)
     trace("cancel", task.cancel(), "done", task.done())
     await attempt("child", task)
@@ -134,7 +121,7 @@ async def item_that_meets_a_cancel_goes_to_the_next():
 
 @scenario
 async def cancel_of_an_ended_task_changes_nothing():
-    value, failed = asyncio.create_task(child("value", 1)), asyncio.create_task(failing("failed", 1.5))
+    value, failed = asyncio.create_task(sleeper("value", 1)), asyncio.create_task(failing("failed", 1.5))
     await ticks(2)
     for task in (value, failed):
         trace("cancel", task.cancel(), "cancelling", task.cancelling())
@@ -144,7 +131,7 @@ async def cancel_of_an_ended_task_changes_nothing():
 
 @scenario
 async def cancelled_task_answers_the_same_each_time():
-    task = asyncio.create_task(child("child", 9))
+    task = asyncio.create_task(sleeper("child", 9))
     await ticks(1)
     trace("cancel", task.cancel())
     trace("done", task.done(), "cancelled", task.cancelled(), "cancelling", task.cancelling())
@@ -157,7 +144,7 @@ async def cancelled_task_answers_the_same_each_time():
 
 @scenario
 async def only_a_failure_that_nobody_reads_is_news():
-    cancelled, failed = asyncio.create_task(child("child", 9)), asyncio.create_task(failing("failed", 1))
+    cancelled, failed = asyncio.create_task(sleeper("child", 9)), asyncio.create_task(failing("failed", 1))
     await ticks(2)
     trace("cancel", cancelled.cancel())
     await turns(2)
@@ -227,7 +214,7 @@ async def cancelled_while_it_cleans_up_after_a_failure():
             await failing("first", 1)
         except Failure as error:
             trace("caught", error)
-            await child("cleanup", 9)
+            await sleeper("cleanup", 9)
             raise
     await cancelled_after(2, unlucky)
 
@@ -306,7 +293,7 @@ async def requests_taken_back_never_fall_below_none():
 
 @scenario
 async def sleeper_hears_of_a_request_that_was_taken_back():
-    task = asyncio.create_task(child("child", 9))
+    task = asyncio.create_task(sleeper("child", 9))
     await ticks(1)
     trace("cancel", task.cancel())
     trace("uncancel", task.uncancel())

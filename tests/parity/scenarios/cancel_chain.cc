@@ -1,26 +1,16 @@
 // Cancelling a task that waits for another one, which passes that on. Each scenario does what its
 // namesake in cancel_chain.py does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
+
+using cast::cancel_after;
+using cast::sleeper;
 
 namespace {
 
 using weft::this_task::cancelling;
-
-auto child(const std::string& name, double count) {
-  return [=] {
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
 
 /// Returns in spite of being cancelled.
 auto stubborn(const std::string& name, double count) {
@@ -66,12 +56,6 @@ auto waits(const std::string& name, const weft::Task<std::string>& task) {
   };
 }
 
-template <class T>
-void cancel_after(double count, const weft::Task<T>& task) {
-  ticks(count);
-  trace("cancel", task.cancel());
-}
-
 void trace_ends(const std::vector<weft::Task<std::string>>& tasks) {
   for (const auto& task : tasks)
     trace("done", task.done(), "cancelled", task.cancelled(), "cancelling", task.cancelling());
@@ -80,7 +64,7 @@ void trace_ends(const std::vector<weft::Task<std::string>>& tasks) {
 }  // namespace
 
 SCENARIO(all_of_a_chain_are_cancelled) {
-  auto inner = weft::spawn(child("inner", 9));
+  auto inner = weft::spawn(sleeper("inner", 9));
   auto middle = weft::spawn(waits("middle", inner));
   auto outer = weft::spawn(waits("outer", middle));
   cancel_after(1, outer);
@@ -89,7 +73,7 @@ SCENARIO(all_of_a_chain_are_cancelled) {
 }
 
 SCENARIO(middle_of_a_chain_is_cancelled) {
-  auto inner = weft::spawn(child("inner", 9));
+  auto inner = weft::spawn(sleeper("inner", 9));
   auto middle = weft::spawn(waits("middle", inner));
   auto outer = weft::spawn(waits("outer", middle));
   cancel_after(1, middle);
@@ -98,7 +82,7 @@ SCENARIO(middle_of_a_chain_is_cancelled) {
 }
 
 SCENARIO(cancelled_task_takes_along_all_who_wait_for_it) {
-  auto inner = weft::spawn(child("inner", 9));
+  auto inner = weft::spawn(sleeper("inner", 9));
   std::vector<weft::Task<std::string>> tasks;
   for (const auto* name : {"a", "b", "c"}) tasks.push_back(weft::spawn(waits(name, inner)));
   cancel_after(1, inner);
@@ -108,7 +92,7 @@ SCENARIO(cancelled_task_takes_along_all_who_wait_for_it) {
 }
 
 SCENARIO(one_who_is_cancelled_takes_along_the_others) {
-  auto inner = weft::spawn(child("inner", 9));
+  auto inner = weft::spawn(sleeper("inner", 9));
   std::vector<weft::Task<std::string>> tasks;
   for (const auto* name : {"a", "b", "c"}) tasks.push_back(weft::spawn(waits(name, inner)));
   cancel_after(1, tasks[1]);
@@ -145,7 +129,7 @@ SCENARIO(each_request_is_passed_on_while_the_awaited_cleans_up) {
 }
 
 SCENARIO(caller_goes_on_to_another_task) {
-  auto first = weft::spawn(child("first", 9)), second = weft::spawn(child("second", 9));
+  auto first = weft::spawn(sleeper("first", 9)), second = weft::spawn(sleeper("second", 9));
   const auto goes_on = [&] {
     attempt("first", [&] { return first.get(); });
     attempt("second", [&] { return second.get(); });
@@ -177,7 +161,7 @@ SCENARIO(cancel_when_the_awaited_has_just_ended) {
 }
 
 SCENARIO(request_that_was_there_before_is_passed_on) {
-  auto inner = weft::spawn(child("inner", 9));
+  auto inner = weft::spawn(sleeper("inner", 9));
   ticks(1);
   const auto outer = [&] {
     trace("cancel", weft::this_task::cancel());
@@ -189,7 +173,7 @@ SCENARIO(request_that_was_there_before_is_passed_on) {
 }
 
 SCENARIO(task_that_has_ended_is_no_place_to_be_cancelled) {
-  auto inner = weft::spawn(child("inner", 1));
+  auto inner = weft::spawn(sleeper("inner", 1));
   ticks(2);
   const auto outer = [&] {
     trace("cancel", weft::this_task::cancel());

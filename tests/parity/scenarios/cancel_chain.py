@@ -2,17 +2,8 @@
 
 import asyncio
 
+from cast import cancel_after, cancelling, sleeper
 from harness import Failure, attempt, differs, main, scenario, ticks, trace, turns
-
-
-async def child(name, count):
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
 
 
 async def stubborn(name, count):
@@ -46,15 +37,6 @@ async def waits(name, task):
         raise
 
 
-def cancelling():
-    return asyncio.current_task().cancelling()
-
-
-async def cancel_after(count, task):
-    await ticks(count)
-    trace("cancel", task.cancel())
-
-
 def trace_ends(tasks):
     for task in tasks:
         trace("done", task.done(), "cancelled", task.cancelled(), "cancelling", task.cancelling())
@@ -62,7 +44,7 @@ def trace_ends(tasks):
 
 @scenario
 async def all_of_a_chain_are_cancelled():
-    inner = asyncio.create_task(child("inner", 9))
+    inner = asyncio.create_task(sleeper("inner", 9))
     middle = asyncio.create_task(waits("middle", inner))
     outer = asyncio.create_task(waits("outer", middle))
     await cancel_after(1, outer)
@@ -72,7 +54,7 @@ async def all_of_a_chain_are_cancelled():
 
 @scenario
 async def middle_of_a_chain_is_cancelled():
-    inner = asyncio.create_task(child("inner", 9))
+    inner = asyncio.create_task(sleeper("inner", 9))
     middle = asyncio.create_task(waits("middle", inner))
     outer = asyncio.create_task(waits("outer", middle))
     await cancel_after(1, middle)
@@ -82,7 +64,7 @@ async def middle_of_a_chain_is_cancelled():
 
 @scenario
 async def cancelled_task_takes_along_all_who_wait_for_it():
-    inner = asyncio.create_task(child("inner", 9))
+    inner = asyncio.create_task(sleeper("inner", 9))
     tasks = [asyncio.create_task(waits(name, inner)) for name in ("a", "b", "c")]
     await cancel_after(1, inner)
     await attempt("main", inner)
@@ -104,7 +86,7 @@ async def cancelled_task_takes_along_all_who_wait_for_it():
          """)
 @scenario
 async def one_who_is_cancelled_takes_along_the_others():
-    inner = asyncio.create_task(child("inner", 9))
+    inner = asyncio.create_task(sleeper("inner", 9))
     tasks = [asyncio.create_task(waits(name, inner)) for name in ("a", "b", "c")]
     await cancel_after(1, tasks[1])
     await attempt("a", tasks[0])
@@ -144,7 +126,7 @@ async def each_request_is_passed_on_while_the_awaited_cleans_up():
 
 @scenario
 async def caller_goes_on_to_another_task():
-    first, second = asyncio.create_task(child("first", 9)), asyncio.create_task(child("second", 9))
+    first, second = asyncio.create_task(sleeper("first", 9)), asyncio.create_task(sleeper("second", 9))
 
     async def goes_on():
         await attempt("first", first)
@@ -178,7 +160,7 @@ async def cancel_when_the_awaited_has_just_ended():
 
 @scenario
 async def request_that_was_there_before_is_passed_on():
-    inner = asyncio.create_task(child("inner", 9))
+    inner = asyncio.create_task(sleeper("inner", 9))
     await ticks(1)
 
     async def outer():
@@ -191,7 +173,7 @@ async def request_that_was_there_before_is_passed_on():
 
 @scenario
 async def task_that_has_ended_is_no_place_to_be_cancelled():
-    inner = asyncio.create_task(child("inner", 1))
+    inner = asyncio.create_task(sleeper("inner", 1))
     await ticks(2)
 
     async def outer():

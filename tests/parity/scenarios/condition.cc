@@ -1,44 +1,25 @@
 // Waiting for a change of what a lock protects. Each scenario does what its namesake in
 // condition.py does.
 
-#include "parity/harness.h"
+#include "parity/condition_cast.h"
 
-#include <cmath>
 #include <deque>
-#include <mutex>
 
 namespace parity {
 
+using cast::cancel;
+using cast::Condition;
+using cast::each_ends;
+using cast::Held;
+using cast::Lock;
+using cast::notify;
+using cast::passed;
+using cast::start;
+using cast::Task;
+using cast::timeout;
+using cast::waits;
+
 namespace {
-
-using Lock = weft::FairMutex;
-using Held = std::unique_lock<Lock>;
-using Task = weft::Task<void>;
-
-/// asyncio's Condition has its lock with it.
-struct Condition {
-  void notify(int count) {
-    for (int i = 0; i < count; ++i) changed.notify_one();
-  }
-  Lock lock;
-  weft::ConditionVariable changed;
-};
-
-/// Waits once, and says how that ended and whether it has the lock then.
-void waits(Condition& condition, const std::string& name) {
-  Held held(condition.lock);
-  try {
-    condition.changed.wait(held);
-  } catch (const weft::Cancelled& error) {
-    trace(name, "caught", error, "locked", held.owns_lock());
-    throw;
-  }
-  trace(name, "notified", "locked", held.owns_lock());
-}
-
-Task start(Condition& condition, const std::string& name) {
-  return weft::spawn({.name = name}, [&condition, name] { waits(condition, name); });
-}
 
 /// Has the lock for so many ticks.
 void holds(Condition& condition, const std::string& name, double count) {
@@ -52,36 +33,10 @@ Task start_holder(Condition& condition, const std::string& name, double count) {
   return weft::spawn({.name = name}, [&condition, name, count] { holds(condition, name, count); });
 }
 
-void notify(Condition& condition, int count) {
-  const Held held(condition.lock);
-  trace("notify", count);
-  condition.notify(count);
-}
-
 void notify_all(Condition& condition) {
   const Held held(condition.lock);
   trace("notify all");
   condition.changed.notify_all();
-}
-
-// With a limit in ticks.
-template <class F>
-decltype(auto) timeout(double count, F&& body) {
-  return weft::timeout(span(count), std::forward<F>(body));
-}
-
-template <class... T>
-void at_last(T&... tasks) {
-  (attempt(tasks.name(), [&] { tasks.get(); }), ...);
-}
-void at_last(std::vector<Task>& tasks) {
-  for (Task& task : tasks) at_last(task);
-}
-
-void cancel(Task& task) { trace("cancel", std::string(task.name()), task.cancel()); }
-
-long passed(std::chrono::steady_clock::time_point since) {
-  return std::lround(std::chrono::duration<double>(now() - since) / kTick);
 }
 
 }  // namespace
@@ -95,7 +50,7 @@ SCENARIO(one_at_a_time_in_the_order_of_arrival) {
     ticks(1);
     notify(condition, 1);
   }
-  at_last(tasks);
+  each_ends(tasks);
 }
 
 SCENARIO(notifies_as_many_as_it_is_told) {
@@ -105,7 +60,7 @@ SCENARIO(notifies_as_many_as_it_is_told) {
     ticks(1);
     notify(condition, count);
   }
-  at_last(tasks);
+  each_ends(tasks);
 }
 
 SCENARIO(notifies_all) {
@@ -114,7 +69,7 @@ SCENARIO(notifies_all) {
   for (int number = 0; number < 20; ++number) tasks.push_back(start(condition, text(number)));
   ticks(1);
   notify_all(condition);
-  at_last(tasks);
+  each_ends(tasks);
 }
 
 SCENARIO(who_comes_later_is_not_notified) {
@@ -139,7 +94,7 @@ SCENARIO(who_waits_again_at_once_is_not_notified_twice) {
     notify_all(condition);
     turns(4);
   }
-  at_last(tasks);
+  each_ends(tasks);
 }
 
 SCENARIO(notify_without_the_lock) {
@@ -149,7 +104,7 @@ SCENARIO(notify_without_the_lock) {
   attempt("notify", [&] { condition.changed.notify_one(); });
   turns(2);
   if (!task.done()) notify(condition, 1);
-  at_last(task);
+  each_ends(task);
 }
 
 SCENARIO(wait_without_the_lock_is_misuse) {
@@ -167,7 +122,7 @@ SCENARIO(wait_gives_the_lock_to_who_waits_for_it) {
   auto holder = start_holder(condition, "holder", 2);
   ticks(1);
   notify(condition, 1);
-  at_last(waiter, holder);
+  each_ends(waiter, holder);
 }
 
 SCENARIO(notified_waits_until_the_notifier_gives_the_lock_back) {
@@ -182,7 +137,7 @@ SCENARIO(notified_waits_until_the_notifier_gives_the_lock_back) {
     ticks(2);
     trace("gives it back", "waiter done", waiter.done());
   }
-  at_last(waiter);
+  each_ends(waiter);
   trace("ticks", passed(begin));
 }
 
@@ -198,7 +153,7 @@ SCENARIO(notified_stands_behind_those_who_want_the_lock_already) {
   auto late = start_holder(condition, "late", 1);
   turns(2);
   condition.lock.unlock();
-  at_last(waiter, holder, late);
+  each_ends(waiter, holder, late);
 }
 
 SCENARIO(two_conditions_share_a_lock) {
@@ -227,7 +182,7 @@ SCENARIO(two_conditions_share_a_lock) {
     }
   };
   std::vector<Task> tasks{weft::spawn({.name = "gets"}, gets), weft::spawn({.name = "puts"}, puts)};
-  at_last(tasks);
+  each_ends(tasks);
 }
 
 // ---- Until something holds.
@@ -255,7 +210,7 @@ SCENARIO(waits_until_it_holds) {
     ++level;
     condition.changed.notify_all();
   }
-  at_last(tasks);
+  each_ends(tasks);
 }
 
 SCENARIO(what_holds_already_is_not_waited_for) {
@@ -267,7 +222,7 @@ SCENARIO(what_holds_already_is_not_waited_for) {
   };
   auto task = weft::spawn({.name = "task"}, other);
   attempt("main", [&] { waits_until([] { return true; }); });
-  at_last(task);
+  each_ends(task);
 }
 
 SCENARIO(predicate_that_fails_leaves_with_the_lock_held) {
@@ -290,7 +245,7 @@ SCENARIO(predicate_that_fails_leaves_with_the_lock_held) {
   auto task = weft::spawn({.name = "task"}, waits_until);
   ticks(1);
   notify(condition, 1);
-  at_last(task);
+  each_ends(task);
   attempt("main", [&] { timeout(1, [&] { holds(condition, "main", 0.5); }); });
 }
 
@@ -310,7 +265,7 @@ SCENARIO(cancelled_between_two_looks) {
   notify(condition, 1);
   ticks(1);
   cancel(task);
-  at_last(task);
+  each_ends(task);
   trace("looks", looks);
 }
 
@@ -321,9 +276,9 @@ SCENARIO(cancelled_has_the_lock_again_when_it_is_told) {
   std::vector tasks{start(condition, "a"), start(condition, "b"), start(condition, "c")};
   ticks(1);
   cancel(tasks[1]);
-  at_last(tasks[1]);
+  each_ends(tasks[1]);
   notify(condition, 2);
-  at_last(tasks[0], tasks[2]);
+  each_ends(tasks[0], tasks[2]);
 }
 
 SCENARIO(cancelled_is_told_only_when_the_lock_is_free) {
@@ -334,9 +289,9 @@ SCENARIO(cancelled_is_told_only_when_the_lock_is_free) {
   auto holder = start_holder(condition, "holder", 3);
   ticks(1);
   cancel(waiter);
-  at_last(waiter);
+  each_ends(waiter);
   trace("ticks", passed(begin));
-  at_last(holder);
+  each_ends(holder);
 }
 
 }  // namespace parity

@@ -2,22 +2,9 @@
 
 import asyncio
 
-from harness import Failure, TICK, attempt, call, differs, main, now, scenario, ticks, trace, turns
-
-
-async def waits(condition, name):
-    """Waits once, and says how that ended and whether it has the lock then."""
-    async with condition:
-        try:
-            await condition.wait()
-        except asyncio.CancelledError as error:
-            trace(name, "caught", error, "locked", condition.locked())
-            raise
-        trace(name, "notified", "locked", condition.locked())
-
-
-def start(condition, name):
-    return asyncio.create_task(waits(condition, name), name=name)
+from cast import passed, timeout
+from condition_cast import each_ends, cancel, notify, start, waits
+from harness import Failure, attempt, call, differs, main, now, scenario, ticks, trace, turns
 
 
 async def holds(condition, name, count):
@@ -28,34 +15,10 @@ async def holds(condition, name, count):
         trace(name, "gives it back")
 
 
-async def notify(condition, count):
-    async with condition:
-        trace("notify", count)
-        condition.notify(count)
-
-
 async def notify_all(condition):
     async with condition:
         trace("notify all")
         condition.notify_all()
-
-
-async def timeout(count, awaitable):
-    async with asyncio.timeout(count * TICK):
-        return await awaitable
-
-
-async def at_last(*tasks):
-    for task in tasks:
-        await attempt(task.get_name(), task)
-
-
-def cancel(task):
-    trace("cancel", task.get_name(), task.cancel())
-
-
-def passed(since):
-    return round(now() - since)
 
 
 # ---- Notifying.
@@ -67,7 +30,7 @@ async def one_at_a_time_in_the_order_of_arrival():
     for _ in tasks:
         await ticks(1)
         await notify(condition, 1)
-    await at_last(*tasks)
+    await each_ends(*tasks)
 
 
 @scenario
@@ -77,7 +40,7 @@ async def notifies_as_many_as_it_is_told():
     for count in (0, 2, 9):
         await ticks(1)
         await notify(condition, count)
-    await at_last(*tasks)
+    await each_ends(*tasks)
 
 
 @scenario
@@ -86,7 +49,7 @@ async def notifies_all():
     tasks = [start(condition, str(number)) for number in range(20)]
     await ticks(1)
     await notify_all(condition)
-    await at_last(*tasks)
+    await each_ends(*tasks)
 
 
 @scenario
@@ -109,7 +72,7 @@ async def who_waits_again_at_once_is_not_notified_twice():
         await ticks(1)
         await notify_all(condition)
         await turns(4)
-    await at_last(*tasks)
+    await each_ends(*tasks)
 
 
 @differs("a condition variable may be notified by whoever does not have the lock, as in the C++ library",
@@ -127,7 +90,7 @@ async def notify_without_the_lock():
     await turns(2)
     if not task.done():
         await notify(condition, 1)
-    await at_last(task)
+    await each_ends(task)
 
 
 @scenario
@@ -146,7 +109,7 @@ async def wait_gives_the_lock_to_who_waits_for_it():
     holder = asyncio.create_task(holds(condition, "holder", 2), name="holder")
     await ticks(1)
     await notify(condition, 1)
-    await at_last(waiter, holder)
+    await each_ends(waiter, holder)
 
 
 @scenario
@@ -160,7 +123,7 @@ async def notified_waits_until_the_notifier_gives_the_lock_back():
         condition.notify()
         await ticks(2)
         trace("gives it back", "waiter done", waiter.done())
-    await at_last(waiter)
+    await each_ends(waiter)
     trace("ticks", passed(begin))
 
 
@@ -177,7 +140,7 @@ async def notified_stands_behind_those_who_want_the_lock_already():
     late = asyncio.create_task(holds(condition, "late", 1), name="late")
     await turns(2)
     condition.release()
-    await at_last(waiter, holder, late)
+    await each_ends(waiter, holder, late)
 
 
 @scenario
@@ -201,7 +164,7 @@ async def two_conditions_share_a_lock():
                 room.notify()
             await ticks(1)
     tasks = [asyncio.create_task(gets(), name="gets"), asyncio.create_task(puts(), name="puts")]
-    await at_last(*tasks)
+    await each_ends(*tasks)
 
 
 # ---- Until something holds.
@@ -224,7 +187,7 @@ async def waits_until_it_holds():
         async with condition:
             state["level"] += 1
             condition.notify_all()
-    await at_last(*tasks)
+    await each_ends(*tasks)
 
 
 @scenario
@@ -239,7 +202,7 @@ async def what_holds_already_is_not_waited_for():
             await condition.wait_for(holds_now)
     task = asyncio.create_task(other(), name="task")
     await attempt("main", waits_until(lambda: True))
-    await at_last(task)
+    await each_ends(task)
 
 
 @scenario
@@ -261,7 +224,7 @@ async def predicate_that_fails_leaves_with_the_lock_held():
     task = asyncio.create_task(waits_until(), name="task")
     await ticks(1)
     await notify(condition, 1)
-    await at_last(task)
+    await each_ends(task)
     await attempt("main", timeout(1, holds(condition, "main", 0.5)))
 
 
@@ -281,7 +244,7 @@ async def cancelled_between_two_looks():
     await notify(condition, 1)
     await ticks(1)
     cancel(task)
-    await at_last(task)
+    await each_ends(task)
     trace("looks", looks)
 
 
@@ -293,9 +256,9 @@ async def cancelled_has_the_lock_again_when_it_is_told():
     tasks = [start(condition, name) for name in ("a", "b", "c")]
     await ticks(1)
     cancel(tasks[1])
-    await at_last(tasks[1])
+    await each_ends(tasks[1])
     await notify(condition, 2)
-    await at_last(tasks[0], tasks[2])
+    await each_ends(tasks[0], tasks[2])
 
 
 @scenario
@@ -307,9 +270,9 @@ async def cancelled_is_told_only_when_the_lock_is_free():
     holder = asyncio.create_task(holds(condition, "holder", 3), name="holder")
     await ticks(1)
     cancel(waiter)
-    await at_last(waiter)
+    await each_ends(waiter)
     trace("ticks", passed(begin))
-    await at_last(holder)
+    await each_ends(holder)
 
 
 if __name__ == "__main__":

@@ -1,43 +1,21 @@
 // Cancelled while it waits for a change, has just been told of one, or locks again. Each scenario
 // does what its namesake in condition_cancel.py does.
 
-#include "parity/harness.h"
-
-#include <cmath>
-#include <mutex>
+#include "parity/condition_cast.h"
 
 namespace parity {
 
+using cast::cancel;
+using cast::Condition;
+using cast::each_ends;
+using cast::Held;
+using cast::notify;
+using cast::passed;
+using cast::start;
+using cast::timeout;
+using cast::waits;
+
 namespace {
-
-using Lock = weft::FairMutex;
-using Held = std::unique_lock<Lock>;
-using Task = weft::Task<void>;
-
-/// asyncio's Condition has its lock with it.
-struct Condition {
-  void notify(int count) {
-    for (int i = 0; i < count; ++i) changed.notify_one();
-  }
-  Lock lock;
-  weft::ConditionVariable changed;
-};
-
-/// Waits once, and says how that ended and whether it has the lock then.
-void waits(Condition& condition, const std::string& name) {
-  Held held(condition.lock);
-  try {
-    condition.changed.wait(held);
-  } catch (const weft::Cancelled& error) {
-    trace(name, "caught", error, "locked", held.owns_lock());
-    throw;
-  }
-  trace(name, "notified", "locked", held.owns_lock());
-}
-
-Task start(Condition& condition, const std::string& name) {
-  return weft::spawn({.name = name}, [&condition, name] { waits(condition, name); });
-}
 
 /// And says how the next wait of all ends, without the lock.
 auto waits_and_sleeps(Condition& condition, const std::string& name) {
@@ -45,32 +23,6 @@ auto waits_and_sleeps(Condition& condition, const std::string& name) {
     attempt(name, [&] { waits(condition, name); });
     attempt(name + " sleeps", [] { ticks(1); });
   };
-}
-
-void notify(Condition& condition, int count) {
-  const Held held(condition.lock);
-  trace("notify", count);
-  condition.notify(count);
-}
-
-// With a limit in ticks.
-template <class F>
-decltype(auto) timeout(double count, F&& body) {
-  return weft::timeout(span(count), std::forward<F>(body));
-}
-
-template <class... T>
-void at_last(T&... tasks) {
-  (attempt(tasks.name(), [&] { tasks.get(); }), ...);
-}
-void at_last(std::vector<Task>& tasks) {
-  for (Task& task : tasks) at_last(task);
-}
-
-void cancel(Task& task) { trace("cancel", std::string(task.name()), task.cancel()); }
-
-long passed(std::chrono::steady_clock::time_point since) {
-  return std::lround(std::chrono::duration<double>(now() - since) / kTick);
 }
 
 }  // namespace
@@ -87,7 +39,7 @@ SCENARIO(told_when_it_has_locked_again) {
     ticks(1);
     trace("done", task.done());
   }
-  at_last(task);
+  each_ends(task);
   trace("cancelling", task.cancelling());
 }
 
@@ -103,7 +55,7 @@ SCENARIO(requests_while_it_locks_again_are_told_once) {
       cancel(task);
     }
   }
-  at_last(task);
+  each_ends(task);
   trace("cancelling", task.cancelling());
 }
 
@@ -118,7 +70,7 @@ SCENARIO(request_that_follows_a_first_while_it_locks_again_is_not_told_anew) {
       ticks(1);
     }
   }
-  at_last(task);
+  each_ends(task);
   trace("cancelling", task.cancelling());
 }
 
@@ -128,7 +80,7 @@ SCENARIO(cancelled_first_leaves_the_notification_to_the_next) {
   ticks(1);
   cancel(first);
   notify(condition, 1);
-  at_last(first, second);
+  each_ends(first, second);
 }
 
 SCENARIO(cancelled_when_just_notified_passes_it_on) {
@@ -139,7 +91,7 @@ SCENARIO(cancelled_when_just_notified_passes_it_on) {
   cancel(first);
   turns(4);
   if (!second.done()) cancel(second);
-  at_last(first, second);
+  each_ends(first, second);
 }
 
 SCENARIO(cancelled_while_it_locks_again_passes_it_on) {
@@ -154,7 +106,7 @@ SCENARIO(cancelled_while_it_locks_again_passes_it_on) {
   }
   turns(4);
   if (!second.done()) cancel(second);
-  at_last(first, second);
+  each_ends(first, second);
 }
 
 SCENARIO(cancelled_when_all_are_notified_leaves_the_others_theirs) {
@@ -167,7 +119,7 @@ SCENARIO(cancelled_when_all_are_notified_leaves_the_others_theirs) {
   }
   cancel(tasks[0]);
   turns(4);
-  at_last(tasks);
+  each_ends(tasks);
 }
 
 SCENARIO(request_of_before_is_told_by_the_wait) {
@@ -183,7 +135,7 @@ SCENARIO(request_of_before_is_told_by_the_wait) {
     }
   };
   auto task = weft::spawn({.name = "task"}, cancels_itself);
-  at_last(task);
+  each_ends(task);
 }
 
 SCENARIO(limit_passes_while_it_waits_and_another_has_the_lock) {
@@ -199,7 +151,7 @@ SCENARIO(limit_passes_while_it_waits_and_another_has_the_lock) {
     const Held held(condition.lock);
     ticks(3);
   }
-  at_last(task);
+  each_ends(task);
 }
 
 SCENARIO(limit_passes_while_it_locks_again) {
@@ -217,7 +169,7 @@ SCENARIO(limit_passes_while_it_locks_again) {
     condition.notify(1);
     ticks(3);
   }
-  at_last(task);
+  each_ends(task);
 }
 
 }  // namespace parity

@@ -2,52 +2,15 @@
 
 import asyncio
 
-from harness import TICK, attempt, differs, main, now, scenario, ticks, trace, turns
-
-
-async def waits(condition, name):
-    """Waits once, and says how that ended and whether it has the lock then."""
-    async with condition:
-        try:
-            await condition.wait()
-        except asyncio.CancelledError as error:
-            trace(name, "caught", error, "locked", condition.locked())
-            raise
-        trace(name, "notified", "locked", condition.locked())
-
-
-def start(condition, name):
-    return asyncio.create_task(waits(condition, name), name=name)
+from cast import passed, timeout
+from condition_cast import each_ends, cancel, notify, start, waits
+from harness import attempt, differs, main, now, scenario, ticks, trace, turns
 
 
 async def waits_and_sleeps(condition, name):
     """And says how the next wait of all ends, without the lock."""
     await attempt(name, waits(condition, name))
     await attempt(name + " sleeps", ticks(1))
-
-
-async def notify(condition, count):
-    async with condition:
-        trace("notify", count)
-        condition.notify(count)
-
-
-async def timeout(count, awaitable):
-    async with asyncio.timeout(count * TICK):
-        return await awaitable
-
-
-async def at_last(*tasks):
-    for task in tasks:
-        await attempt(task.get_name(), task)
-
-
-def cancel(task):
-    trace("cancel", task.get_name(), task.cancel())
-
-
-def passed(since):
-    return round(now() - since)
 
 
 @scenario
@@ -61,7 +24,7 @@ async def told_when_it_has_locked_again():
         cancel(task)
         await ticks(1)
         trace("done", task.done())
-    await at_last(task)
+    await each_ends(task)
     trace("cancelling", task.cancelling())
 
 
@@ -75,7 +38,7 @@ async def requests_while_it_locks_again_are_told_once():
         for _ in range(3):
             await ticks(1)
             cancel(task)
-    await at_last(task)
+    await each_ends(task)
     trace("cancelling", task.cancelling())
 
 
@@ -88,7 +51,7 @@ async def request_that_follows_a_first_while_it_locks_again_is_not_told_anew():
         for _ in range(2):
             cancel(task)
             await ticks(1)
-    await at_last(task)
+    await each_ends(task)
     trace("cancelling", task.cancelling())
 
 
@@ -99,7 +62,7 @@ async def cancelled_first_leaves_the_notification_to_the_next():
     await ticks(1)
     cancel(first)
     await notify(condition, 1)
-    await at_last(first, second)
+    await each_ends(first, second)
 
 
 @differs("3.11 loses the notification of a waiter that is cancelled before it runs, 3.13 passes it on",
@@ -121,7 +84,7 @@ async def cancelled_when_just_notified_passes_it_on():
     await turns(4)
     if not second.done():
         cancel(second)
-    await at_last(first, second)
+    await each_ends(first, second)
 
 
 @differs("3.11 loses the notification of a waiter that is cancelled while it locks again, 3.13 passes it on",
@@ -144,7 +107,7 @@ async def cancelled_while_it_locks_again_passes_it_on():
     await turns(4)
     if not second.done():
         cancel(second)
-    await at_last(first, second)
+    await each_ends(first, second)
 
 
 @scenario
@@ -156,7 +119,7 @@ async def cancelled_when_all_are_notified_leaves_the_others_theirs():
         condition.notify_all()
     cancel(tasks[0])
     await turns(4)
-    await at_last(*tasks)
+    await each_ends(*tasks)
 
 
 @scenario
@@ -171,7 +134,7 @@ async def request_of_before_is_told_by_the_wait():
             finally:
                 trace("locked", condition.locked())
     task = asyncio.create_task(cancels_itself(), name="task")
-    await at_last(task)
+    await each_ends(task)
 
 
 @scenario
@@ -186,7 +149,7 @@ async def limit_passes_while_it_waits_and_another_has_the_lock():
     await ticks(1)
     async with condition:
         await ticks(3)
-    await at_last(task)
+    await each_ends(task)
 
 
 @scenario
@@ -203,7 +166,7 @@ async def limit_passes_while_it_locks_again():
     async with condition:
         condition.notify()
         await ticks(3)
-    await at_last(task)
+    await each_ends(task)
 
 
 

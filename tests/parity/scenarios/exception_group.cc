@@ -1,20 +1,13 @@
 // What can be asked of the exceptions that leave a task group. Each scenario does what its namesake
 // in exception_group.py does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::failing;
 using weft::ExceptionGroup;
 using weft::TaskGroup;
-
-static auto failing(const std::string& name, double count) {
-  return [=]() -> std::string {
-    ticks(count);
-    trace(name, "fails");
-    throw Failure(name);
-  };
-}
 
 template <class... E>
 static ExceptionGroup group_of(const char* message, const E&... errors) {

@@ -2,19 +2,8 @@
 
 import asyncio
 
+from cast import failing, task_group
 from harness import Failure, OtherFailure, attempt, call, main, scenario, ticks, trace
-
-
-async def task_group(body):
-    """Runs body(group), and returns its value, as weft::task_group does."""
-    async with asyncio.TaskGroup() as group:
-        return await body(group)
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
 
 
 def tree():

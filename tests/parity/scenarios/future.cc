@@ -1,9 +1,11 @@
 // Values and exceptions that somebody sets, and others wait for. Each scenario does what its
 // namesake in future.py does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
+
+using cast::cancel_after;
 
 namespace {
 
@@ -27,12 +29,6 @@ auto waits(const char* name, const weft::Future<T>& future) {
     attempt(name, [&] { return future.get(); });
     trace("cancelling", weft::this_task::cancelling());
   };
-}
-
-template <class T>
-void cancel_after(double count, const weft::Task<T>& task) {
-  ticks(count);
-  trace("cancel", task.cancel());
 }
 
 void try_to_set(Promise& promise) {

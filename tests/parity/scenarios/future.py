@@ -2,6 +2,7 @@
 
 import asyncio
 
+from cast import cancel_after
 from harness import Failure, OtherFailure, TICK, attempt, call, main, scenario, ticks, trace, turns
 
 
@@ -24,11 +25,6 @@ def trace_state(what, future):
 async def waits(name, future):
     await attempt(name, future)
     trace("cancelling", asyncio.current_task().cancelling())
-
-
-async def cancel_after(count, task):
-    await ticks(count)
-    trace("cancel", task.cancel())
 
 
 def try_to_set(promise):

@@ -1,32 +1,14 @@
 // Waiting for many at once. Each scenario does what its namesake in gather.py does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::child;
+using cast::failing;
+using cast::passed;
+
 namespace {
-
-auto child(const std::string& name, double count) {
-  return [=] {
-    trace(name, "starts");
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
-
-auto failing(const std::string& name, double count) {
-  return [=]() -> std::string {
-    ticks(count);
-    trace(name, "fails");
-    throw Failure(name);
-  };
-}
 
 template <class E>
 auto throwing(E error, double count) {
@@ -34,10 +16,6 @@ auto throwing(E error, double count) {
     ticks(count);
     throw error;
   };
-}
-
-auto passed(std::chrono::steady_clock::time_point since) {
-  return std::chrono::round<std::chrono::seconds>(now() - since) / kTick;
 }
 
 unsigned cancelling() { return weft::this_task::cancelling(); }

@@ -2,37 +2,13 @@
 
 import asyncio
 
+from cast import cancelling, child, failing, passed
 from harness import Failure, OtherFailure, attempt, main, now, scenario, ticks, trace
-
-
-async def child(name, count):
-    trace(name, "starts")
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
 
 
 async def throwing(error, count):
     await ticks(count)
     raise error
-
-
-def passed(since):
-    return round(now() - since)
-
-
-def cancelling():
-    return asyncio.current_task().cancelling()
 
 
 @scenario

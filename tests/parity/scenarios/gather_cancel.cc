@@ -1,32 +1,14 @@
 // Cancelling one who waits for many. Each scenario does what its namesake in gather_cancel.py does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::child;
+using cast::failing;
+using cast::passed;
+
 namespace {
-
-auto child(const std::string& name, double count) {
-  return [=] {
-    trace(name, "starts");
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
-
-auto failing(const std::string& name, double count) {
-  return [=]() -> std::string {
-    ticks(count);
-    trace(name, "fails");
-    throw Failure(name);
-  };
-}
 
 /// Takes so long to clean up.
 auto slow(const std::string& name, double count) {
@@ -72,10 +54,6 @@ auto clumsy(const std::string& name, double count = 0) {
       throw Failure(name);
     }
   };
-}
-
-auto passed(std::chrono::steady_clock::time_point since) {
-  return std::chrono::round<std::chrono::seconds>(now() - since) / kTick;
 }
 
 unsigned cancelling() { return weft::this_task::cancelling(); }

@@ -2,24 +2,8 @@
 
 import asyncio
 
+from cast import cancelling, child, failing, passed
 from harness import Failure, TICK, attempt, differs, main, now, scenario, ticks, trace, turns
-
-
-async def child(name, count):
-    trace(name, "starts")
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
 
 
 async def slow(name, count):
@@ -58,14 +42,6 @@ async def clumsy(name, count=0):
             await ticks(count)
         trace(name, "fails")
         raise Failure(name)
-
-
-def passed(since):
-    return round(now() - since)
-
-
-def cancelling():
-    return asyncio.current_task().cancelling()
 
 
 async def gathers(name, *children):

@@ -7,14 +7,11 @@
 #include <algorithm>
 #include <string>
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
-template <class F>
-static auto run(F&& body) {
-  return weft::run(options(), std::forward<F>(body));
-}
+using cast::run;
 
 /// Without a deadline: the clock is not to move on to it while a run comes to its end.
 static void forever() {

@@ -1,33 +1,14 @@
 // Waiting for a task, which the caller's cancellation does not reach. Each scenario does what its
 // namesake in shield.py does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::child;
+using cast::failing;
+
 namespace {
-
-auto child(const std::string& name, double count) {
-  return [=] {
-    trace(name, "starts");
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
-
-auto failing(const std::string& name, double count) {
-  return [=]() -> std::string {
-    ticks(count);
-    trace(name, "fails");
-    throw Failure(name);
-  };
-}
 
 template <class A>
 auto shields(const char* name, A inner) {

@@ -2,24 +2,8 @@
 
 import asyncio
 
-from harness import Failure, TICK, attempt, main, scenario, ticks, trace
-
-
-async def child(name, count):
-    trace(name, "starts")
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
+from cast import child, failing
+from harness import TICK, attempt, main, scenario, ticks, trace
 
 
 async def shields(name, inner):

@@ -1,72 +1,23 @@
 // Tasks that end together: what they return, and when the group ends. Each scenario does what its
 // namesake in task_group.py does.
 
-#include <cmath>
-
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::attempt_group;
+using cast::cancel_after;
+using cast::cancelled;
+using cast::child;
+using cast::failing_cleanup;
+using cast::passed;
+using cast::Tasks;
 using weft::TaskGroup;
 using weft::this_task::cancelling;
-using Tasks = std::vector<weft::Task<std::string>>;
-
-template <class F>
-static void attempt_group(F&& body) {
-  attempt("group", [&] { return weft::task_group(body); });
-}
-
-static auto child(const std::string& name, double count) {
-  return [=] {
-    trace(name, "starts");
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
-
-static auto failing(const std::string& name, double count) {
-  return [=]() -> std::string {
-    ticks(count);
-    trace(name, "fails");
-    throw Failure(name);
-  };
-}
-
-static auto failing_cleanup(const std::string& name, double count) {
-  return [=] {
-    try {
-      ticks(99);
-    } catch (const weft::Cancelled&) {
-      failing(name, count)();
-    }
-  };
-}
-
-static long passed(std::chrono::steady_clock::time_point since) {
-  return std::lround(std::chrono::duration<double>(now() - since) / kTick);
-}
-
-template <class T>
-static void cancel_after(double count, const weft::Task<T>& task) {
-  ticks(count);
-  trace("cancel", task.cancel());
-}
 
 static std::vector<std::string> done(const Tasks& tasks) {
   std::vector<std::string> all;
   for (const auto& task : tasks) all.push_back(text(task.done()));
-  return all;
-}
-
-static std::vector<std::string> cancelled(const Tasks& tasks) {
-  std::vector<std::string> all;
-  for (const auto& task : tasks) all.push_back(text(task.cancelled()));
   return all;
 }
 

@@ -2,62 +2,12 @@
 
 import asyncio
 
-from harness import Failure, attempt, main, now, scenario, ticks, trace
-
-
-async def task_group(body):
-    """Runs body(group), and returns its value, as weft::task_group does."""
-    async with asyncio.TaskGroup() as group:
-        return await body(group)
-
-
-async def attempt_group(body):
-    await attempt("group", task_group(body))
-
-
-async def child(name, count):
-    trace(name, "starts")
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
-
-
-async def failing_cleanup(name, count):
-    try:
-        await ticks(99)
-    except asyncio.CancelledError:
-        await failing(name, count)
-
-
-def passed(since):
-    return round(now() - since)
-
-
-def cancelling():
-    return asyncio.current_task().cancelling()
-
-
-async def cancel_after(count, task):
-    await ticks(count)
-    trace("cancel", task.cancel())
+from cast import attempt_group, cancel_after, cancelled, cancelling, child, failing_cleanup, passed
+from harness import attempt, main, now, scenario, ticks, trace
 
 
 def done(tasks):
     return [task.done() for task in tasks]
-
-
-def cancelled(tasks):
-    return [task.cancelled() for task in tasks]
 
 
 # ---- All is well.

@@ -2,13 +2,8 @@
 
 import asyncio
 
+from cast import cancel_after, cancelling, child, failing, failing_cleanup, passed, slow_to_stop, task_group
 from harness import Failure, OtherFailure, attempt, differs, main, now, scenario, ticks, trace
-
-
-async def task_group(body):
-    """Runs body(group), and returns its value, as weft::task_group does."""
-    async with asyncio.TaskGroup() as group:
-        return await body(group)
 
 
 async def attempt_group(body):
@@ -16,53 +11,8 @@ async def attempt_group(body):
     trace("cancelling", cancelling())
 
 
-async def child(name, count):
-    trace(name, "starts")
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
-
-
-async def slow_to_stop(name, count):
-    try:
-        await ticks(99)
-    except asyncio.CancelledError:
-        await child(name, count)
-        raise
-
-
-async def failing_cleanup(name, count):
-    try:
-        await ticks(99)
-    except asyncio.CancelledError:
-        await failing(name, count)
-
-
-def passed(since):
-    return round(now() - since)
-
-
-def cancelling():
-    return asyncio.current_task().cancelling()
-
-
 async def join(task):
     await asyncio.wait([task])
-
-
-async def cancel_after(count, task):
-    await ticks(count)
-    trace("cancel", task.cancel())
 
 
 async def cancelled_after(count, body):

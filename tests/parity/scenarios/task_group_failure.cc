@@ -1,42 +1,20 @@
 // Task groups that fail: who is stopped, who is waited for, and which errors leave. Each scenario
 // does what its namesake in task_group_failure.py does.
 
-#include <cmath>
-
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::attempt_group;
+using cast::cancelled;
+using cast::child;
+using cast::failing;
+using cast::failing_cleanup;
+using cast::passed;
+using cast::slow_to_stop;
+using cast::Tasks;
 using weft::TaskGroup;
 using weft::this_task::cancelling;
-using Tasks = std::vector<weft::Task<std::string>>;
-
-template <class F>
-static void attempt_group(F&& body) {
-  attempt("group", [&] { return weft::task_group(body); });
-}
-
-static auto child(const std::string& name, double count) {
-  return [=] {
-    trace(name, "starts");
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
-
-static auto failing(const std::string& name, double count) {
-  return [=]() -> std::string {
-    ticks(count);
-    trace(name, "fails");
-    throw Failure(name);
-  };
-}
 
 static auto failing_at_once(const std::string& name) {
   return [=] {
@@ -45,38 +23,7 @@ static auto failing_at_once(const std::string& name) {
   };
 }
 
-static auto failing_cleanup(const std::string& name, double count) {
-  return [=] {
-    try {
-      ticks(99);
-    } catch (const weft::Cancelled&) {
-      failing(name, count)();
-    }
-  };
-}
-
-static auto slow_to_stop(const std::string& name, double count) {
-  return [=] {
-    try {
-      ticks(99);
-    } catch (const weft::Cancelled&) {
-      child(name, count)();
-      throw;
-    }
-  };
-}
-
 static void overlong(const std::string& name) { child(name, 99)(); }
-
-static long passed(std::chrono::steady_clock::time_point since) {
-  return std::lround(std::chrono::duration<double>(now() - since) / kTick);
-}
-
-static std::vector<std::string> cancelled(const Tasks& tasks) {
-  std::vector<std::string> all;
-  for (const auto& task : tasks) all.push_back(text(task.cancelled()));
-  return all;
-}
 
 static void spawn_refused(const std::string& who, TaskGroup& group) {
   attempt(who + " spawns:", [&] { group.spawn(child("late", 1)); });

@@ -2,34 +2,8 @@
 
 import asyncio
 
+from cast import attempt_group, cancelled, cancelling, child, failing, failing_cleanup, passed, slow_to_stop
 from harness import Failure, OtherFailure, attempt, call, differs, main, now, scenario, ticks, trace
-
-
-async def task_group(body):
-    """Runs body(group), and returns its value, as weft::task_group does."""
-    async with asyncio.TaskGroup() as group:
-        return await body(group)
-
-
-async def attempt_group(body):
-    await attempt("group", task_group(body))
-
-
-async def child(name, count):
-    trace(name, "starts")
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
 
 
 async def failing_at_once(name):
@@ -37,35 +11,8 @@ async def failing_at_once(name):
     raise Failure(name)
 
 
-async def failing_cleanup(name, count):
-    try:
-        await ticks(99)
-    except asyncio.CancelledError:
-        await failing(name, count)
-
-
-async def slow_to_stop(name, count):
-    try:
-        await ticks(99)
-    except asyncio.CancelledError:
-        await child(name, count)
-        raise
-
-
 async def overlong(name):
     await child(name, 99)
-
-
-def passed(since):
-    return round(now() - since)
-
-
-def cancelling():
-    return asyncio.current_task().cancelling()
-
-
-def cancelled(tasks):
-    return [task.cancelled() for task in tasks]
 
 
 def spawn_refused(who, group):

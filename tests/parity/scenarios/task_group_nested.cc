@@ -1,10 +1,15 @@
 // Task groups within one another, and within other ways of waiting. Each scenario does what its
 // namesake in task_group_nested.py does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::child;
+using cast::failing;
+using cast::failing_cleanup;
+using cast::slow_to_stop;
+using cast::timeout;
 using weft::TaskGroup;
 using weft::this_task::cancelling;
 
@@ -22,54 +27,6 @@ static auto tell_how_it_ends(const char* what, F body) {
     } catch (...) {
       trace(what, "threw", std::current_exception());
       throw;
-    }
-  };
-}
-
-template <class F>
-static void timeout(double count, F&& body) {
-  weft::timeout(span(count), std::forward<F>(body));
-}
-
-static auto child(const std::string& name, double count) {
-  return [=] {
-    trace(name, "starts");
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
-
-static auto failing(const std::string& name, double count) {
-  return [=]() -> std::string {
-    ticks(count);
-    trace(name, "fails");
-    throw Failure(name);
-  };
-}
-
-static auto slow_to_stop(const std::string& name, double count) {
-  return [=] {
-    try {
-      ticks(99);
-    } catch (const weft::Cancelled&) {
-      child(name, count)();
-      throw;
-    }
-  };
-}
-
-static auto failing_cleanup(const std::string& name, double count) {
-  return [=] {
-    try {
-      ticks(99);
-    } catch (const weft::Cancelled&) {
-      failing(name, count)();
     }
   };
 }

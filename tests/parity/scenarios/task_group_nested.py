@@ -2,13 +2,8 @@
 
 import asyncio
 
-from harness import Failure, TICK, attempt, main, scenario, ticks, trace
-
-
-async def task_group(body):
-    """Runs body(group), and returns its value, as weft::task_group does."""
-    async with asyncio.TaskGroup() as group:
-        return await body(group)
+from cast import cancelling, child, failing, failing_cleanup, slow_to_stop, task_group, timeout
+from harness import Failure, attempt, main, scenario, ticks, trace
 
 
 async def attempt_group(what, body):
@@ -22,47 +17,6 @@ async def tell_how_it_ends(what, body):
     except BaseException as error:
         trace(what, "threw", error)
         raise
-
-
-async def timeout(count, awaitable):
-    async with asyncio.timeout(count * TICK):
-        return await awaitable
-
-
-async def child(name, count):
-    trace(name, "starts")
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
-
-
-async def slow_to_stop(name, count):
-    try:
-        await ticks(99)
-    except asyncio.CancelledError:
-        await child(name, count)
-        raise
-
-
-async def failing_cleanup(name, count):
-    try:
-        await ticks(99)
-    except asyncio.CancelledError:
-        await failing(name, count)
-
-
-def cancelling():
-    return asyncio.current_task().cancelling()
 
 
 # ---- Groups in groups.

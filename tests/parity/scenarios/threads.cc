@@ -6,14 +6,11 @@
 #include <semaphore>
 #include <thread>
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
-template <class F>
-static auto run(F&& body) {
-  return weft::run(options(), std::forward<F>(body));
-}
+using cast::run;
 
 SCENARIO(call_in_a_thread_ends) {
   const auto value = [] { return "value"; };

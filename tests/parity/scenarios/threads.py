@@ -4,14 +4,8 @@ import asyncio
 import threading
 import time
 
-from harness import Failure, attempt, call, main, note_unread, scenario, ticks, trace, turns
-
-
-def run(body):
-    async def in_loop():
-        asyncio.get_running_loop().set_exception_handler(note_unread)
-        return await body()
-    return asyncio.run(in_loop())
+from cast import run
+from harness import Failure, attempt, call, main, scenario, ticks, trace, turns
 
 
 @scenario

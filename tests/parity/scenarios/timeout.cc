@@ -2,19 +2,16 @@
 
 #include <cmath>
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::block_until;
+using cast::overlong;
+using cast::timeout;
 using weft::TimeoutScope;
 using weft::this_task::cancelling;
 using TimePoint = TimeoutScope::TimePoint;
-
-// With a limit in ticks.
-template <class F>
-decltype(auto) timeout(double count, F&& body) {
-  return weft::timeout(span(count), std::forward<F>(body));
-}
 
 static long to_ticks(std::chrono::nanoseconds span) {
   return std::lround(std::chrono::duration<double>(span) / kTick);
@@ -25,20 +22,6 @@ static long passed(TimePoint since) { return to_ticks(now() - since); }
 static std::optional<long> left(const TimeoutScope& scope) {
   if (!scope.when().has_value()) return std::nullopt;
   return to_ticks(*scope.when() - now());
-}
-
-static void overlong() {
-  try {
-    ticks(99);
-  } catch (const weft::Cancelled& error) {
-    trace("body caught", error);
-    throw;
-  }
-}
-
-static void block_until(TimePoint moment) {
-  while (now() < moment) {
-  }
 }
 
 SCENARIO(limit_not_reached) {

@@ -2,51 +2,17 @@
 
 import asyncio
 
+from cast import block_until, cancelling, overlong, passed, timeout, timeout_at
 from harness import Failure, TICK, attempt, call, differs, main, now, scenario, ticks, trace
-
-
-async def within(limit, body):
-    async with limit as scope:
-        return await (body(scope) if body.__code__.co_argcount == 1 else body())
-
-
-async def timeout(count, body):
-    """Runs body(), or body(scope), with a limit in ticks, as weft::timeout does."""
-    return await within(asyncio.timeout(count * TICK), body)
-
-
-async def timeout_at(moment, body):
-    return await within(asyncio.timeout_at(moment * TICK), body)
 
 
 async def sleep_until(moment):
     await ticks(moment - now())
 
 
-def passed(since):
-    return round(now() - since)
-
-
 def left(scope):
     """Ticks to the limit; none if there is none."""
     return None if scope.when() is None else round(scope.when() / TICK - now())
-
-
-def cancelling():
-    return asyncio.current_task().cancelling()
-
-
-async def overlong():
-    try:
-        await ticks(99)
-    except asyncio.CancelledError as error:
-        trace("body caught", error)
-        raise
-
-
-def block_until(moment):
-    while now() < moment:
-        pass
 
 
 @scenario

@@ -1,34 +1,17 @@
 // Limits of time that are not alone: beside a cancel from outside, and one within another. Each
 // scenario does what its namesake in timeout_cancel.py does.
 
-#include <cmath>
-
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::block_until;
+using cast::overlong;
+using cast::passed;
+using cast::timeout;
 using weft::TimeoutScope;
 using weft::this_task::cancelling;
 using TimePoint = TimeoutScope::TimePoint;
-
-// With a limit in ticks.
-template <class F>
-decltype(auto) timeout(double count, F&& body) {
-  return weft::timeout(span(count), std::forward<F>(body));
-}
-
-static long passed(TimePoint since) {
-  return std::lround(std::chrono::duration<double>(now() - since) / kTick);
-}
-
-static void overlong() {
-  try {
-    ticks(99);
-  } catch (const weft::Cancelled& error) {
-    trace("body caught", error);
-    throw;
-  }
-}
 
 static void slow_to_clean_up() {
   try {
@@ -52,11 +35,6 @@ static void just_before(TimePoint moment) { weft::sleep_until(moment - span(0.02
 template <class T>
 static void asked_to_stop(const weft::Task<T>& task) {
   while (task.cancelling() == 0) turns(1);
-}
-
-static void block_until(TimePoint moment) {
-  while (now() < moment) {
-  }
 }
 
 SCENARIO(cancelled_before_the_limit) {

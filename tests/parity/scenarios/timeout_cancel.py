@@ -2,37 +2,8 @@
 
 import asyncio
 
-from harness import TICK, attempt, main, now, scenario, ticks, trace, turns
-
-
-async def within(limit, body):
-    async with limit as scope:
-        return await (body(scope) if body.__code__.co_argcount == 1 else body())
-
-
-async def timeout(count, body):
-    """Runs body(), or body(scope), with a limit in ticks, as weft::timeout does."""
-    return await within(asyncio.timeout(count * TICK), body)
-
-
-async def timeout_at(moment, body):
-    return await within(asyncio.timeout_at(moment * TICK), body)
-
-
-def passed(since):
-    return round(now() - since)
-
-
-def cancelling():
-    return asyncio.current_task().cancelling()
-
-
-async def overlong():
-    try:
-        await ticks(99)
-    except asyncio.CancelledError as error:
-        trace("body caught", error)
-        raise
+from cast import block_until, cancelling, overlong, passed, timeout, timeout_at
+from harness import attempt, main, now, scenario, ticks, trace, turns
 
 
 async def slow_to_clean_up():
@@ -57,11 +28,6 @@ async def asked_to_stop(task):
     """Waits until the task has been asked to stop, and has not run since."""
     while task.cancelling() == 0:
         await turns(1)
-
-
-def block_until(moment):
-    while now() < moment:
-        pass
 
 
 @scenario

@@ -1,53 +1,28 @@
 // Waiting for some or all of several tasks. Each scenario does what its namesake in wait.py does.
 
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 #include <algorithm>
 
 namespace parity {
+
+using cast::at_last;
+using cast::failing;
+using cast::passed;
+using cast::sleeper;
+using cast::start;
+using cast::Tasks;
 
 namespace {
 
 using weft::first_completed;
 using weft::first_exception;
 
-using Tasks = std::vector<weft::Task<std::string>>;
-
-auto child(const std::string& name, double count) {
-  return [=] {
-    try {
-      ticks(count);
-    } catch (const weft::Cancelled& error) {
-      trace(name, "caught", error);
-      throw;
-    }
-    trace(name, "ends");
-    return name;
-  };
-}
-
-auto failing(const std::string& name, double count) {
-  return [=]() -> std::string {
-    ticks(count);
-    trace(name, "fails");
-    throw Failure(name);
-  };
-}
-
-template <class F>
-auto start(F body, const std::string& name, double count) {
-  return weft::spawn({.name = name}, body(name, count));
-}
-
 std::vector<std::string> names(const Tasks& tasks) {
   std::vector<std::string> all;
   for (const auto& task : tasks) all.push_back(task.name());
   std::sort(all.begin(), all.end());
   return all;
-}
-
-auto passed(std::chrono::steady_clock::time_point since) {
-  return std::chrono::round<std::chrono::seconds>(now() - since) / kTick;
 }
 
 /// Waits, so many ticks at most, and says how it stands then.
@@ -58,27 +33,22 @@ void trace_wait(const Tasks& tasks, A... when_and_limit) {
   trace("done", names(done), "pending", names(pending), "ticks", passed(begin));
 }
 
-template <class... T>
-void at_last(T&... tasks) {
-  (attempt("at last", [&] { return tasks.get(); }), ...);
-}
-
 }  // namespace
 
 SCENARIO(for_all) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1), c = start(child, "c", 2);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1), c = start(sleeper, "c", 2);
   trace_wait({a, b, c});
   at_last(a, b, c);
 }
 
 SCENARIO(for_the_first_to_end) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1), c = start(child, "c", 2);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1), c = start(sleeper, "c", 2);
   trace_wait({a, b, c}, first_completed);
   at_last(a, b, c);
 }
 
 SCENARIO(for_the_first_to_end_if_it_fails) {
-  auto a = start(child, "a", 3), b = start(failing, "b", 1);
+  auto a = start(sleeper, "a", 3), b = start(failing, "b", 1);
   trace_wait({a, b}, first_completed);
   at_last(a, b);
 }
@@ -103,18 +73,18 @@ SCENARIO(two_that_end_together_are_both_done) {
 }
 
 SCENARIO(for_the_first_exception) {
-  auto a = start(failing, "a", 2), b = start(child, "b", 1), c = start(child, "c", 4);
+  auto a = start(failing, "a", 2), b = start(sleeper, "b", 1), c = start(sleeper, "c", 4);
   trace_wait({a, b, c}, first_exception);
   at_last(a, b, c);
 }
 
 SCENARIO(for_an_exception_that_never_comes) {
-  auto a = start(child, "a", 1), b = start(child, "b", 2);
+  auto a = start(sleeper, "a", 1), b = start(sleeper, "b", 2);
   trace_wait({a, b}, first_exception);
 }
 
 SCENARIO(cancelled_task_is_no_exception) {
-  auto a = start(child, "a", 9), b = start(child, "b", 3);
+  auto a = start(sleeper, "a", 9), b = start(sleeper, "b", 3);
   const auto stop = [&] {
     ticks(1);
     trace("cancel", a.cancel());
@@ -126,7 +96,7 @@ SCENARIO(cancelled_task_is_no_exception) {
 }
 
 SCENARIO(cancelled_task_has_ended) {
-  auto a = start(child, "a", 9), b = start(child, "b", 3);
+  auto a = start(sleeper, "a", 9), b = start(sleeper, "b", 3);
   const auto stop = [&] {
     ticks(1);
     trace("cancel", a.cancel());
@@ -140,27 +110,27 @@ SCENARIO(cancelled_task_has_ended) {
 // ---- So long at most.
 
 SCENARIO(limit_before_any_has_ended) {
-  auto a = start(child, "a", 3), b = start(failing, "b", 4);
+  auto a = start(sleeper, "a", 3), b = start(failing, "b", 4);
   trace_wait({a, b}, span(2));
   at_last(a, b);
 }
 
 SCENARIO(limit_when_some_have_ended) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1), c = start(failing, "c", 5);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1), c = start(failing, "c", 5);
   trace_wait({a, b, c}, span(2));
   trace_wait({a, b, c}, first_exception, span(2));
   at_last(a, b, c);
 }
 
 SCENARIO(limit_before_the_first) {
-  auto a = start(child, "a", 3), b = start(child, "b", 5);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 5);
   trace_wait({a, b}, first_completed, span(2));
   trace_wait({a, b}, first_completed, span(2));
   at_last(a, b);
 }
 
 SCENARIO(limit_that_is_not_reached) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1);
   trace_wait({a, b}, span(9));
   attempt("later", [] { ticks(9); });
 }
@@ -172,7 +142,7 @@ SCENARIO(limit_of_nothing_lets_others_run_once) {
       return name;
     };
   };
-  auto a = start(quick, "a", 0), b = start(child, "b", 3);
+  auto a = start(quick, "a", 0), b = start(sleeper, "b", 3);
   trace_wait({a, b}, span(0));
   trace_wait({a, b}, span(-1));
   at_last(a, b);
@@ -186,13 +156,13 @@ SCENARIO(nothing_to_wait_for_is_misuse) {
 }
 
 SCENARIO(task_given_twice_counts_once) {
-  auto a = start(child, "a", 2), b = start(child, "b", 1);
+  auto a = start(sleeper, "a", 2), b = start(sleeper, "b", 1);
   trace_wait({a, b, a}, first_completed);
   trace_wait({a, a, b, b});
 }
 
 SCENARIO(tasks_that_have_ended) {
-  auto a = start(child, "a", 1), b = start(failing, "b", 2), c = start(child, "c", 5);
+  auto a = start(sleeper, "a", 1), b = start(failing, "b", 2), c = start(sleeper, "c", 5);
   ticks(3);
   trace_wait({a, b});
   trace_wait({a, c}, first_completed);
@@ -202,7 +172,7 @@ SCENARIO(tasks_that_have_ended) {
 }
 
 SCENARIO(two_wait_for_the_same_tasks) {
-  auto a = start(child, "a", 1), b = start(child, "b", 2);
+  auto a = start(sleeper, "a", 1), b = start(sleeper, "b", 2);
   auto first = weft::spawn([&] { trace_wait({a, b}, first_completed); });
   auto both = weft::spawn([&] { trace_wait({a, b}); });
   first.get();
@@ -210,7 +180,7 @@ SCENARIO(two_wait_for_the_same_tasks) {
 }
 
 SCENARIO(again_and_again_until_none_is_pending) {
-  Tasks pending{start(child, "a", 3), start(failing, "b", 1), start(child, "c", 2)};
+  Tasks pending{start(sleeper, "a", 3), start(failing, "b", 1), start(sleeper, "c", 2)};
   while (!pending.empty()) {
     auto result = weft::wait(pending, first_completed);
     pending = std::move(result.pending);
@@ -231,7 +201,7 @@ SCENARIO(exceptions_stay_with_their_tasks) {
 }
 
 SCENARIO(first_exception_stays_with_its_task) {
-  auto a = start(failing, "a", 1), b = start(child, "b", 2);
+  auto a = start(failing, "a", 1), b = start(sleeper, "b", 2);
   trace_wait({a, b}, first_exception);
   trace("dropped");
   a = {};
@@ -239,7 +209,7 @@ SCENARIO(first_exception_stays_with_its_task) {
 }
 
 SCENARIO(cancelled_caller_leaves_the_tasks_alone) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1);
   auto caller = weft::spawn([&] { trace_wait({a, b}); });
   ticks(2);
   trace("cancel", caller.cancel());
@@ -248,14 +218,14 @@ SCENARIO(cancelled_caller_leaves_the_tasks_alone) {
 }
 
 SCENARIO(limit_around_a_wait_leaves_the_tasks_alone) {
-  auto a = start(child, "a", 3), b = start(child, "b", 1);
+  auto a = start(sleeper, "a", 3), b = start(sleeper, "b", 1);
   const auto limited = [&] { weft::timeout(span(2), [&] { trace_wait({a, b}); }); };
   attempt("limited", limited);
   at_last(a, b);
 }
 
 SCENARIO(caller_cancels_those_that_are_pending) {
-  auto a = start(child, "a", 8), b = start(child, "b", 1), c = start(child, "c", 9);
+  auto a = start(sleeper, "a", 8), b = start(sleeper, "b", 1), c = start(sleeper, "c", 9);
   trace_wait({a, b, c}, first_completed);
   for (const auto& task : {a, b, c}) trace(task.name(), "cancel", task.cancel());
   trace_wait({a, b, c});

@@ -3,35 +3,12 @@
 import asyncio
 from asyncio import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 
+from cast import at_last, failing, passed, sleeper, start
 from harness import Failure, TICK, attempt, differs, main, now, scenario, ticks, trace
-
-
-async def child(name, count):
-    try:
-        await ticks(count)
-    except asyncio.CancelledError as error:
-        trace(name, "caught", error)
-        raise
-    trace(name, "ends")
-    return name
-
-
-async def failing(name, count):
-    await ticks(count)
-    trace(name, "fails")
-    raise Failure(name)
-
-
-def start(body, name, count):
-    return asyncio.create_task(body(name, count), name=name)
 
 
 def names(tasks):
     return sorted(task.get_name() for task in tasks)
-
-
-def passed(since):
-    return round(now() - since)
 
 
 async def trace_wait(tasks, when=ALL_COMPLETED, limit=None):
@@ -41,28 +18,23 @@ async def trace_wait(tasks, when=ALL_COMPLETED, limit=None):
     trace("done", names(done), "pending", names(pending), "ticks", passed(begin))
 
 
-async def at_last(*tasks):
-    for task in tasks:
-        await attempt("at last", task)
-
-
 @scenario
 async def for_all():
-    a, b, c = start(child, "a", 3), start(child, "b", 1), start(child, "c", 2)
+    a, b, c = start(sleeper, "a", 3), start(sleeper, "b", 1), start(sleeper, "c", 2)
     await trace_wait([a, b, c])
     await at_last(a, b, c)
 
 
 @scenario
 async def for_the_first_to_end():
-    a, b, c = start(child, "a", 3), start(child, "b", 1), start(child, "c", 2)
+    a, b, c = start(sleeper, "a", 3), start(sleeper, "b", 1), start(sleeper, "c", 2)
     await trace_wait([a, b, c], FIRST_COMPLETED)
     await at_last(a, b, c)
 
 
 @scenario
 async def for_the_first_to_end_if_it_fails():
-    a, b = start(child, "a", 3), start(failing, "b", 1)
+    a, b = start(sleeper, "a", 3), start(failing, "b", 1)
     await trace_wait([a, b], FIRST_COMPLETED)
     await at_last(a, b)
 
@@ -87,20 +59,20 @@ async def two_that_end_together_are_both_done():
 
 @scenario
 async def for_the_first_exception():
-    a, b, c = start(failing, "a", 2), start(child, "b", 1), start(child, "c", 4)
+    a, b, c = start(failing, "a", 2), start(sleeper, "b", 1), start(sleeper, "c", 4)
     await trace_wait([a, b, c], FIRST_EXCEPTION)
     await at_last(a, b, c)
 
 
 @scenario
 async def for_an_exception_that_never_comes():
-    a, b = start(child, "a", 1), start(child, "b", 2)
+    a, b = start(sleeper, "a", 1), start(sleeper, "b", 2)
     await trace_wait([a, b], FIRST_EXCEPTION)
 
 
 @scenario
 async def cancelled_task_is_no_exception():
-    a, b = start(child, "a", 9), start(child, "b", 3)
+    a, b = start(sleeper, "a", 9), start(sleeper, "b", 3)
 
     async def stop():
         await ticks(1)
@@ -113,7 +85,7 @@ async def cancelled_task_is_no_exception():
 
 @scenario
 async def cancelled_task_has_ended():
-    a, b = start(child, "a", 9), start(child, "b", 3)
+    a, b = start(sleeper, "a", 9), start(sleeper, "b", 3)
 
     async def stop():
         await ticks(1)
@@ -128,14 +100,14 @@ async def cancelled_task_has_ended():
 
 @scenario
 async def limit_before_any_has_ended():
-    a, b = start(child, "a", 3), start(failing, "b", 4)
+    a, b = start(sleeper, "a", 3), start(failing, "b", 4)
     await trace_wait([a, b], limit=2)
     await at_last(a, b)
 
 
 @scenario
 async def limit_when_some_have_ended():
-    a, b, c = start(child, "a", 3), start(child, "b", 1), start(failing, "c", 5)
+    a, b, c = start(sleeper, "a", 3), start(sleeper, "b", 1), start(failing, "c", 5)
     await trace_wait([a, b, c], limit=2)
     await trace_wait([a, b, c], FIRST_EXCEPTION, limit=2)
     await at_last(a, b, c)
@@ -143,7 +115,7 @@ async def limit_when_some_have_ended():
 
 @scenario
 async def limit_before_the_first():
-    a, b = start(child, "a", 3), start(child, "b", 5)
+    a, b = start(sleeper, "a", 3), start(sleeper, "b", 5)
     await trace_wait([a, b], FIRST_COMPLETED, limit=2)
     await trace_wait([a, b], FIRST_COMPLETED, limit=2)
     await at_last(a, b)
@@ -151,7 +123,7 @@ async def limit_before_the_first():
 
 @scenario
 async def limit_that_is_not_reached():
-    a, b = start(child, "a", 3), start(child, "b", 1)
+    a, b = start(sleeper, "a", 3), start(sleeper, "b", 1)
     await trace_wait([a, b], limit=9)
     await attempt("later", ticks(9))
 
@@ -161,7 +133,7 @@ async def limit_of_nothing_lets_others_run_once():
     async def quick(name, count):
         trace(name, "runs")
         return name
-    a, b = start(quick, "a", 0), start(child, "b", 3)
+    a, b = start(quick, "a", 0), start(sleeper, "b", 3)
     await trace_wait([a, b], limit=0)
     await trace_wait([a, b], limit=-1)
     await at_last(a, b)
@@ -177,14 +149,14 @@ async def nothing_to_wait_for_is_misuse():
 
 @scenario
 async def task_given_twice_counts_once():
-    a, b = start(child, "a", 2), start(child, "b", 1)
+    a, b = start(sleeper, "a", 2), start(sleeper, "b", 1)
     await trace_wait([a, b, a], FIRST_COMPLETED)
     await trace_wait([a, a, b, b])
 
 
 @scenario
 async def tasks_that_have_ended():
-    a, b, c = start(child, "a", 1), start(failing, "b", 2), start(child, "c", 5)
+    a, b, c = start(sleeper, "a", 1), start(failing, "b", 2), start(sleeper, "c", 5)
     await ticks(3)
     await trace_wait([a, b])
     await trace_wait([a, c], FIRST_COMPLETED)
@@ -195,7 +167,7 @@ async def tasks_that_have_ended():
 
 @scenario
 async def two_wait_for_the_same_tasks():
-    a, b = start(child, "a", 1), start(child, "b", 2)
+    a, b = start(sleeper, "a", 1), start(sleeper, "b", 2)
     first = asyncio.create_task(trace_wait([a, b], FIRST_COMPLETED))
     both = asyncio.create_task(trace_wait([a, b]))
     await first
@@ -204,7 +176,7 @@ async def two_wait_for_the_same_tasks():
 
 @scenario
 async def again_and_again_until_none_is_pending():
-    pending = [start(child, "a", 3), start(failing, "b", 1), start(child, "c", 2)]
+    pending = [start(sleeper, "a", 3), start(failing, "b", 1), start(sleeper, "c", 2)]
     while pending:
         done, pending = await asyncio.wait(pending, return_when=FIRST_COMPLETED)
         for task in done:
@@ -234,7 +206,7 @@ async def exceptions_stay_with_their_tasks():
          """)
 @scenario
 async def first_exception_stays_with_its_task():
-    a, b = start(failing, "a", 1), start(child, "b", 2)
+    a, b = start(failing, "a", 1), start(sleeper, "b", 2)
     await trace_wait([a, b], FIRST_EXCEPTION)
     trace("dropped")
     del a
@@ -243,7 +215,7 @@ async def first_exception_stays_with_its_task():
 
 @scenario
 async def cancelled_caller_leaves_the_tasks_alone():
-    a, b = start(child, "a", 3), start(child, "b", 1)
+    a, b = start(sleeper, "a", 3), start(sleeper, "b", 1)
     caller = asyncio.create_task(trace_wait([a, b]))
     await ticks(2)
     trace("cancel", caller.cancel())
@@ -253,7 +225,7 @@ async def cancelled_caller_leaves_the_tasks_alone():
 
 @scenario
 async def limit_around_a_wait_leaves_the_tasks_alone():
-    a, b = start(child, "a", 3), start(child, "b", 1)
+    a, b = start(sleeper, "a", 3), start(sleeper, "b", 1)
 
     async def limited():
         async with asyncio.timeout(2 * TICK):
@@ -264,7 +236,7 @@ async def limit_around_a_wait_leaves_the_tasks_alone():
 
 @scenario
 async def caller_cancels_those_that_are_pending():
-    a, b, c = start(child, "a", 8), start(child, "b", 1), start(child, "c", 9)
+    a, b, c = start(sleeper, "a", 8), start(sleeper, "b", 1), start(sleeper, "c", 9)
     await trace_wait([a, b, c], FIRST_COMPLETED)
     for task in (a, b, c):
         trace(task.get_name(), "cancel", task.cancel())

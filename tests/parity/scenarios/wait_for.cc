@@ -1,28 +1,18 @@
 // Limits of time around what waits for tasks: Task::get(), gather, groups, shields, events. Each
 // scenario does what its namesake in wait_for.py does.
 
-#include <cmath>
-
-#include "parity/harness.h"
+#include "parity/cast.h"
 
 namespace parity {
 
+using cast::passed;
+using cast::timeout;
 using TimePoint = weft::TimeoutScope::TimePoint;
-
-// With a limit in ticks.
-template <class F>
-decltype(auto) timeout(double count, F&& body) {
-  return weft::timeout(span(count), std::forward<F>(body));
-}
 
 // asyncio.wait_for.
 template <class T>
 static T wait_for(double count, weft::Task<T>& task) {
   return timeout(count, [&] { return task.get(); });
-}
-
-static long passed(TimePoint since) {
-  return std::lround(std::chrono::duration<double>(now() - since) / kTick);
 }
 
 static auto child(const char* name, double cleanup) {

@@ -2,21 +2,12 @@
 
 import asyncio
 
+from cast import passed, timeout
 from harness import Failure, TICK, attempt, main, now, scenario, ticks, trace
-
-
-async def timeout(count, body):
-    """With a limit in ticks."""
-    async with asyncio.timeout(count * TICK):
-        return await body
 
 
 def wait_for(count, awaitable):
     return asyncio.wait_for(awaitable, count * TICK)
-
-
-def passed(since):
-    return round(now() - since)
 
 
 async def child(name, cleanup):

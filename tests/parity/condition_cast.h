@@ -1,0 +1,58 @@
+#pragma once
+
+// Who plays at a condition; in Python condition_cast.py.
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "parity/cast.h"
+
+namespace parity::cast {
+
+using Lock = weft::FairMutex;
+using Held = std::unique_lock<Lock>;
+using Task = weft::Task<void>;
+
+/// asyncio's Condition has its lock with it.
+struct Condition {
+  void notify(int count) {
+    for (int i = 0; i < count; ++i) changed.notify_one();
+  }
+  Lock lock;
+  weft::ConditionVariable changed;
+};
+
+/// Waits once, and says how that ended and whether it has the lock then.
+inline void waits(Condition& condition, const std::string& name) {
+  Held held(condition.lock);
+  try {
+    condition.changed.wait(held);
+  } catch (const weft::Cancelled& error) {
+    trace(name, "caught", error, "locked", held.owns_lock());
+    throw;
+  }
+  trace(name, "notified", "locked", held.owns_lock());
+}
+
+inline Task start(Condition& condition, const std::string& name) {
+  return weft::spawn({.name = name}, [&condition, name] { waits(condition, name); });
+}
+
+inline void notify(Condition& condition, int count) {
+  const Held held(condition.lock);
+  trace("notify", count);
+  condition.notify(count);
+}
+
+template <class... T>
+void each_ends(T&... tasks) {
+  (attempt(tasks.name(), [&] { tasks.get(); }), ...);
+}
+inline void each_ends(std::vector<Task>& tasks) {
+  for (Task& task : tasks) each_ends(task);
+}
+
+inline void cancel(Task& task) { trace("cancel", std::string(task.name()), task.cancel()); }
+
+}  // namespace parity::cast
