@@ -23,6 +23,7 @@ int main() {
     std::vector<int> done(kWorkers);
 
     std::vector<weft::Task<void>> workers;
+    workers.reserve(kWorkers);
     for (int& count : done) {
       workers.push_back(weft::spawn([&jobs, &count] {
         try {

@@ -59,7 +59,8 @@ struct Program {
 struct Result {
   int chosen = 0;
   int item = 0;
-  auto operator<=>(const Result&) const = default;
+  auto operator<=>(const Result&) const =
+      default;  // NOLINT(modernize-use-nullptr): nothing is null
 };
 using Outcome = std::vector<std::vector<Result>>;  // by fiber
 
@@ -126,7 +127,7 @@ struct State {
   std::vector<std::size_t> waiting;  // fibers, in the order in which they began to
   std::vector<std::size_t> to_tell;  // of them, that a channel was closed; before close() returns
   Outcome outcome;                   // of operations that are done
-  auto operator<=>(const State&) const = default;
+  auto operator<=>(const State&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 class Reference {
