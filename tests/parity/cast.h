@@ -14,6 +14,7 @@
 namespace parity::cast {
 
 using Tasks = std::vector<weft::Task<std::string>>;
+using Task = weft::Task<void>;
 
 // ---- Tasks.
 
@@ -108,6 +109,16 @@ template <class... T>
 void at_last(T&... tasks) {
   (attempt("at last", [&] { return tasks.get(); }), ...);
 }
+
+template <class... T>
+void each_ends(T&... tasks) {
+  (attempt(tasks.name(), [&] { tasks.get(); }), ...);
+}
+inline void each_ends(std::vector<Task>& tasks) {
+  for (Task& task : tasks) each_ends(task);
+}
+
+inline void cancel(Task& task) { trace("cancel", std::string(task.name()), task.cancel()); }
 
 template <class T>
 void cancel_after(double count, const weft::Task<T>& task) {

@@ -102,6 +102,15 @@ async def at_last(*tasks):
         await attempt("at last", task)
 
 
+async def each_ends(*tasks):
+    for task in tasks:
+        await attempt(task.get_name(), task)
+
+
+def cancel(task):
+    trace("cancel", task.get_name(), task.cancel())
+
+
 async def cancel_after(count, task):
     await ticks(count)
     trace("cancel", task.cancel())

@@ -2,17 +2,11 @@
 
 // Who plays at a condition; in Python condition_cast.py.
 
-#include <mutex>
 #include <string>
-#include <vector>
 
-#include "parity/cast.h"
+#include "parity/lock_cast.h"
 
 namespace parity::cast {
-
-using Lock = weft::FairMutex;
-using Held = std::unique_lock<Lock>;
-using Task = weft::Task<void>;
 
 /// asyncio's Condition has its lock with it.
 struct Condition {
@@ -44,15 +38,5 @@ inline void notify(Condition& condition, int count) {
   trace("notify", count);
   condition.notify(count);
 }
-
-template <class... T>
-void each_ends(T&... tasks) {
-  (attempt(tasks.name(), [&] { tasks.get(); }), ...);
-}
-inline void each_ends(std::vector<Task>& tasks) {
-  for (Task& task : tasks) each_ends(task);
-}
-
-inline void cancel(Task& task) { trace("cancel", std::string(task.name()), task.cancel()); }
 
 }  // namespace parity::cast

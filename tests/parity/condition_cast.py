@@ -2,7 +2,7 @@
 
 import asyncio
 
-from harness import attempt, trace
+from harness import trace
 
 
 async def waits(condition, name):
@@ -24,12 +24,3 @@ async def notify(condition, count):
     async with condition:
         trace("notify", count)
         condition.notify(count)
-
-
-async def each_ends(*tasks):
-    for task in tasks:
-        await attempt(task.get_name(), task)
-
-
-def cancel(task):
-    trace("cancel", task.get_name(), task.cancel())

@@ -30,7 +30,8 @@ def load(path):
 
 def traces(command):
     """What each scenario printed, and whatever else is to be said of it."""
-    environment = {**os.environ, "PYTHONPATH": str(FOLDER), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(FOLDER), "PYTHONDONTWRITEBYTECODE": "1",
+                   "PYTHONSAFEPATH": "1"}
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               timeout=LIMIT, env=environment, errors="replace")

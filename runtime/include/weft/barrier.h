@@ -26,10 +26,11 @@ class Barrier {
   Barrier(const Barrier&) = delete;
   Barrier& operator=(const Barrier&) = delete;
 
-  /// Waits for the others, and returns which of them the caller is, from 0 to parties() - 1, in the
-  /// order of arrival. Who comes early for the next round waits until the last of this one have
-  /// left. Throws BrokenBarrier when it is aborted or reset meanwhile. Cancellable: throws
-  /// Cancelled, and the caller is as if it had not come. Suspends the fiber, blocks the thread.
+  /// Waits for the others, and returns how many had come before the caller: from 0 to parties() - 1
+  /// in the order of arrival, each once unless one was cancelled meanwhile. Who comes early for the
+  /// next round waits until the last of this one have left. Throws BrokenBarrier when it is aborted
+  /// or reset meanwhile. Cancellable: throws Cancelled, and the caller is as if it had not come.
+  /// Suspends the fiber, blocks the thread.
   std::size_t wait();
 
   /// Breaks it: all who wait, and all who come, get BrokenBarrier, until reset(). May suspend for a

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from cast import passed, timeout
-from condition_cast import each_ends, cancel, notify, start, waits
+from cast import cancel, each_ends, passed, timeout
+from condition_cast import notify, start, waits
 from harness import Failure, attempt, call, differs, main, now, scenario, ticks, trace, turns
 
 
