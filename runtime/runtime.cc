@@ -3,49 +3,22 @@
 
 #include <weft/runtime.h>
 
-#include <cstdio>
-#include <optional>
 #include <stdexcept>
 
+#include "debug/reports.h"
 #include "interrupt.h"
 #include "offload/blocking_pool.h"
 #include "options.h"
 #include "reactor/driver_choice.h"
 #include "sched/scheduler.h"
-#include "task/identity.h"
 #include "task/lost_exception.h"
 #include "task/task_state.h"
 
 namespace weft {
 
-using detail::Fiber;
 using detail::Nanos;
 
 namespace {
-
-std::string describe(const std::string& name, const SpawnSite& site) {
-  return name + ", spawned at " + site.file + ":" + std::to_string(site.line) + " in " +
-         site.function;
-}
-
-// At once, so that lines of several threads are not mixed.
-void write_line(const std::string& text) {
-  const std::string line = "weft: " + text + "\n";
-  std::fwrite(line.data(), 1, line.size(), stderr);
-}
-
-void report_slow_fiber(const Fiber& fiber, Nanos stuck) {
-  const std::string name = detail::name_of(fiber, fiber.id.load(std::memory_order_relaxed));
-  write_line(describe(name, detail::site_of(fiber)) + ", has kept its worker for " +
-             std::to_string(stuck / 1'000'000) + " ms without suspending");
-}
-
-void report_pending_tasks(const detail::Scheduler& scheduler) {
-  for (const TaskInfo& task : detail::tasks_of(scheduler)) {
-    write_line(describe(task.name(), task.site()) +
-               ", was still pending when the runtime ended, and is cancelled");
-  }
-}
 
 detail::SchedulerOptions scheduler_options(const detail::ResolvedOptions& options,
                                            Nanos slow_after) {
@@ -56,7 +29,8 @@ detail::SchedulerOptions scheduler_options(const detail::ResolvedOptions& option
       .name = options.name,
       .stack_class = options.stack_class,
       .slow_after = slow_after,
-      .on_slow = options.debug ? &report_slow_fiber : nullptr,
+      .on_slow = options.debug ? &detail::report_slow_fiber : nullptr,
+      .on_quiet = options.debug ? &detail::report_if_stuck : nullptr,
   };
 }
 
@@ -68,29 +42,29 @@ struct Runtime::Inside {
       : debug(options.debug),
         lost_exceptions{given.on_lost_exception},
         reactor(detail::make_driver(options.driver)),
-        scheduler(scheduler_options(options, given.slow_fiber.count()), *reactor),
-        blocking(std::in_place, options.blocking_threads) {
+        blocking(options.blocking_threads),
+        scheduler(scheduler_options(options, given.slow_fiber.count()), *reactor) {
     detail::Services& services = scheduler.services();
     services.reactor = reactor.get();
-    services.blocking.store(&*blocking, std::memory_order_release);
+    services.blocking.store(&blocking, std::memory_order_release);
     services.lost_exceptions = &lost_exceptions;
   }
   // Fibers first, for they use all the rest. Then the blocking pool, whose last jobs may post new
   // ones, which find it gone. What is left, workers and driver, the destructors end in that order.
   ~Inside() {
     WEFT_ASSERT(detail::current_fiber() == nullptr, "a fiber cannot wait for its own end");
-    if (debug) report_pending_tasks(scheduler);
+    if (debug) detail::report_pending_tasks(scheduler);
     scheduler.cancel_all_and_wait();
     scheduler.services().blocking.store(nullptr, std::memory_order_release);
-    blocking.reset();
+    blocking.finish();
     scheduler.cancel_all_and_wait();
   }
 
   const bool debug;
   const detail::LostExceptionHandler lost_exceptions;
   const std::unique_ptr<detail::Reactor> reactor;
+  detail::BlockingPool blocking;
   detail::Scheduler scheduler;
-  std::optional<detail::BlockingPool> blocking;
 };
 
 Runtime::Runtime(const Options& options) {

@@ -158,7 +158,7 @@ bool Server::wait_for_departure() {
     lock_.unlock();
     return false;
   }
-  waiter_ = current_token();
+  waiter_ = current_token(WaitsFor::kTasks);
   switch (operation.entry().wait_for_close(operation.generation(), lock_)) {
     case Wake::kNormal:
       return true;

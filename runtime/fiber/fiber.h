@@ -4,6 +4,7 @@
 // for anything else, so a late wake-up, timer or debugger that still holds a pointer finds a newer
 // epoch, never freed memory.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -50,6 +51,28 @@ struct ExceptionState {
 /// learn of the end.
 enum class Life : std::uint8_t { kInUse, kRetired, kAbandoned, kAsleep, kEnded };
 
+/// What a wait is for, in words for people: see awaited_kind() in fiber/identity.h.
+enum class WaitsFor : std::uint8_t {
+  kUnsaid,
+  kTask,
+  kTasks,
+  kFuture,
+  kDescriptor,
+  kMutex,
+  kSharedMutex,
+  kCondition,
+  kEvent,
+  kSemaphore,
+  kChannel,
+  kSelect,
+};
+
+#if defined(WEFT_DEBUG_LOCKS)
+inline constexpr bool kDebugLocks = true;  // see sync/lock_record.h
+#else
+inline constexpr bool kDebugLocks = false;
+#endif
+
 struct alignas(64) Fiber {
   static constexpr std::size_t kLocalSize = 192;
 
@@ -74,6 +97,8 @@ struct alignas(64) Fiber {
   Atomic<Scheduler*> scheduler{nullptr};
   Atomic<Life> life{Life::kInUse};
   std::uint8_t stack_class = 0;
+  // By the fiber itself, before it waits; old while it runs. No step of any protocol.
+  std::atomic<WaitsFor> waits_for{WaitsFor::kUnsaid};
 
   // Changed by the fiber itself: how often it has been told to stop, by one exception each time,
   // however many had asked. Whoever asks for the difference may let it wrap.
@@ -85,10 +110,16 @@ struct alignas(64) Fiber {
   Atomic<const char*> file{nullptr};
   Atomic<const char*> function{nullptr};
   Atomic<std::uint32_t> line{0};
-  // Null unless given; owned by the maker, which frees it: see task/identity.h.
+  // Null unless given; owned by the maker, which frees it: see fiber/identity.h.
   Atomic<const char*> name{nullptr};
 
   [[no_unique_address]] SanitizerStack sanitizer;
+
+#if defined(WEFT_DEBUG_LOCKS)
+  // The very lock, task or other thing that it waits for, to be told and never touched; null while
+  // it does not. Written by the fiber itself.
+  std::atomic<const void*> awaited{nullptr};
+#endif
 
   // -- The maker's own data.
   alignas(16) std::byte local[kLocalSize];

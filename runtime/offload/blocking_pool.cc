@@ -54,7 +54,7 @@ BlockingPool::BlockingPool(unsigned max_threads, std::chrono::nanoseconds idle)
   WEFT_ASSERT(max_threads > 0, "the options check that there may be a thread");
 }
 
-BlockingPool::~BlockingPool() {
+void BlockingPool::finish() noexcept {
   std::unique_lock lock(mutex_);
   stopping_ = true;
   work_or_stop_.notify_all();

@@ -35,8 +35,7 @@ class BlockingPool {
   explicit BlockingPool(unsigned max_threads,
                         std::chrono::nanoseconds idle = std::chrono::seconds(10));
 
-  /// Runs what is queued, and what that submits, and joins every thread. Not from a job.
-  ~BlockingPool();
+  ~BlockingPool() { finish(); }
   BlockingPool(const BlockingPool&) = delete;
   BlockingPool& operator=(const BlockingPool&) = delete;
 
@@ -45,6 +44,10 @@ class BlockingPool {
   /// std::system_error if there is no thread and none can be started, std::bad_alloc if there is no
   /// memory; `job` is then still the caller's.
   void submit(std::unique_ptr<Job>&& job);
+
+  /// Runs what is queued, and what that submits, and joins every thread. Not from a job. Nothing is
+  /// submitted afterwards.
+  void finish() noexcept;
 
   Stats stats() const;
 

@@ -96,7 +96,7 @@ std::optional<Wake> FdEntry::wait(Generation generation, Direction direction, co
     lock_.unlock();
     return at_once;
   }
-  Waiter waiter(current_token());
+  Waiter waiter(current_token(WaitsFor::kDescriptor));
   waiters_[index(direction)].push_back(waiter);
   const Wake reason =
       suspend([](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &lock_);
@@ -124,7 +124,7 @@ Wake FdEntry::wait_for_close(Generation generation, Spinlock& held) {
     Locks::unlock(&locks);
     return Wake::kClosed;
   }
-  Waiter waiter(current_token());
+  Waiter waiter(current_token(WaitsFor::kDescriptor));
   waiters_[index(Direction::kWrite)].push_back(waiter);
   const Wake reason = suspend(&Locks::unlock, &locks);
   std::lock_guard lock(lock_);

@@ -44,6 +44,8 @@ void Monitor::run() {
     quiet_looks = look(time) ? 0 : quiet_looks + 1;
     if (quiet_looks >= kQuietLooks) {
       quiet_looks = 0;
+      const auto on_quiet = scheduler_.options().on_quiet;
+      if (on_quiet != nullptr && !told_quiet_) told_quiet_ = on_quiet(scheduler_);
       state_.compare_exchange_strong(state, kAsleep, std::memory_order_seq_cst);
     } else {
       futex_wait(state_, kWatching, time + kPeriod);

@@ -54,6 +54,7 @@ class Monitor {
 
   Scheduler& scheduler_;
   std::vector<Watch> watches_;
+  bool told_quiet_ = false;
   // Watching and Asleep by the monitor, Watching by a worker that rouses it, Stopped by the
   // destructor. A worker that misses Asleep by a moment leaves the monitor asleep until the next
   // one wakes: it only reports and rescues.

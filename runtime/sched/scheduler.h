@@ -32,6 +32,8 @@ struct SchedulerOptions {
   /// is told.
   Nanos slow_after = 100'000'000;
   void (*on_slow)(const Fiber&, Nanos) = nullptr;
+  /// Called when nothing has moved for a second, until it returns true; null: nobody is told.
+  bool (*on_quiet)(Scheduler&) = nullptr;
 };
 
 /// What upper layers find through the scheduler of the fiber that calls them. Set by the

@@ -39,9 +39,10 @@ Fiber& current_waiter();
 /// The fiber that runs here, null on a thread that is no worker.
 Fiber* current_fiber() noexcept;
 
-/// Names the next wait of the caller. May throw like current_waiter().
-inline WakeToken current_token() {
+/// Names the next wait of the caller, and says what it is for. May throw like current_waiter().
+inline WakeToken current_token(WaitsFor what = WaitsFor::kUnsaid) {
   Fiber& self = current_waiter();
+  self.waits_for.store(what, std::memory_order_relaxed);
   return {&self, self.word.epoch()};
 }
 

@@ -1,6 +1,7 @@
 #include "sync/channel.h"
 
 #include <weft/error.h>
+#include "sync/lock_record.h"
 
 // The word of `receivers_`: bit 0 is the lock of everything else, kClosed says that nothing will be
 // sent any more.
@@ -106,13 +107,14 @@ ChannelCore::Done ChannelCore::receive_at_once(void* receiver, std::uint32_t sta
 bool ChannelCore::wait(WaitList& list, void* item) {
   ChannelWaiter waiter;
   try {
-    waiter.token = current_token();
+    waiter.token = current_token(WaitsFor::kChannel);
   } catch (...) {  // a thread's first wait finds no memory
     unlock(0);
     throw;
   }
   waiter.item = item;
   WaitQueue(list).push_back(waiter);
+  const AwaitScope awaits(*waiter.token.fiber, this);
   const Wake reason =
       suspend([](void* core) noexcept { static_cast<ChannelCore*>(core)->unlock_open(); }, this);
   if (reason == Wake::kNormal && !is_thread(waiter.token)) return true;

@@ -29,7 +29,7 @@ void ConditionVariable::wait_with(std::unique_lock<M>& lock) {
   if (!lock.owns_lock()) {
     throw std::logic_error("weft::ConditionVariable: the lock that is given to wait is not held");
   }
-  Waiter waiter{.token = detail::current_token()};
+  Waiter waiter{.token = detail::current_token(detail::WaitsFor::kCondition)};
   WaitQueue queue(waiters_);
   queue.lock();
   queue.push_back(waiter);

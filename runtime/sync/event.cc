@@ -23,7 +23,7 @@ bool Event::is_set() const noexcept {
 
 void Event::wait() {
   if (is_set()) return;
-  detail::Waiter waiter{.token = detail::current_token()};
+  detail::Waiter waiter{.token = detail::current_token(detail::WaitsFor::kEvent)};
   WaitQueue queue(waiters_);
   const std::uint32_t state = queue.lock();
   if ((state & kSet) != 0) {

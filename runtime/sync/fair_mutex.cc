@@ -25,7 +25,7 @@ FairMutex::~FairMutex() {
 }
 
 void FairMutex::lock_slowly() {
-  Waiter waiter{.token = detail::current_token()};
+  Waiter waiter{.token = detail::current_token(detail::WaitsFor::kMutex)};
   WaitQueue queue(waiters_);
   const std::uint32_t state = queue.lock();
   if ((state & kHeld) == 0) {
@@ -36,7 +36,7 @@ void FairMutex::lock_slowly() {
   const Wake reason = queue.wait_for_grant(waiter, state | kWaiters);
   if (reason == Wake::kNormal) {
     if (!detail::take_cancellation()) return;
-    unlock();
+    give_back();
   }
   throw Cancelled();
 }

@@ -54,7 +54,7 @@ void Mutex::lock_slowly() {
   Waiter waiter;
   std::uint32_t own_mark = 0;  // kWoken, once this waiter has been woken to try
   for (;;) {
-    waiter.token = detail::current_token();
+    waiter.token = detail::current_token(detail::WaitsFor::kMutex);
     const std::uint32_t state = queue.lock() & ~own_mark;
     if ((state & kHeld) == 0) {
       queue.unlock(state | kHeld);
@@ -82,7 +82,7 @@ bool Mutex::spin() noexcept {
   const std::uint32_t failures = waiters_.hint.load(std::memory_order_relaxed);
   const bool rests = failures >= kFailuresBeforeRest || !detail::others_may_run();
   for (int spins = rests ? 1 : kSpins; spins > 0; --spins) {
-    if (try_lock()) {
+    if (take_if_free()) {
       if (failures != 0 && !rests) waiters_.hint.store(0, std::memory_order_relaxed);
       return true;
     }

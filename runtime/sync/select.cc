@@ -182,7 +182,7 @@ std::size_t Selection::end_wait(Wake reason, const WakeToken& token) noexcept {
 
 std::size_t Selection::wait(Nanos deadline) {
   for (;;) {
-    const WakeToken token = current_token();  // may throw, with nothing locked
+    const WakeToken token = current_token(WaitsFor::kSelect);  // may throw, with nothing locked
     lock_all();
     if (const std::size_t done = try_locked(); done != kNoCase) return done;
     begin_wait(token);

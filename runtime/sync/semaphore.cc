@@ -47,7 +47,7 @@ bool Semaphore::take_with_lock() noexcept {
 }
 
 void Semaphore::acquire_slowly() {
-  Waiter waiter{.token = detail::current_token()};
+  Waiter waiter{.token = detail::current_token(detail::WaitsFor::kSemaphore)};
   WaitQueue queue(waiters_);
   const std::uint32_t state = queue.lock();
   if (state >= kOne) {

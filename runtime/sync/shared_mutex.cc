@@ -38,7 +38,7 @@ SharedMutex::~SharedMutex() {
 
 void SharedMutex::lock_slowly(std::uint32_t kind) {
   LockWaiter waiter;
-  waiter.token = detail::current_token();
+  waiter.token = detail::current_token(detail::WaitsFor::kSharedMutex);
   waiter.kind = kind;
   WaitQueue queue(waiters_);
   const std::uint32_t state = queue.lock();

@@ -1,6 +1,7 @@
 #include "sync/wait_queue.h"
 
 #include "base/spinlock.h"
+#include "sync/lock_record.h"
 
 namespace weft::detail {
 
@@ -54,6 +55,7 @@ Waiter* WaitQueue::pop_front() noexcept {
 }
 
 Wake WaitQueue::wait(Waiter& waiter, std::uint32_t state) {
+  const AwaitScope awaits(*waiter.token.fiber, &list_);
   Unlock unlock{&list_, state};
   const Wake reason = suspend(
       [](void* argument) noexcept {

@@ -88,7 +88,7 @@ Completions::~Completions() = default;
 bool Completions::wait(std::size_t count, Until until, std::int64_t deadline) {
   Inside& self = *inside_;
   for (bool suspended = false;; suspended = true) {
-    const WakeToken token = current_token();
+    const WakeToken token = current_token(WaitsFor::kTasks);
     if (suspended && take_cancellation()) throw Cancelled();
     self.lock.lock();
     self.needed = count;

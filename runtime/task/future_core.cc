@@ -57,7 +57,7 @@ std::exception_ptr FutureCore::error() const noexcept {
 // False if the caller was cancelled.
 bool FutureCore::wait() {
   while (!end().ended()) {
-    Join join(current_token());
+    Join join(current_token(WaitsFor::kFuture));
     if (!end().add_locked(join)) break;
     const Wake reason =
         suspend([](void* locked) noexcept { static_cast<TaskEnd*>(locked)->unlock(); },

@@ -113,7 +113,7 @@ void Gather::add(GatherChild& child, const TaskRef& task) {
 
 void Gather::wait() {
   Wait& wait = inside();
-  const WakeToken first_wait = current_token();
+  const WakeToken first_wait = current_token(WaitsFor::kTasks);
   bool cancelled = false;
   bool suspended = false;
   wait.lock.lock();
@@ -125,7 +125,8 @@ void Gather::wait() {
     cancel_all();
     wait.lock.lock();
   }
-  for (WakeToken self = first_wait; !wait.over(); self = current_token(), wait.lock.lock()) {
+  for (WakeToken self = first_wait; !wait.over();
+       self = current_token(WaitsFor::kTasks), wait.lock.lock()) {
     wait.waiter = self;
     suspended = true;
     const Wake reason =

@@ -5,6 +5,7 @@
 #include <weft/error.h>
 #include <weft/task.h>
 #include "sched/worker_inline.h"
+#include "sync/lock_record.h"
 #include "task/task_state.h"
 
 namespace weft::detail {
@@ -39,6 +40,8 @@ struct Join : CompletionHook, HeldWait {
   if (&self == &task) no_wait_for_itself();
   TaskState& state = state_of(task);
   Join join(self, state);
+  self.waits_for.store(WaitsFor::kTask, std::memory_order_relaxed);
+  const AwaitScope awaits(self, &task);
   Worker* const here = current_worker();
   Wake reason;
   if (here != nullptr && here->runs_fiber() && here->may_run_at_once(task)) {

@@ -7,8 +7,9 @@
 #include <memory>
 #include <typeinfo>
 
+#include "base/report.h"
+#include "fiber/identity.h"
 #include "sched/scheduler.h"
-#include "task/identity.h"
 
 namespace weft::detail {
 
@@ -22,11 +23,8 @@ std::string type_name(const std::type_info& type) {
 }
 
 void write_line(const LostException& lost) {
-  const std::string line = "weft: the exception of " + lost.task_name + ", spawned at " +
-                           lost.site.file + ":" + std::to_string(lost.site.line) + " in " +
-                           lost.site.function + ", was never read: " + describe(lost.exception) +
-                           "\n";
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  report("the exception of " + describe(lost.task_name, lost.site) +
+         ", was never read: " + describe(lost.exception));
 }
 
 void could_not_report() noexcept {

@@ -9,11 +9,11 @@
 #include <utility>
 
 #include "fiber/fiber_pool.h"
+#include "fiber/identity.h"
 #include "sched/mask_scope.h"
 #include "sched/scheduler.h"
 #include "sched/worker_inline.h"
 #include "task/context_map.h"
-#include "task/identity.h"
 #include "task/lost_exception.h"
 #include "task/task_state.h"
 

@@ -212,7 +212,7 @@ bool TaskGroup::wait_for_all() {
       self.lock.unlock();
       abort();
     } else {
-      self.waiter = detail::current_token();
+      self.waiter = detail::current_token(detail::WaitsFor::kTasks);
       const Wake reason = detail::suspend(
           [](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &self.lock);
       // Where children stop already, whoever asked them has asked the owner, too.

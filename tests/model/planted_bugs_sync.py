@@ -101,7 +101,7 @@ MUTANTS = [
            "std::memory_order_release,\n                                            std::memory_order_relaxed)) {  // [semaphore]",
            "std::memory_order_relaxed,\n                                            std::memory_order_relaxed)) {"),
     Mutant("a fair mutex is lost with the waiter that was cancelled", "permits", "runtime/sync/fair_mutex.cc",
-           "    if (!detail::take_cancellation()) return;\n    unlock();\n",
+           "    if (!detail::take_cancellation()) return;\n    give_back();\n",
            "    if (!detail::take_cancellation()) return;\n"),
     Mutant("a writer that leaves does not let in those behind it", "permits", "runtime/sync/shared_mutex.cc",
            "    let_in(queue.lock());\n",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/detail/lock_record.h>
 #include <weft/detail/wait_list.h>
 
 #include <cstdint>
@@ -21,23 +22,21 @@ class FairMutex {
   /// Cancellable: throws Cancelled, and then the lock is not held; if it was just being handed
   /// over, the next in line gets it. So may a thread's first wait std::bad_alloc.
   void lock() {
-    if (!try_lock()) lock_slowly();
+    if (!take_if_free()) lock_slowly();
+    detail::note_taken(&waiters_);
   }
 
   /// Never suspends.
   bool try_lock() noexcept {
-    std::uint32_t expected = 0;
-    return waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
-                                                 std::memory_order_relaxed);  // [fair-mutex]
+    const bool taken = take_if_free();
+    if (taken) detail::note_taken(&waiters_);
+    return taken;
   }
 
   /// By whoever holds it. Never suspends.
   void unlock() noexcept {
-    std::uint32_t expected = kHeld;
-    if (!waiters_.word.compare_exchange_strong(expected, 0, std::memory_order_release,
-                                               std::memory_order_relaxed)) {
-      hand_over();
-    }
+    detail::note_given_back(&waiters_);
+    give_back();
   }
 
  private:
@@ -45,6 +44,18 @@ class FairMutex {
   static constexpr std::uint32_t kHeld = 2;
   static constexpr std::uint32_t kWaiters = 4;  // the list may not be empty
 
+  bool take_if_free() noexcept {
+    std::uint32_t expected = 0;
+    return waiters_.word.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
+                                                 std::memory_order_relaxed);  // [fair-mutex]
+  }
+  void give_back() noexcept {
+    std::uint32_t expected = kHeld;
+    if (!waiters_.word.compare_exchange_strong(expected, 0, std::memory_order_release,
+                                               std::memory_order_relaxed)) {
+      hand_over();
+    }
+  }
   void lock_slowly();
   void hand_over() noexcept;
 

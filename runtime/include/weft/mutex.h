@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/detail/lock_record.h>
 #include <weft/detail/wait_list.h>
 
 #include <cstdint>
@@ -26,23 +27,20 @@ class Mutex {
                                                std::memory_order_relaxed)) {
       lock_slowly();
     }
+    detail::note_taken(&waiters_);
   }
 
   /// Never suspends. Takes a free lock although others wait for it. May fail although the lock is
   /// free, if others are just about to take it.
   bool try_lock() noexcept {
-    std::uint32_t word = 0;
-    do {
-      if (waiters_.word.compare_exchange_strong(word, word | kHeld, std::memory_order_acquire,
-                                                std::memory_order_relaxed)) {
-        return true;
-      }
-    } while ((word & (kHeld | kListLocked)) == 0);
-    return false;
+    const bool taken = take_if_free();
+    if (taken) detail::note_taken(&waiters_);
+    return taken;
   }
 
   /// By whoever holds it. Never suspends.
   void unlock() noexcept {
+    detail::note_given_back(&waiters_);
     std::uint32_t expected = kHeld;
     if (!waiters_.word.compare_exchange_strong(expected, 0, std::memory_order_release,
                                                std::memory_order_relaxed)) {
@@ -56,6 +54,16 @@ class Mutex {
   static constexpr std::uint32_t kWaiters = 4;  // the list is not empty
   static constexpr std::uint32_t kWoken = 8;    // a waiter is on its way to try again
 
+  bool take_if_free() noexcept {
+    std::uint32_t word = 0;
+    do {
+      if (waiters_.word.compare_exchange_strong(word, word | kHeld, std::memory_order_acquire,
+                                                std::memory_order_relaxed)) {
+        return true;
+      }
+    } while ((word & (kHeld | kListLocked)) == 0);
+    return false;
+  }
   void lock_slowly();
   bool spin() noexcept;
   void unlock_slowly() noexcept;

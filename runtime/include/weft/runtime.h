@@ -40,9 +40,10 @@ struct Options {
   /// With one worker this is asyncio's order of execution, step by step. Otherwise who was woken
   /// last goes first, and trees of tasks run depth first, which takes far less memory. WEFT_FIFO=1.
   bool fifo = false;
-  /// Reports to standard error: fibers that keep a worker for `slow_fiber` or longer, and tasks
-  /// that are still pending when the runtime ends, each with the place where it was spawned.
-  /// WEFT_DEBUG=1.
+  /// Reports to standard error, each with the place where it was spawned: fibers that keep a worker
+  /// for `slow_fiber` or longer; tasks that are still pending when the runtime ends; and once, when
+  /// for a second every task has waited and no timer, descriptor or blocking call is going to wake
+  /// one, what each of them waits for. WEFT_DEBUG=1.
   bool debug = false;
   std::chrono::nanoseconds slow_fiber = std::chrono::milliseconds(100);
   /// Called with each lost exception, on the thread that drops the last handle. Empty: a line on

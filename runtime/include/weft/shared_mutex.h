@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/detail/lock_record.h>
 #include <weft/detail/wait_list.h>
 
 #include <cstdint>
@@ -26,21 +27,45 @@ class SharedMutex {
                                                std::memory_order_relaxed)) {  // [shared-mutex]
       lock_slowly(kWriter);
     }
+    detail::note_taken(&waiters_);
   }
   /// Never suspends. May fail although the lock is free, if others are just about to take it.
   bool try_lock() noexcept {
     std::uint32_t expected = 0;
-    return waiters_.word.compare_exchange_strong(expected, kWriter, std::memory_order_acquire,
-                                                 std::memory_order_relaxed);
+    const bool taken = waiters_.word.compare_exchange_strong(
+        expected, kWriter, std::memory_order_acquire, std::memory_order_relaxed);
+    if (taken) detail::note_taken(&waiters_);
+    return taken;
   }
   /// By the writer that holds it. Never suspends.
-  void unlock() noexcept { give_back(kWriter); }
+  void unlock() noexcept {
+    detail::note_given_back(&waiters_);
+    give_back(kWriter);
+  }
 
   /// As lock(), but lets other readers in.
   void lock_shared() {
-    if (!try_lock_shared()) lock_slowly(kReader);
+    if (!share_at_once()) lock_slowly(kReader);
+    detail::note_taken(&waiters_);
   }
   bool try_lock_shared() noexcept {
+    const bool taken = share_at_once();
+    if (taken) detail::note_taken(&waiters_);
+    return taken;
+  }
+  /// By a reader that holds it. Never suspends.
+  void unlock_shared() noexcept {
+    detail::note_given_back(&waiters_);
+    give_back(kReader);
+  }
+
+ private:
+  static constexpr std::uint32_t kListLocked = 1;
+  static constexpr std::uint32_t kWaiters = 2;  // the list may not be empty
+  static constexpr std::uint32_t kWriter = 4;
+  static constexpr std::uint32_t kReader = 8;  // one of so many
+
+  bool share_at_once() noexcept {
     std::uint32_t word = waiters_.word.load(std::memory_order_relaxed);
     while ((word & (kListLocked | kWaiters | kWriter)) == 0) {
       if (waiters_.word.compare_exchange_weak(word, word + kReader, std::memory_order_acquire,
@@ -50,15 +75,6 @@ class SharedMutex {
     }
     return false;
   }
-  /// By a reader that holds it. Never suspends.
-  void unlock_shared() noexcept { give_back(kReader); }
-
- private:
-  static constexpr std::uint32_t kListLocked = 1;
-  static constexpr std::uint32_t kWaiters = 2;  // the list may not be empty
-  static constexpr std::uint32_t kWriter = 4;
-  static constexpr std::uint32_t kReader = 8;  // one of so many
-
   void lock_slowly(std::uint32_t kind);
   void give_back(std::uint32_t kind) noexcept;
   void let_in(std::uint32_t state) noexcept;

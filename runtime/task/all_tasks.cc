@@ -1,43 +1,13 @@
-#include "task/identity.h"
+#include "task/all_tasks.h"
 
 #include <algorithm>
-#include <mutex>
 #include <stdexcept>
 
 #include "fiber/fiber_pool.h"
+#include "fiber/identity.h"
 #include "sched/scheduler.h"
 
 namespace weft::detail {
-
-namespace {
-std::mutex g_names;
-}  // namespace
-
-std::string name_of(const Fiber& fiber, std::uint64_t id) {
-  std::string name;
-  {
-    const std::lock_guard lock(g_names);
-    const char* const given = fiber.name.load(std::memory_order_acquire);
-    // Its memory stays as long as the lock is held; whose it is, the id tells.
-    if (given != nullptr && fiber.id.load(std::memory_order_relaxed) == id) name = given;
-  }
-  return name.empty() ? "task-" + std::to_string(id) : name;
-}
-
-void free_name(Fiber& fiber) noexcept {
-  const char* name = nullptr;
-  {
-    const std::lock_guard lock(g_names);
-    name = fiber.name.exchange(nullptr, std::memory_order_acq_rel);
-  }
-  delete[] name;
-}
-
-SpawnSite site_of(const Fiber& fiber) noexcept {
-  return {fiber.file.load(std::memory_order_relaxed),
-          fiber.function.load(std::memory_order_relaxed),
-          fiber.line.load(std::memory_order_relaxed)};
-}
 
 std::vector<TaskInfo> tasks_of(const Scheduler& scheduler) {
   std::vector<TaskInfo> tasks;

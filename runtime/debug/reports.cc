@@ -1,0 +1,64 @@
+#include "debug/reports.h"
+
+#include <string>
+#include <vector>
+
+#include "base/report.h"
+#include "fiber/fiber_pool.h"
+#include "fiber/identity.h"
+#include "offload/blocking_pool.h"
+#include "sched/scheduler.h"
+#include "sync/lock_record.h"
+#include "task/all_tasks.h"
+
+namespace weft::detail {
+
+void report_slow_fiber(const Fiber& fiber, Nanos stuck) {
+  report(describe(fiber) + ", has kept its worker for " + std::to_string(stuck / 1'000'000) +
+         " ms without suspending");
+}
+
+void report_pending_tasks(const Scheduler& scheduler) {
+  for (const TaskInfo& task : tasks_of(scheduler)) {
+    report(describe(task.name(), task.site()) +
+           ", was still pending when the runtime ended, and is cancelled");
+  }
+}
+
+namespace {
+
+bool has_timer(Scheduler& scheduler) {
+  for (unsigned i = 0; i < scheduler.worker_count(); ++i) {
+    if (scheduler.worker(i).next_deadline() != kNever) return true;
+  }
+  return false;
+}
+
+bool has_blocking_job(Scheduler& scheduler) {
+  const BlockingPool* const pool = scheduler.services().blocking.load(std::memory_order_acquire);
+  if (pool == nullptr) return false;
+  const BlockingPool::Stats stats = pool->stats();
+  return stats.queued > 0 || stats.threads > stats.idle;
+}
+
+}  // namespace
+
+bool report_if_stuck(Scheduler& scheduler) {
+  if (has_timer(scheduler) || has_blocking_job(scheduler)) return false;
+  std::vector<const Fiber*> waiting;
+  FiberPool::instance().for_each([&](const Fiber& fiber) {
+    if (fiber.scheduler.load(std::memory_order_acquire) == &scheduler) waiting.push_back(&fiber);
+  });
+  std::string text =
+      "every task waits, and no timer, descriptor or blocking call is going to wake "
+      "one; only another thread can";
+  for (const Fiber* const fiber : waiting) {
+    if (fiber->waits_for.load(std::memory_order_relaxed) == WaitsFor::kDescriptor) return false;
+    text += "\n  " + describe(*fiber) + ", waits for " + awaited_by(*fiber);
+  }
+  if (waiting.empty()) return false;
+  report(text);
+  return true;
+}
+
+}  // namespace weft::detail
