@@ -72,14 +72,6 @@ inline void make_runnable(Fiber& fiber, Scheduler* scheduler, Place place = Plac
   }
 }
 
-inline Claimed claim_now(WakeToken token, Wake reason) noexcept {
-  // Read first: a thread goes on as soon as its word allows it, and may be gone, and its descriptor
-  // serve a fiber, before it is resumed.
-  Scheduler* const scheduler = token.fiber->scheduler.load(std::memory_order_relaxed);
-  if (!token.fiber->word.wake(token.epoch, reason)) return {};
-  return {token.fiber, scheduler};
-}
-
 }  // namespace
 
 Fiber& current_waiter() {
@@ -111,19 +103,17 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancella
   return here->suspend_until(deadline, arm, argument, allowed(*here, cancellable));
 }
 
-Claimed claim(WakeToken token, Wake reason) noexcept { return claim_now(token, reason); }
-
 void resume(const Claimed& waiter) noexcept { make_runnable(*waiter.fiber, waiter.scheduler); }
 
 bool wake(WakeToken token, Wake reason) noexcept {
-  const Claimed waiter = claim_now(token, reason);
+  const Claimed waiter = claim(token, reason);
   if (!waiter) return false;
   make_runnable(*waiter.fiber, waiter.scheduler);
   return true;
 }
 
 void wake_joiner(WakeToken token) noexcept {
-  const Claimed waiter = claim_now(token, Wake::kNormal);
+  const Claimed waiter = claim(token, Wake::kNormal);
   if (waiter) make_runnable(*waiter.fiber, waiter.scheduler, Place::kBehindItsGroup);
 }
 

@@ -90,7 +90,13 @@ struct Claimed {
 
 /// The two halves of wake(), for a waker that holds a lock: claim() under it, resume() after it.
 /// Between the two a fiber cannot run.
-Claimed claim(WakeToken token, Wake reason = Wake::kNormal) noexcept;
+inline Claimed claim(WakeToken token, Wake reason = Wake::kNormal) noexcept {
+  // Read first: a thread goes on as soon as its word allows it, and may be gone, and its descriptor
+  // serve a fiber, before it is resumed.
+  Scheduler* const scheduler = token.fiber->scheduler.load(std::memory_order_relaxed);
+  if (!token.fiber->word.wake(token.epoch, reason)) return {};
+  return {token.fiber, scheduler};
+}
 void resume(const Claimed& waiter) noexcept;
 
 /// Asks `fiber`, which is at `epoch`, to stop. False when it has moved on since the epoch was read.

@@ -28,25 +28,6 @@
 
 namespace weft::detail {
 
-namespace {
-
-struct Match {
-  ChannelWaiter* waiter = nullptr;
-  Claimed claimed;
-};
-
-// The first live one, claimed and taken off the list, to be served.
-Match claim_first(WaitList& list) noexcept {
-  Waiter* first = nullptr;
-  const Claimed claimed = WaitQueue(list).claim_front(&first);
-  if (!claimed) return {};
-  auto* const waiter = static_cast<ChannelWaiter*>(first);
-  waiter->served = true;
-  return {waiter, claimed};
-}
-
-}  // namespace
-
 ChannelCore::~ChannelCore() {
   WEFT_ASSERT((receivers_.word.load(std::memory_order_acquire) & kLocked) == 0 &&
                   receivers_.first == nullptr && senders_.first == nullptr,
@@ -59,32 +40,6 @@ std::uint32_t ChannelCore::lock(bool locked) const noexcept {
 
 void ChannelCore::unlock(std::uint32_t state) const noexcept {
   WaitQueue(receivers_).unlock(state);
-}
-
-ChannelCore::Attempt ChannelCore::match_send(void* item, std::uint32_t state) noexcept {
-  if ((state & kClosed) != 0) return {Done::kClosed, {}};
-  if (const Match receiver = claim_first(receivers_); receiver.waiter != nullptr) {
-    moves_.hand_over(item, receiver.waiter->item);
-    return {Done::kYes, receiver.claimed};
-  }
-  if (count_ == capacity_) return {Done::kMustWait, {}};
-  moves_.store(item, slot(count_++));
-  return {Done::kYes, {}};
-}
-
-ChannelCore::Attempt ChannelCore::match_receive(void* receiver, std::uint32_t state) noexcept {
-  const bool buffered = count_ > 0;
-  if (buffered) moves_.fetch(pop_slot(), receiver);
-  if (const Match sender = claim_first(senders_); sender.waiter != nullptr) {
-    if (buffered) {
-      moves_.store(sender.waiter->item, slot(count_++));
-    } else {
-      moves_.hand_over(sender.waiter->item, receiver);
-    }
-    return {Done::kYes, sender.claimed};
-  }
-  if (buffered) return {Done::kYes, {}};
-  return {(state & kClosed) != 0 ? Done::kClosed : Done::kMustWait, {}};
 }
 
 // Unlocks, unless it must wait.

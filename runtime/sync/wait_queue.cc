@@ -48,12 +48,6 @@ void WaitQueue::remove(Waiter& waiter) noexcept {
   waiter.linked = false;
 }
 
-Waiter* WaitQueue::pop_front() noexcept {
-  Waiter* const waiter = list_.first;
-  if (waiter != nullptr) remove(*waiter);
-  return waiter;
-}
-
 Wake WaitQueue::wait(Waiter& waiter, std::uint32_t state) {
   const AwaitScope awaits(*waiter.token.fiber, &list_);
   Unlock unlock{&list_, state};
@@ -75,15 +69,6 @@ Wake WaitQueue::wait_for_grant(Waiter& waiter, std::uint32_t state) {
   const Wake reason = wait(waiter, state);
   if (reason == Wake::kNormal && is_thread(waiter.token)) unlock(lock());
   return reason;
-}
-
-Claimed WaitQueue::claim_front(Waiter** which) noexcept {
-  while (Waiter* const waiter = pop_front()) {
-    if (which != nullptr) *which = waiter;
-    if (const Claimed claimed = claim(waiter->token)) return claimed;
-    // Too late for it: it was cancelled, or is a select that is served elsewhere. The next one.
-  }
-  return {};
 }
 
 void WaitQueue::wake_all_and_unlock(std::uint32_t state, Wake reason) noexcept {

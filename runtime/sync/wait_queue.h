@@ -47,7 +47,14 @@ class WaitQueue {
   void push_back(Waiter& waiter) noexcept;
   void push_front(Waiter& waiter) noexcept;
   void remove(Waiter& waiter) noexcept;
-  Waiter* pop_front() noexcept;
+  Waiter* pop_front() noexcept {
+    Waiter* const waiter = list_.first;
+    if (waiter == nullptr) return nullptr;
+    list_.first = waiter->next;
+    (waiter->next != nullptr ? waiter->next->previous : list_.last) = nullptr;
+    waiter->linked = false;
+    return waiter;
+  }
 
   /// Sleeps; the lock is released, with `state`, once the caller is asleep. The waiter has been
   /// pushed. On return it is in the list no more.
@@ -59,7 +66,14 @@ class WaitQueue {
 
   /// Takes waiters off until one of them can be claimed, and says which. Not one if there is no
   /// live waiter.
-  Claimed claim_front(Waiter** which = nullptr) noexcept;
+  Claimed claim_front(Waiter** which = nullptr) noexcept {
+    while (Waiter* const waiter = pop_front()) {
+      if (which != nullptr) *which = waiter;
+      if (const Claimed claimed = claim(waiter->token)) return claimed;
+      // Too late for it: it was cancelled, or is a select that is served elsewhere. The next one.
+    }
+    return {};
+  }
 
   /// Wakes all, and releases the lock with `state` in such a way that nothing of the primitive is
   /// touched after the last ones have been woken.

@@ -5,8 +5,10 @@ from mutant import Mutant
 MUTEX = "runtime/sync/mutex.cc"
 MUTEX_H = "runtime/include/weft/mutex.h"
 QUEUE = "runtime/sync/wait_queue.cc"
+QUEUE_H = "runtime/sync/wait_queue.h"
 EVENT = "runtime/sync/event.cc"
 CHANNEL = "runtime/sync/channel.cc"
+MATCHING = "runtime/sync/channel.h"
 SELECT = "runtime/sync/select.cc"
 CHANNEL_CORE = "runtime/include/weft/detail/channel_core.h"
 
@@ -53,22 +55,22 @@ MUTANTS = [
     Mutant("whoever finds an event set has not seen what came before", "mutex", EVENT,
            "  return waiters_.word.load(std::memory_order_acquire) == kSet;",
            "  return waiters_.word.load(std::memory_order_relaxed) == kSet;"),
-    Mutant("a waiter that was cancelled is handed an item", "channel", QUEUE,
-           "    if (const Claimed claimed = claim(waiter->token)) return claimed;\n",
-           "    claim(waiter->token);\n    return {waiter->token.fiber, nullptr};\n"),
-    Mutant("a sender gives up when its receiver was cancelled", "channel", QUEUE,
-           "    // Too late for it: it was cancelled, or is a select that is served elsewhere. The next one.\n  }",
-           "    break;\n  }"),
-    Mutant("an item is handed to its receiver after the lock is left", "channel", CHANNEL,
+    Mutant("a waiter that was cancelled is handed an item", "channel", QUEUE_H,
+           "      if (const Claimed claimed = claim(waiter->token)) return claimed;\n",
+           "      claim(waiter->token);\n    return {waiter->token.fiber, nullptr};\n"),
+    Mutant("a sender gives up when its receiver was cancelled", "channel", QUEUE_H,
+           "      // Too late for it: it was cancelled, or is a select that is served elsewhere. The next one.\n    }",
+           "      break;\n    }"),
+    Mutant("an item is handed to its receiver after the lock is left", "channel", MATCHING,
            "    moves_.hand_over(item, receiver.waiter->item);\n",
            "    unlock(state);\n    moves_.hand_over(item, receiver.waiter->item);\n    lock(false);\n"),
-    Mutant("a sender's item is taken after the lock is left", "channel", CHANNEL,
+    Mutant("a sender's item is taken after the lock is left", "channel", MATCHING,
            "      moves_.hand_over(sender.waiter->item, receiver);\n",
            "      unlock(state);\n      moves_.hand_over(sender.waiter->item, receiver);\n      lock(false);\n"),
     Mutant("a thread that was claimed does not wait for its item", "channel", CHANNEL,
            "  if (reason == Wake::kNormal && !is_thread(waiter.token)) return true;",
            "  if (reason == Wake::kNormal) return true;"),
-    Mutant("a place in the buffer is not given to the sender that waits for it", "channel", CHANNEL,
+    Mutant("a place in the buffer is not given to the sender that waits for it", "channel", MATCHING,
            "  if (const Match sender = claim_first(senders_); sender.waiter != nullptr) {",
            "  if (const Match sender = buffered ? Match{} : claim_first(senders_);\n"
            "      sender.waiter != nullptr) {"),
@@ -78,7 +80,7 @@ MUTANTS = [
     Mutant("a sender fills the buffer and does not look who waits", "channel", CHANNEL_CORE,
            "    if (count_ == capacity_ || receivers_.first != nullptr) return nullptr;",
            "    if (count_ == capacity_) return nullptr;"),
-    Mutant("a sender does not see that the channel was closed", "channel", CHANNEL,
+    Mutant("a sender does not see that the channel was closed", "channel", MATCHING,
            "  if ((state & kClosed) != 0) return {Done::kClosed, {}};\n", ""),
     Mutant("close forgets those who want to send", "channel", CHANNEL,
            "  while (Waiter* const sender = senders.pop_front()) receivers.push_back(*sender);\n", ""),
@@ -120,7 +122,7 @@ MUTANTS = [
     Mutant("a select locks its channels as they are given", "select", SELECT,
            "      if (!std::less<>()(cases_[i].channel, before->channel)) break;",
            "      break;"),
-    Mutant("whoever serves a select does not say so", "select", CHANNEL,
+    Mutant("whoever serves a select does not say so", "select", MATCHING,
            "  waiter->served = true;\n", ""),
     Mutant("a thread's select does not wait for its item", "select", SELECT,
            "reason == Wake::kNormal && !is_thread(token) && waiter.served",

@@ -62,11 +62,6 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancella
   return reason;
 }
 
-Claimed claim(WakeToken token, Wake reason) noexcept {
-  if (!token.fiber->word.wake(token.epoch, reason)) return {};
-  return {token.fiber, nullptr};
-}
-
 void resume(const Claimed& waiter) noexcept { model::wake_on(waiter.fiber->word.futex_word(), 1); }
 
 bool wake(WakeToken token, Wake reason) noexcept {
