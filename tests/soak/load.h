@@ -96,10 +96,13 @@ class PlainThread {
 
 // The loads, one a file.
 void spawn_tree(Scene& scene);
+void groups(Scene& scene);
 void gathers(Scene& scene);
 void timeouts(Scene& scene);
 void cancel_storm(Scene& scene);
 void locks(Scene& scene);
+void permits(Scene& scene);
+void channels(Scene& scene);
 void events(Scene& scene);
 void sleepers(Scene& scene);
 void offload(Scene& scene);

@@ -8,10 +8,13 @@ namespace {
 
 constexpr std::array kLoads = {
     Load{"spawn_tree", &spawn_tree},
+    Load{"groups", &groups},
     Load{"gathers", &gathers},
     Load{"timeouts", &timeouts},
     Load{"cancel_storm", &cancel_storm},
     Load{"locks", &locks},
+    Load{"permits", &permits},
+    Load{"channels", &channels},
     Load{"events", &events},
     Load{"sleepers", &sleepers},
     Load{"offload", &offload},
