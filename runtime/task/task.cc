@@ -100,17 +100,16 @@ inline void complete(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexce
 
 // ---- Life.
 
+TaskOutcome cancelled(TaskState& state) noexcept {
+  state.error = std::make_exception_ptr(Cancelled());
+  return TaskOutcome::kCancelled;
+}
+
 TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
-  if (fiber.word.take_pending()) {
-    state.error = std::make_exception_ptr(Cancelled());
-    return TaskOutcome::kCancelled;
-  }
   try {
     state.body->run();
-    if (!fiber.word.take_pending()) return TaskOutcome::kValue;
     // As in asyncio: asked to stop, and ended before it could be told.
-    state.error = std::make_exception_ptr(Cancelled());
-    return TaskOutcome::kCancelled;
+    return fiber.word.take_pending() ? cancelled(state) : TaskOutcome::kValue;
   } catch (const Cancelled&) {
     state.error = std::current_exception();
     return TaskOutcome::kCancelled;
@@ -120,9 +119,7 @@ TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
   }
 }
 
-void run_task(Fiber& fiber) noexcept {
-  TaskState& state = state_of(fiber);
-  const TaskOutcome outcome = run_body(fiber, state);
+inline void end_task(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexcept {
   // From here on only destructors run, out of which nothing may be thrown.
   fiber.masks = 1;
   if ((state.upkeep & (Upkeep::kCallable | Upkeep::kContext)) != 0) {
@@ -132,12 +129,20 @@ void run_task(Fiber& fiber) noexcept {
   complete(fiber, state, outcome);
 }
 
-// Of a task that began its life asleep: whoever asked it to stop meanwhile meant others.
+void run_task(Fiber& fiber) noexcept {
+  TaskState& state = state_of(fiber);
+  const bool stopped = fiber.word.take_pending();
+  end_task(fiber, state, stopped ? cancelled(state) : run_body(fiber, state));
+}
+
+// Of a task that began its life asleep: it runs in any case. Whoever asked it to stop meant others,
+// such as all that are left when the runtime ends.
 void run_woken(Fiber& fiber) noexcept {
   fiber.life.store(Life::kInUse, std::memory_order_relaxed);
   fiber.masks = 1;
   fiber.word.take_pending();
-  run_task(fiber);
+  TaskState& state = state_of(fiber);
+  end_task(fiber, state, run_body(fiber, state));
 }
 
 // On a worker's own stack, the one case in which user code, the callable's destructor, runs there.
