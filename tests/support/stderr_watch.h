@@ -8,11 +8,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <condition_variable>
 #include <mutex>
 #include <string>
 #include <thread>
 
-#include "support/eventually.h"
+#include "support/task_steps.h"
 
 namespace support {
 
@@ -32,7 +33,8 @@ class StderrWatch {
 
   /// Waits until that has been written; false if it has not for long.
   bool says(const std::string& text) {
-    return eventually([&] { return so_far().find(text) != std::string::npos; });
+    std::unique_lock lock(mutex_);
+    return more_.wait_for(lock, kGenerous, [&] { return text_.find(text) != std::string::npos; });
   }
 
   /// All that was written; from here on it is not watched any more.
@@ -58,13 +60,15 @@ class StderrWatch {
       if (got <= 0) return;
       const std::lock_guard lock(mutex_);
       text_.append(buffer.data(), static_cast<std::size_t>(got));
+      more_.notify_all();
     }
   }
 
   const int real_;
   int from_ = -1;
   std::mutex mutex_;
-  std::string text_;
+  std::condition_variable more_;
+  std::string text_;  // under mutex_
   std::thread reader_;
 };
 
