@@ -65,6 +65,8 @@ bool Monitor::look(Nanos time) {
     if (turns != 0) {
       active = true;
       watch = {watch.turns + turns, time, false};
+    } else if (worker.observed() == worker.root()) {
+      watch.since = time;  // at rest; who runs next has not run all the while
     } else {
       report(worker, watch, time);
     }
