@@ -47,7 +47,9 @@ bool report_if_stuck(Scheduler& scheduler) {
   if (has_timer(scheduler) || has_blocking_job(scheduler)) return false;
   std::vector<const Fiber*> waiting;
   FiberPool::instance().for_each([&](const Fiber& fiber) {
-    if (fiber.scheduler.load(std::memory_order_acquire) == &scheduler) waiting.push_back(&fiber);
+    if (fiber.scheduler.load(std::memory_order_acquire) != &scheduler) return;
+    // A callback that sleeps until its task ends waits for nothing of its own.
+    if (fiber.life.load(std::memory_order_relaxed) == Life::kInUse) waiting.push_back(&fiber);
   });
   std::string text =
       "every task waits, and no timer, descriptor or blocking call is going to wake "

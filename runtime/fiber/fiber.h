@@ -54,6 +54,7 @@ enum class Life : std::uint8_t { kInUse, kRetired, kAbandoned, kAsleep, kEnded }
 /// What a wait is for, in words for people: see awaited_kind() in fiber/identity.h.
 enum class WaitsFor : std::uint8_t {
   kUnsaid,
+  kSleep,
   kTask,
   kTasks,
   kFuture,
@@ -66,12 +67,6 @@ enum class WaitsFor : std::uint8_t {
   kChannel,
   kSelect,
 };
-
-#if defined(WEFT_DEBUG_LOCKS)
-inline constexpr bool kDebugLocks = true;  // see sync/lock_record.h
-#else
-inline constexpr bool kDebugLocks = false;
-#endif
 
 struct alignas(64) Fiber {
   static constexpr std::size_t kLocalSize = 192;

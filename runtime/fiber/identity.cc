@@ -48,6 +48,8 @@ const char* awaited_kind(const Fiber& fiber) noexcept {
   switch (fiber.waits_for.load(std::memory_order_relaxed)) {
     case WaitsFor::kUnsaid:
       return "something";
+    case WaitsFor::kSleep:
+      return "the end of a sleep";
     case WaitsFor::kTask:
       return "the end of a task";
     case WaitsFor::kTasks:

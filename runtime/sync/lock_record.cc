@@ -66,7 +66,7 @@ Fibers Record::awaited_by(const Fiber& fiber) const {
   return fibers;
 }
 
-// Breadth first, for a fiber's stack is small.
+// Without recursion, for a fiber's stack is small.
 Fibers Record::circle_of(const Fiber& start) const {
   std::unordered_map<const Fiber*, const Fiber*> before;  // on the way there
   for (Fibers reached{&start}; !reached.empty();) {

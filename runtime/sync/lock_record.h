@@ -44,7 +44,7 @@ struct AwaitScope {
 
 #endif
 
-/// What the fiber waits for, as exactly as is known: "the mutex at 0x7f.. that NAME holds".
+/// What the fiber waits for, as exactly as is known: "a mutex at 0x7f.., held by NAME".
 std::string awaited_by(const Fiber& fiber);
 
 }  // namespace weft::detail

@@ -16,6 +16,7 @@ void sleep_to(std::int64_t deadline) {
     yield();
     return;
   }
+  current_token(WaitsFor::kSleep);  // one without an end has no timer to tell it by
   if (suspend_until(deadline, nullptr, nullptr) == Wake::kCancelled || take_cancellation()) {
     throw Cancelled();
   }

@@ -1,5 +1,5 @@
-// Semaphores, fair and shared locks, conditions, barriers and queues, under time limits: permits,
-// locks and items are conserved.
+// Semaphores, fair and shared locks and queues, under time limits: permits, locks and items are
+// conserved.
 
 #include <atomic>
 #include <mutex>
