@@ -37,6 +37,11 @@ class EpollReactor final : public Reactor {
 
   IoResult receive(const Descriptor& socket, std::span<std::byte> into) override;
   IoResult send(const Descriptor& socket, std::span<const iovec> parts) override;
+  IoResult read(const Descriptor& file, std::span<std::byte> into) override;
+  IoResult write(const Descriptor& file, std::span<const iovec> parts) override;
+  IoResult receive_message(const Descriptor& socket, msghdr& message, int flags) override;
+  IoResult send_message(const Descriptor& socket, const msghdr& message) override;
+  IoResult wait_ready(const Descriptor& descriptor, Direction direction) override;
   IoResult accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) override;
   IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) override;
 

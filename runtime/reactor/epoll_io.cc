@@ -2,6 +2,7 @@
 
 #include "reactor/epoll.h"
 
+#include <poll.h>
 #include <weft/error.h>
 
 #include <cerrno>
@@ -19,6 +20,12 @@ template <class Call>
 [[gnu::noinline]] ssize_t try_call(Call& call, int fd) {
   const ssize_t count = call(fd);
   return count >= 0 ? count : -errno;
+}
+
+std::size_t total(std::span<const iovec> parts) noexcept {
+  std::size_t sum = 0;
+  for (const iovec& part : parts) sum += part.iov_len;
+  return sum;
 }
 
 }  // namespace
@@ -102,13 +109,43 @@ IoResult EpollReactor::send(const Descriptor& socket, std::span<const iovec> par
     return attempt(socket, Direction::kWrite, parts[0].iov_len,
                    [&](int fd) { return send_some(fd, parts[0].iov_base, parts[0].iov_len); });
   }
-  std::size_t wanted = 0;
-  for (const iovec& part : parts) wanted += part.iov_len;
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts.data());  // only read, for all its type says
   message.msg_iovlen = parts.size();
-  return attempt(socket, Direction::kWrite, wanted,
+  return attempt(socket, Direction::kWrite, total(parts),
                  [&](int fd) { return send_parts(fd, message); });
+}
+
+// A pipe's writer is told anew only when a whole page has become free, and a terminal gives line by
+// line: what a short count tells of a socket it does not tell of these.
+IoResult EpollReactor::read(const Descriptor& file, std::span<std::byte> into) {
+  return attempt(file, Direction::kRead, 0,
+                 [&](int fd) { return read_some(fd, into.data(), into.size()); });
+}
+
+IoResult EpollReactor::write(const Descriptor& file, std::span<const iovec> parts) {
+  return attempt(file, Direction::kWrite, 0,
+                 [&](int fd) { return write_parts(fd, parts.data(), parts.size()); });
+}
+
+IoResult EpollReactor::receive_message(const Descriptor& socket, msghdr& message, int flags) {
+  return attempt(socket, Direction::kRead, 0,
+                 [&](int fd) { return receive_one(fd, message, flags); });
+}
+
+IoResult EpollReactor::send_message(const Descriptor& socket, const msghdr& message) {
+  return attempt(socket, Direction::kWrite, 0, [&](int fd) { return send_parts(fd, message); });
+}
+
+// The kernel is asked each time, as others may have read or written since the last edge.
+IoResult EpollReactor::wait_ready(const Descriptor& descriptor, Direction direction) {
+  return attempt(descriptor, direction, 0, [&](int fd) -> ssize_t {
+    pollfd asked{fd, direction == Direction::kRead ? short{POLLIN | POLLRDHUP} : short{POLLOUT}, 0};
+    const int count = ::poll(&asked, 1, 0);
+    if (count != 0) return count < 0 ? -1 : 0;
+    errno = EAGAIN;
+    return -1;
+  });
 }
 
 IoResult EpollReactor::accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) {

@@ -31,6 +31,15 @@ class Reactor : public Driver {
   virtual IoResult receive(const Descriptor& socket, std::span<std::byte> into) = 0;
   /// Sends some bytes of the parts, in order. At most kMostParts parts.
   virtual IoResult send(const Descriptor& socket, std::span<const iovec> parts) = 0;
+  /// The same for what is no socket: pipes and terminals.
+  virtual IoResult read(const Descriptor& file, std::span<std::byte> into) = 0;
+  virtual IoResult write(const Descriptor& file, std::span<const iovec> parts) = 0;
+  /// recvmsg(2) and sendmsg(2): datagrams, descriptors. `message` is as those want it.
+  virtual IoResult receive_message(const Descriptor& socket, msghdr& message, int flags) = 0;
+  virtual IoResult send_message(const Descriptor& socket, const msghdr& message) = 0;
+  /// Waits until a call of that direction would not block, whoever makes it. EPERM: it is of a kind
+  /// that never blocks, or that cannot tell.
+  virtual IoResult wait_ready(const Descriptor& descriptor, Direction direction) = 0;
   /// Takes a connection; the new descriptor is non-blocking and closed on exec. `size` is the room
   /// at `peer`, and then what it needs.
   virtual IoResult accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) = 0;

@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -38,6 +39,30 @@ inline ssize_t send_parts(int fd, const msghdr& message) noexcept {
   return ::sendmsg(fd, &message, MSG_NOSIGNAL);
 #else
   return ::syscall(SYS_sendmsg, fd, &message, long{MSG_NOSIGNAL});
+#endif
+}
+
+inline ssize_t receive_one(int fd, msghdr& message, int flags) noexcept {
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+  return ::recvmsg(fd, &message, flags);
+#else
+  return ::syscall(SYS_recvmsg, fd, &message, long{flags});
+#endif
+}
+
+inline ssize_t read_some(int fd, void* into, std::size_t size) noexcept {
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+  return ::read(fd, into, size);
+#else
+  return ::syscall(SYS_read, fd, into, size);
+#endif
+}
+
+inline ssize_t write_parts(int fd, const iovec* parts, std::size_t count) noexcept {
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+  return ::writev(fd, parts, static_cast<int>(count));
+#else
+  return ::syscall(SYS_writev, fd, parts, count);
 #endif
 }
 
