@@ -46,6 +46,10 @@ bool EpollReactor::active() const noexcept {
   return home_->descriptors.load(std::memory_order_relaxed) > 0;
 }
 
+bool EpollReactor::unwatched() noexcept {
+  return active() && !seat_taken_.load(std::memory_order_relaxed);
+}
+
 bool EpollReactor::acquire(unsigned /*worker*/) noexcept {
   return !seat_taken_.load(std::memory_order_relaxed) &&
          !seat_taken_.exchange(true, std::memory_order_acquire);

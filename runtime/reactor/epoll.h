@@ -30,6 +30,7 @@ class EpollReactor final : public Reactor {
 
   const char* name() const noexcept override { return "epoll"; }
   bool active() const noexcept override;
+  bool unwatched() noexcept override;
   bool acquire(unsigned worker) noexcept override;
   void release(unsigned worker) noexcept override;
   void poll(unsigned worker, Nanos deadline, std::vector<Ready>& ready) noexcept override;

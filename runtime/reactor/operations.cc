@@ -84,8 +84,7 @@ IoResult Reactor::send(const Descriptor& socket, std::span<const iovec> parts) {
 // line: what a short count tells of a socket it does not tell of these.
 IoResult Reactor::read(const Descriptor& file, std::span<std::byte> into) {
   return attempt(file, Direction::kRead, 0,
-                 [&](int fd) { return read_some(fd, into.data(), into.size()); },
-                 {.call = Handover::Call::kRead, .into = into});
+                 [&](int fd) { return read_some(fd, into.data(), into.size()); });
 }
 
 IoResult Reactor::write(const Descriptor& file, std::span<const iovec> parts) {

@@ -25,9 +25,9 @@ struct IoResult {
 
 /// What a driver may do for the operation that waits, beyond waiting.
 struct Handover {
-  enum class Call : std::uint8_t { kNone, kReceive, kRead, kAccept };
+  enum class Call : std::uint8_t { kNone, kReceive, kAccept };
   Call call = Call::kNone;
-  std::span<std::byte> into = {};  ///< kReceive, kRead
+  std::span<std::byte> into = {};  ///< kReceive
   sockaddr* peer = nullptr;        ///< kAccept
   socklen_t* size = nullptr;       ///< kAccept: the room at `peer`, and then what it needs.
 };
