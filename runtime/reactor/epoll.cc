@@ -31,7 +31,8 @@ EpollReactor::KernelObject::KernelObject(int fd, const char* origin) : fd_(fd) {
 EpollReactor::KernelObject::~KernelObject() { ::close(fd_); }
 
 EpollReactor::EpollReactor(bool nanoseconds)
-    : epoll_(::epoll_create1(EPOLL_CLOEXEC), "weft: epoll_create1"),
+    : Reactor(/*hands_over_sends=*/false),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC), "weft: epoll_create1"),
       wake_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "weft: eventfd"),
       has_nanosecond_wait_(nanoseconds) {
   epoll_event event{};

@@ -42,9 +42,10 @@ IoResult Reactor::attempt(const Descriptor& descriptor, Direction direction, std
   const FdOperation operation(descriptor);
   if (!operation) return {.error = EBADF};
   FdEntry& entry = operation.entry();
+  const bool tries = handover.call != Handover::Call::kSend || !hands_over_sends_;
   for (;;) {
     const Readiness seen = entry.readiness(direction);
-    if (seen.ready() || chaos::strikes(chaos::Kind::kDriver, 4)) {
+    if ((tries && seen.ready()) || chaos::strikes(chaos::Kind::kDriver, 4)) {
       const ssize_t count = try_call(call, operation.fd());
       if (count >= 0) {
         const auto transferred = static_cast<std::size_t>(count);
@@ -70,8 +71,10 @@ IoResult Reactor::receive(const Descriptor& socket, std::span<std::byte> into) {
 
 IoResult Reactor::send(const Descriptor& socket, std::span<const iovec> parts) {
   if (parts.size() == 1) {
-    return attempt(socket, Direction::kWrite, parts[0].iov_len,
-                   [&](int fd) { return send_some(fd, parts[0].iov_base, parts[0].iov_len); });
+    const std::span from(static_cast<const std::byte*>(parts[0].iov_base), parts[0].iov_len);
+    return attempt(socket, Direction::kWrite, from.size(),
+                   [&](int fd) { return send_some(fd, from.data(), from.size()); },
+                   {.call = Handover::Call::kSend, .from = from});
   }
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts.data());  // only read, for all its type says

@@ -25,11 +25,12 @@ struct IoResult {
 
 /// What a driver may do for the operation that waits, beyond waiting.
 struct Handover {
-  enum class Call : std::uint8_t { kNone, kReceive, kAccept };
+  enum class Call : std::uint8_t { kNone, kReceive, kSend, kAccept };
   Call call = Call::kNone;
-  std::span<std::byte> into = {};  ///< kReceive
-  sockaddr* peer = nullptr;        ///< kAccept
-  socklen_t* size = nullptr;       ///< kAccept: the room at `peer`, and then what it needs.
+  std::span<std::byte> into = {};        ///< kReceive
+  std::span<const std::byte> from = {};  ///< kSend
+  sockaddr* peer = nullptr;              ///< kAccept
+  socklen_t* size = nullptr;             ///< kAccept: the room at `peer`, and then what it needs.
 };
 
 /// The operations are called by a fiber of the runtime that the reactor belongs to. They suspend
@@ -59,6 +60,10 @@ class Reactor : public Driver {
   static constexpr std::size_t kMostParts = 64;  // well below IOV_MAX
 
  protected:
+  /// Whether sends are handed over without having been tried: that pays where they are many, and
+  /// go to the kernel together.
+  explicit Reactor(bool hands_over_sends) noexcept : hands_over_sends_(hands_over_sends) {}
+
   /// For a call that would block. Suspends until it need not (error EAGAIN: to be made again), or
   /// hands the call over and returns how it ended. Throws Cancelled.
   virtual IoResult wait_or_do(const FdOperation& operation, Direction direction,
@@ -68,6 +73,8 @@ class Reactor : public Driver {
   template <class Call>
   IoResult attempt(const Descriptor& descriptor, Direction direction, std::size_t wanted, Call call,
                    const Handover& handover = {});
+
+  const bool hands_over_sends_;
 };
 
 /// The reactor of the runtime that runs the caller; null on any other thread.

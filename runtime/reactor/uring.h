@@ -1,8 +1,9 @@
 #pragma once
 
 // The driver for kernels that grant io_uring: a ring for each worker (see uring_ring.h). What a
-// call has to wait for is handed to the kernel: it receives into the caller's buffer, and takes
-// connections. For the rest it waits until the call may succeed.
+// call has to wait for is handed to the kernel: it receives into the caller's buffer, sends,
+// and takes connections. Sends go there untried, many at a time. For the rest it waits until the
+// call may succeed.
 //
 // A fiber's operation begins in the ring of the worker that it runs on, and ends there: whoever
 // reaps the completion wakes the fiber, which may then run anywhere. Until then the kernel may

@@ -28,6 +28,9 @@ void prepare(io_uring_sqe& entry, int fd, Direction direction, const Handover& h
       io_uring_prep_recv(&entry, fd, handover.into.data(), handover.into.size(), 0);
       entry.ioprio |= IORING_RECVSEND_POLL_FIRST;  // there was nothing just now
       break;
+    case Handover::Call::kSend:
+      io_uring_prep_send(&entry, fd, handover.from.data(), handover.from.size(), MSG_NOSIGNAL);
+      break;
     case Handover::Call::kAccept:
       io_uring_prep_accept(&entry, fd, handover.peer, handover.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       break;
