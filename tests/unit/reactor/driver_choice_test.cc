@@ -30,7 +30,7 @@ TEST(MakeDriver, MakesEpollWhereverThatWillDo) {
 }
 
 TEST(MakeDriver, RefusesWithWhatWasGivenAndWhatIsAllowed) {
-  for (const char* name : {"kqueue", "uring", "EPOLL"}) {
+  for (const char* name : {"kqueue", "io_uring", "EPOLL"}) {
     EXPECT_THAT(refusal(name), AllOf(HasSubstr("WEFT_DRIVER"), HasSubstr(name), HasSubstr("'auto'"),
                                      HasSubstr("'epoll'")));
   }
