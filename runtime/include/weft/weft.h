@@ -5,6 +5,7 @@
 #include <weft/address.h>
 #include <weft/all_tasks.h>
 #include <weft/as_completed.h>
+#include <weft/async_fd.h>
 #include <weft/barrier.h>
 #include <weft/channel.h>
 #include <weft/condition_variable.h>
