@@ -29,23 +29,34 @@ namespace {
   throw_io_error(error, operation, state.name());
 }
 
-[[gnu::noinline]] IoResult receive_from_file(Reactor& reactor, const StreamState& state,
+[[gnu::noinline]] IoResult receive_otherwise(Reactor& reactor, const StreamState& state,
                                              std::span<std::byte> into) {
-  return state.kind == StreamKind::kFile ? reactor.read(state.descriptor, into)
-                                         : read_shared(reactor, state, into);
+  switch (state.kind) {
+    case StreamKind::kUnixSocket:
+    case StreamKind::kFile:
+      return reactor.read(state.descriptor, into);
+    default:
+      return read_shared(reactor, state, into);
+  }
 }
 
-[[gnu::noinline]] IoResult send_to_file(Reactor& reactor, const StreamState& state,
-                                        std::span<const iovec> parts) {
-  return state.kind == StreamKind::kFile ? reactor.write(state.descriptor, parts)
-                                         : write_shared(reactor, state, parts);
+[[gnu::noinline]] IoResult send_otherwise(Reactor& reactor, const StreamState& state,
+                                          std::span<const iovec> parts) {
+  switch (state.kind) {
+    case StreamKind::kUnixSocket:
+      return reactor.send(state.descriptor, parts);
+    case StreamKind::kFile:
+      return reactor.write(state.descriptor, parts);
+    default:
+      return write_shared(reactor, state, parts);
+  }
 }
 
 std::size_t receive(StreamState& state, std::span<std::byte> into) {
   Reactor& reactor = need_reactor("read");
   const IoResult result = state.kind == StreamKind::kSocket
                               ? reactor.receive(state.descriptor, into)
-                              : receive_from_file(reactor, state, into);
+                              : receive_otherwise(reactor, state, into);
   if (result.error != 0) throw_failure(result.error, "read from", state);
   return result.count;
 }
@@ -53,7 +64,7 @@ std::size_t receive(StreamState& state, std::span<std::byte> into) {
 std::size_t send(StreamState& state, std::span<const iovec> parts) {
   Reactor& reactor = need_reactor("write");
   const IoResult result = state.kind == StreamKind::kSocket ? reactor.send(state.descriptor, parts)
-                                                            : send_to_file(reactor, state, parts);
+                                                            : send_otherwise(reactor, state, parts);
   if (result.error != 0) throw_failure(result.error, "write to", state);
   return result.count;
 }

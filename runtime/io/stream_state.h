@@ -19,6 +19,9 @@ namespace weft::detail {
 /// What is behind a stream, which decides how it is read and written.
 enum class StreamKind : std::uint8_t {
   kSocket,
+  // Descriptors that travel with bytes end what one call reads: fewer bytes than asked for do not
+  // mean that there are no more, as Reactor::receive() takes it.
+  kUnixSocket,
   kFile,  // non-blocking and no socket: a pipe, a terminal
   // Others have the same open file, and whether it blocks is theirs to say: see io/shared_file.h.
   kSharedSocket,
@@ -51,15 +54,9 @@ struct StreamState {
   ReadBuffer received;  // by whoever reads
 };
 
-struct ListenerState {
-  ListenerState(Descriptor&& owned, const SocketAddress& address)
-      : descriptor(std::move(owned)), local(address) {}
-
-  Descriptor descriptor;
-  SocketAddress local;  // constant once it listens
-};
-
 /// Where a socket is bound; the empty address, and errno, when it cannot be told.
 SocketAddress bound_address(int fd) noexcept;
+/// The same of whom it is connected to.
+SocketAddress peer_address(int fd) noexcept;
 
 }  // namespace weft::detail

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "io/adopt.h"
 #include "io/io_error.h"
 #include "io/stream_state.h"
 #include "reactor/reactor.h"
@@ -15,13 +16,31 @@ namespace weft {
 
 namespace detail {
 
-// Not inlined, as those below.
-[[gnu::noinline]] SocketAddress bound_address(int fd) noexcept {
+namespace {
+
+using NameOf = int (*)(int fd, sockaddr* address, socklen_t* size) noexcept;
+
+SocketAddress ask_address(int fd, NameOf name_of) noexcept {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  if (name_of(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
   return SocketAddress::from(reinterpret_cast<const sockaddr*>(&address), size)
       .value_or(SocketAddress());
+}
+
+}  // namespace
+
+// Not inlined, as those below.
+[[gnu::noinline]] SocketAddress bound_address(int fd) noexcept {
+  return ask_address(fd, [](int of, sockaddr* address, socklen_t* size) noexcept {
+    return ::getsockname(of, address, size);
+  });
+}
+
+[[gnu::noinline]] SocketAddress peer_address(int fd) noexcept {
+  return ask_address(fd, [](int of, sockaddr* address, socklen_t* size) noexcept {
+    return ::getpeername(of, address, size);
+  });
 }
 
 namespace {
@@ -80,6 +99,12 @@ TcpStream TcpStream::connect(std::string_view host, std::uint16_t port) {
     }
   }
   std::rethrow_exception(last);
+}
+
+TcpStream TcpStream::adopt(int fd) {
+  detail::Descriptor owned = detail::adopt_socket(fd, AF_INET, AF_INET6);
+  const SocketAddress peer = detail::peer_address(fd);
+  return TcpStream(std::make_unique<StreamState>(std::move(owned), peer));
 }
 
 SocketAddress TcpStream::local_address() const {

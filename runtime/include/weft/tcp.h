@@ -11,6 +11,7 @@ namespace weft {
 
 namespace detail {
 struct ListenerState;
+struct TcpListenerState;
 }  // namespace detail
 
 /// A TCP connection. See Stream for reading and writing, and for who may call what.
@@ -28,6 +29,9 @@ class TcpStream : public Stream {
   /// Cancelled, nothing is left behind.
   static TcpStream connect(std::string_view host, std::uint16_t port);
   static TcpStream connect(const SocketAddress& peer);
+  /// Takes over a connected socket, and makes it non-blocking, for all who have it open, and closed
+  /// on exec. Throws std::system_error; then it is closed, too.
+  static TcpStream adopt(int fd);
 
   SocketAddress local_address() const;
   /// Whom it was connected to; the empty address if it never was.
@@ -86,9 +90,9 @@ class TcpListener {
   detail::ListenerState& state(const char* operation) const;
 
  private:
-  explicit TcpListener(std::unique_ptr<detail::ListenerState> state) noexcept;
+  explicit TcpListener(std::unique_ptr<detail::TcpListenerState>&& state) noexcept;
 
-  std::unique_ptr<detail::ListenerState> state_;
+  std::unique_ptr<detail::TcpListenerState> state_;
 };
 
 }  // namespace weft

@@ -21,6 +21,7 @@
 #include <weft/mutex.h>
 #include <weft/once.h>
 #include <weft/outcome.h>
+#include <weft/owned_fd.h>
 #include <weft/pin.h>
 #include <weft/pipe.h>
 #include <weft/promise.h>
@@ -40,4 +41,5 @@
 #include <weft/tcp.h>
 #include <weft/timeout.h>
 #include <weft/to_thread.h>
+#include <weft/unix.h>
 #include <weft/wait.h>
