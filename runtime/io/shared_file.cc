@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <weft/error.h>
 #include <weft/to_thread.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 
 #include "reactor/quiet_write.h"
 #include "sched/mask_scope.h"
+#include "sched/wait.h"
 
 namespace weft::detail {
 
@@ -54,10 +56,21 @@ bool is_refusal(ssize_t count) noexcept {
   return is_refusal(count) ? write_what_fits(fd, parts) : count;
 }
 
+// Asked before anything is waited for: a pipe's end never becomes ready for the other direction.
+[[gnu::noinline]] int refusal_of(const Descriptor& descriptor, Direction direction) noexcept {
+  const FdOperation operation(descriptor);
+  if (!operation) return EBADF;
+  const int flags = ::fcntl(operation.fd(), F_GETFL);
+  if (flags < 0) return errno;
+  const int wrong = direction == Direction::kRead ? O_WRONLY : O_RDONLY;
+  return (flags & O_ACCMODE) == wrong ? EBADF : 0;
+}
+
 // On a thread of the blocking pool. The wait cannot be cancelled: the call goes on, and what it
 // reads would be lost.
 template <class Call>
 ssize_t call_on_disk(Call call) {
+  if (take_cancellation()) throw Cancelled{};
   const MaskScope mask;
   return to_thread([&call]() noexcept { return or_errno(call()); });
 }
@@ -65,6 +78,7 @@ ssize_t call_on_disk(Call call) {
 // Waits until the file is ready, then makes the call, until it has done something.
 template <class Call>
 IoResult wait_and_call(Reactor& reactor, const StreamState& state, Direction direction, Call call) {
+  if (const int error = refusal_of(state.descriptor, direction)) return {.error = error};
   for (;;) {
     const IoResult ready = reactor.wait_ready(state.descriptor, direction);
     // EPERM: it never blocks.

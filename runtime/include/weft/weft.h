@@ -34,6 +34,7 @@
 #include <weft/shared_mutex.h>
 #include <weft/shield.h>
 #include <weft/sleep.h>
+#include <weft/standard_streams.h>
 #include <weft/stream.h>
 #include <weft/synchronized.h>
 #include <weft/task.h>
@@ -41,5 +42,6 @@
 #include <weft/tcp.h>
 #include <weft/timeout.h>
 #include <weft/to_thread.h>
+#include <weft/udp.h>
 #include <weft/unix.h>
 #include <weft/wait.h>
