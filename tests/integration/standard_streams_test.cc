@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -139,22 +140,19 @@ TEST_P(StandardStreams, TwoReadersShareWithoutGettingStuck) {
     Sides sides = input_of(GetParam());
     InheritedStream first = InheritedStream::open(sides.ours.get(), "first");
     InheritedStream second = InheritedStream::open(sides.ours.get(), "second");
-    std::size_t total = 0;
-    Mutex mutex;
+    std::atomic<std::size_t> total = 0;
     const auto take = [&](InheritedStream& from) {
       std::array<std::byte, 7> some;
       for (;;) {
-        const std::size_t count = from.read_some(some);
-        const std::lock_guard lock(mutex);
-        total += count;
+        total += from.read_some(some);
         if (total >= 7000) return;
       }
     };
     Task<void> one = spawn([&] { take(first); });
     Task<void> other = spawn([&] { take(second); });
-    for (int i = 0; i < 1000; ++i) {
+    for (std::size_t i = 1; i <= 1000; ++i) {
       EXPECT_EQ(::write(sides.theirs.get(), "1234567", 7), 7);
-      if (i % 10 == 0) yield();
+      if (i % 10 == 0) until([&] { return total == 7 * i; });  // or the write might block
     }
     wait(std::vector<Task<void>>{one, other}, first_completed);
     one.cancel();
