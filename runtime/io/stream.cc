@@ -100,6 +100,24 @@ void put_back(StreamState& state, std::span<const std::byte> data) noexcept {
                       std::to_string(limit) + " bytes");
 }
 
+// Receives until the buffer holds the delimiter, and returns how far it reaches, the delimiter
+// included; nothing when the stream ends before.
+std::optional<std::size_t> receive_until(StreamState& state, std::string_view delimiter,
+                                         std::size_t limit, const char* operation) {
+  std::size_t searched = 0;
+  for (;;) {
+    const std::string_view text = state.received.text();
+    const std::size_t found = text.substr(0, limit).find(delimiter, searched);
+    if (found != std::string_view::npos) return found + delimiter.size();
+    if (text.size() >= limit) throw_limit(operation, state, "no delimiter within ", limit);
+    // The delimiter may have begun already.
+    searched = text.size() - std::min(text.size(), delimiter.size() - 1);
+    const std::size_t count = receive(state, state.received.room(limit - text.size()));
+    if (count == 0) return std::nullopt;
+    state.received.commit(count);
+  }
+}
+
 // 0 or the error. Not inlined where a fiber has suspended: compilers keep errno's address across
 // calls.
 [[gnu::noinline]] int shut_down(StreamState& state, Shutdown half) noexcept {
@@ -197,22 +215,19 @@ void Stream::read_exactly(std::span<std::byte> into) {
 std::string Stream::read_until(std::string_view delimiter, std::size_t limit) {
   if (delimiter.empty()) throw std::invalid_argument("read_until: the delimiter is empty");
   StreamState& self = state("read from");
-  std::size_t searched = 0;
-  for (;;) {
-    const std::string_view text = self.received.text();
-    const std::size_t found = text.substr(0, limit).find(delimiter, searched);
-    if (found != std::string_view::npos) return self.received.take_text(found + delimiter.size());
-    if (text.size() >= limit) {
-      detail::throw_limit("read_until", self, "no delimiter within ", limit);
-    }
-    // The delimiter may have begun already.
-    searched = text.size() - std::min(text.size(), delimiter.size() - 1);
-    const std::size_t count = detail::receive(self, self.received.room(limit - text.size()));
-    if (count == 0) {
-      detail::throw_incomplete("read_until", self, detail::bytes_of(self.received.text()));
-    }
-    self.received.commit(count);
-  }
+  const auto end = detail::receive_until(self, delimiter, limit, "read_until");
+  if (end.has_value()) return self.received.take_text(*end);
+  detail::throw_incomplete("read_until", self, detail::bytes_of(self.received.text()));
+}
+
+std::optional<std::string> Stream::read_line(std::size_t limit) {
+  StreamState& self = state("read from");
+  const auto end = detail::receive_until(self, "\n", limit, "read_line");
+  if (!end.has_value() && self.received.empty()) return std::nullopt;
+  std::string line = end.has_value() ? self.received.take_text(*end) : self.received.take_all();
+  if (line.ends_with('\n')) line.pop_back();
+  if (end.has_value() && line.ends_with('\r')) line.pop_back();
+  return line;
 }
 
 std::string Stream::read_to_end(std::size_t limit) {

@@ -1,7 +1,6 @@
 #include <weft/tcp.h>
 
 #include <netinet/tcp.h>
-#include <weft/resolve.h>
 
 #include <cerrno>
 #include <stdexcept>
@@ -89,18 +88,6 @@ TcpStream TcpStream::connect(const SocketAddress& peer) {
   detail::throw_io_error(ECONNREFUSED, "connect to", peer.to_string());
 }
 
-TcpStream TcpStream::connect(std::string_view host, std::uint16_t port) {
-  std::exception_ptr last;
-  for (const SocketAddress& peer : resolve(host, port)) {
-    try {
-      return connect(peer);
-    } catch (const std::system_error&) {
-      last = std::current_exception();
-    }
-  }
-  std::rethrow_exception(last);
-}
-
 TcpStream TcpStream::adopt(int fd) {
   detail::Descriptor owned = detail::adopt_socket(fd, AF_INET, AF_INET6);
   const SocketAddress peer = detail::peer_address(fd);
@@ -116,14 +103,6 @@ SocketAddress TcpStream::local_address() const {
 
 SocketAddress TcpStream::peer_address() const noexcept {
   return has_state() ? state("").address() : SocketAddress();
-}
-
-void TcpStream::set_nodelay(bool on) {
-  StreamState& self = state("set_nodelay on");
-  const detail::FdOperation operation(self.descriptor);
-  const int error =
-      operation ? detail::set_option(operation.fd(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0) : EBADF;
-  if (error != 0) detail::throw_io_error(error, "set_nodelay on", self.name());
 }
 
 }  // namespace weft

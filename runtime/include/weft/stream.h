@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,6 +49,11 @@ class Stream {
   /// ends before, and std::invalid_argument for an empty delimiter. Cancelled, it has taken
   /// nothing.
   std::string read_until(std::string_view delimiter, std::size_t limit = kDefaultLimit);
+  /// Returns what comes up to the next "\n", without that and a "\r" before it; what is left at the
+  /// end of the stream is a line too, and nothing is returned after the last. Throws LimitExceeded
+  /// if there is no "\n" within the next `limit` bytes, and takes nothing. Cancelled, it has taken
+  /// nothing. See lines() for a loop.
+  std::optional<std::string> read_line(std::size_t limit = kDefaultLimit);
   /// Returns everything up to the end of the stream. Throws LimitExceeded for more than `limit`
   /// bytes, and takes nothing. Cancelled, it has taken nothing.
   std::string read_to_end(std::size_t limit);

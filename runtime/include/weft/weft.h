@@ -17,6 +17,7 @@
 #include <weft/fair_mutex.h>
 #include <weft/gather.h>
 #include <weft/latch.h>
+#include <weft/lines.h>
 #include <weft/metrics.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
