@@ -41,7 +41,7 @@ struct Runtime::Inside {
   Inside(const Options& given, const detail::ResolvedOptions& options)
       : debug(options.debug),
         lost_exceptions{given.on_lost_exception},
-        reactor(detail::make_driver(options.driver)),
+        reactor(detail::make_driver(options.driver, options.workers)),
         blocking(options.blocking_threads),
         scheduler(scheduler_options(options, given.slow_fiber.count()), *reactor) {
     detail::Services& services = scheduler.services();

@@ -30,7 +30,7 @@ def running_server(case: Case, program: str, cpu: int | None) -> Iterator[tuple[
         [program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=environment_for(case.workers),
+        env=environment_for(case),
         preexec_fn=pinned_to(cpu),
     )
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Iterable
 
 OWN = "weft"
-FLOORS = ("fcontext", "epoll")  # no runtimes: what they lack costs time, too
+FLOORS = ("fcontext", "epoll", "uring")  # no runtimes: what they lack costs time, too
 VARIANT = "weft_inline"  # weft itself, with the other context
 
 # The first metric with the first parameters stands for a workload that is not named here.

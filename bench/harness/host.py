@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 import json
 import os
@@ -21,6 +22,15 @@ def cpu_model() -> str:
         if name.strip() in ("model name", "Processor", "cpu model"):
             return value.strip()
     return platform.machine()
+
+
+def grants_uring() -> bool:
+    """Whether the kernel, and whatever filters are before it, let this process have an io_uring."""
+    io_uring_setup, parameters = 425, ctypes.create_string_buffer(120)
+    fd = ctypes.CDLL(None, use_errno=True).syscall(io_uring_setup, 1, parameters)
+    if fd >= 0:
+        os.close(fd)
+    return fd >= 0
 
 
 def compiler(build: Path) -> str:

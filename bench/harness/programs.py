@@ -12,9 +12,12 @@ from .model import BenchError, Case, Setting
 
 BENCH = Path(__file__).resolve().parent.parent
 MICRO_LIMIT_S = 300
+# Runtimes that are another's program with these in its environment.
+VARIANTS = {"weft_uring": ("weft", {"WEFT_DRIVER": "uring"})}
 
 
 def program_path(build: Path, workload: str, runtime: str) -> Path:
+    runtime = VARIANTS.get(runtime, (runtime, {}))[0]
     return build / "bench" / f"{workload}-{runtime}"
 
 
@@ -43,9 +46,10 @@ def require_program(build: Path, workload: str, runtime: str) -> str:
     return str(path)
 
 
-def environment_for(workers: int) -> dict[str, str]:
-    """Each runtime's own way to be told its number of workers."""
-    return {**os.environ, "WEFT_WORKERS": str(workers), "GOMAXPROCS": str(workers)}
+def environment_for(case: Case) -> dict[str, str]:
+    """Each runtime's own way to be told its number of workers, and what makes it a variant."""
+    workers = {"WEFT_WORKERS": str(case.workers), "GOMAXPROCS": str(case.workers)}
+    return {**os.environ, **workers, **VARIANTS.get(case.runtime, ("", {}))[1]}
 
 
 def run_json(label: str, command: list[str], **options) -> dict:
@@ -69,7 +73,7 @@ def run_micro(case: Case, setting: Setting) -> dict[str, float]:
     seconds = 0.2 if setting.quick else 0.4
     command = [program, "--benchmark_format=json", f"--benchmark_min_time={seconds}"]
     result = run_json(
-        case.label, command, timeout=MICRO_LIMIT_S, env=environment_for(case.workers)
+        case.label, command, timeout=MICRO_LIMIT_S, env=environment_for(case)
     )
     if "benchmarks" not in result:  # a peer without Google Benchmark names its figures itself
         return result
@@ -83,4 +87,4 @@ def run_plain(case: Case, setting: Setting) -> dict[str, float]:
     """A program that takes the values of the parameters and prints its metrics by name."""
     program = setting.programs(case.workload.name, case.runtime)
     command = [program, *(str(value) for _, value in case.params)]
-    return run_json(case.label, command, timeout=MICRO_LIMIT_S, env=environment_for(case.workers))
+    return run_json(case.label, command, timeout=MICRO_LIMIT_S, env=environment_for(case))

@@ -3,6 +3,7 @@
 import platform
 
 from .echo import run_echo, run_stall
+from .host import grants_uring
 from .http import run_http
 from .model import Metric, Workload, Yardstick
 from .programs import run_micro, run_plain
@@ -25,6 +26,9 @@ INLINE = ["weft_inline"] if platform.machine() in ("x86_64", "aarch64") else []
 EVERY_CONTEXT = {WEFT: BOTH, **dict.fromkeys(INLINE, BOTH), **EVERY_ONE}
 PEERS = (Yardstick("go"), Yardstick("tokio"))
 EPOLL = (Yardstick("epoll"),)
+# weft on io_uring, and the floor of that, where the kernel grants it.
+URING = {"weft_uring": BOTH, "uring": (1,)} if grants_uring() else {}
+FLOORS = EPOLL + ((Yardstick("uring"),) if URING else ())
 WEB = (Yardstick("nginx"), Yardstick("go"))
 PEAK = Metric("peak", "MB resident at most")
 
@@ -158,7 +162,7 @@ WORKLOADS = (
         about="TCP, 64 bytes, closed loop; W=1: server and load on a CPU each, W=2: unpinned",
         metrics=(
             Metric("requests_per_s", "requests/s", lower_is_better=False, yardsticks=PEERS, digits=0),
-            Metric("server_cpu_us", "server CPU us a request", yardsticks=EPOLL, digits=2),
+            Metric("server_cpu_us", "server CPU us a request", yardsticks=FLOORS, digits=2),
             Metric("p50_us", "p50 us"),
             Metric("p99_us", "p99 us"),
             Metric("p999_us", "p99.9 us"),
@@ -166,7 +170,7 @@ WORKLOADS = (
             Metric("fairness", "slowest/fastest connection", lower_is_better=False, digits=3),
         ),
         runtimes={
-            WEFT: BOTH, "go": BOTH, "tokio": BOTH, "asio": BOTH, "libuv": (1,), "threads": (1,), "epoll": (1,)
+            WEFT: BOTH, "go": BOTH, "tokio": BOTH, "asio": BOTH, "libuv": (1,), "threads": (1,), "epoll": (1,), **URING
         },
         params=connections(1, 100, 1000),
         besides=tuple((runtime, MANY, connections(100)[0]) for runtime in (WEFT, "go", "tokio")),
@@ -196,7 +200,9 @@ WORKLOADS = (
             Metric("burn_p50_us", "p50 us of those that burn"),
             Metric("late_p999_us", "p99.9 us sent late"),
         ),
-        runtimes={WEFT: (2,), "go": (2,), "tokio": (2,), "asio": (2,), "epoll": (2,)},
+        runtimes={
+            WEFT: (2,), "go": (2,), "tokio": (2,), "asio": (2,), "epoll": (2,), **dict.fromkeys(URING.keys() & {"weft_uring"}, (2,))
+        },
         params=((("connections", 32), ("rate", 0)), (("connections", 32), ("rate", 200))),
         measure=run_stall,
     ),

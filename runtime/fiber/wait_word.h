@@ -70,6 +70,15 @@ class WaitWord {
     return (word_.fetch_and(~kPending, std::memory_order_acq_rel) & kPending) != 0;
   }
 
+  /// Has a cancellation that was taken delivered after all, unless its request is taken back.
+  void put_pending_back() noexcept {
+    std::uint64_t word = load_relaxed();
+    while ((word & kRequestMask) != 0 &&
+           !word_.compare_exchange_weak(word, word | kPending, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {
+    }
+  }
+
   /// The start of a wait, called once the owner's context is saved. False: a cancellation was
   /// pending, the wait is over before it began (reason cancelled), and the caller makes the owner
   /// runnable.

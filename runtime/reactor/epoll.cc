@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <weft/error.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -30,7 +31,8 @@ EpollReactor::KernelObject::KernelObject(int fd, const char* origin) : fd_(fd) {
 EpollReactor::KernelObject::~KernelObject() { ::close(fd_); }
 
 EpollReactor::EpollReactor(bool nanoseconds)
-    : epoll_(::epoll_create1(EPOLL_CLOEXEC), "weft: epoll_create1"),
+    : Reactor(/*hands_over_sends=*/false),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC), "weft: epoll_create1"),
       wake_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "weft: eventfd"),
       has_nanosecond_wait_(nanoseconds) {
   epoll_event event{};
@@ -43,6 +45,10 @@ EpollReactor::EpollReactor(bool nanoseconds)
 
 bool EpollReactor::active() const noexcept {
   return home_->descriptors.load(std::memory_order_relaxed) > 0;
+}
+
+bool EpollReactor::unwatched() noexcept {
+  return active() && !seat_taken_.load(std::memory_order_relaxed);
 }
 
 bool EpollReactor::acquire(unsigned /*worker*/) noexcept {
@@ -108,6 +114,48 @@ void EpollReactor::report(const epoll_event& event, std::vector<Ready>& ready) n
   what.read_hung_up = broken || ended;
   what.write_hung_up = broken;
   entry->post(static_cast<FdEntry::Generation>(event.data.u64 >> 32), what, ready);
+}
+
+// ---- Waiting for an event.
+
+IoResult EpollReactor::wait_or_do(const FdOperation& operation, Direction direction,
+                                  const Handover& /*handover*/) {
+  for (;;) {
+    const auto reason = operation.entry().wait(operation.generation(), direction, home_.get());
+    if (!reason.has_value()) {
+      if (const int error = watch(operation)) return {.error = error};
+      continue;
+    }
+    switch (*reason) {
+      case Wake::kNormal:
+        return {.error = EAGAIN};
+      case Wake::kClosed:
+        return {.error = ECANCELED};
+      default:
+        throw Cancelled{};
+    }
+  }
+}
+
+// The first wait on a descriptor in this runtime. Others may link themselves while the kernel is
+// being told: it answers with the readiness there is, which wakes them too. Not inlined, for the
+// sake of errno: compilers keep its address across calls, and after a suspension it would be
+// another thread's.
+[[gnu::noinline]] int EpollReactor::watch(const FdOperation& operation) {
+  FdEntry& entry = operation.entry();
+  if (!entry.move_to(home_)) return 0;
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.u64 =
+      (std::uint64_t{operation.generation()} << 32) | static_cast<std::uint32_t>(operation.fd());
+  if (::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, operation.fd(), &event) == 0) return 0;
+  // It was here before, and in another runtime since. This, too, is answered with what is ready.
+  if (errno == EEXIST && ::epoll_ctl(epoll_.fd(), EPOLL_CTL_MOD, operation.fd(), &event) == 0) {
+    return 0;
+  }
+  const int error = errno;
+  entry.leave_home(home_.get());
+  return error;
 }
 
 }  // namespace weft::detail

@@ -30,33 +30,20 @@ class EpollReactor final : public Reactor {
 
   const char* name() const noexcept override { return "epoll"; }
   bool active() const noexcept override;
+  bool unwatched() noexcept override;
   bool acquire(unsigned worker) noexcept override;
   void release(unsigned worker) noexcept override;
   void poll(unsigned worker, Nanos deadline, std::vector<Ready>& ready) noexcept override;
   void interrupt(unsigned worker) noexcept override;
 
-  IoResult receive(const Descriptor& socket, std::span<std::byte> into) override;
-  IoResult send(const Descriptor& socket, std::span<const iovec> parts) override;
-  IoResult read(const Descriptor& file, std::span<std::byte> into) override;
-  IoResult write(const Descriptor& file, std::span<const iovec> parts) override;
-  IoResult receive_message(const Descriptor& socket, msghdr& message, int flags) override;
-  IoResult send_message(const Descriptor& socket, const msghdr& message) override;
-  IoResult wait_ready(const Descriptor& descriptor, Direction direction) override;
-  IoResult accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) override;
-  IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) override;
+ protected:
+  IoResult wait_or_do(const FdOperation& operation, Direction direction, const Handover&) override;
 
  private:
   static constexpr std::size_t kEventsAtOnce = 128;
 
-  // epoll.cc
   int wait_for_events(Nanos deadline) noexcept;
   static void report(const epoll_event& event, std::vector<Ready>& ready) noexcept;
-
-  // epoll_io.cc
-  template <class Call>
-  IoResult attempt(const Descriptor& descriptor, Direction direction, std::size_t wanted,
-                   Call call);
-  int wait(const FdOperation& operation, Direction direction);
   int watch(const FdOperation& operation);
 
   class KernelObject {

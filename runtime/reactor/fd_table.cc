@@ -84,6 +84,11 @@ void FdEntry::note_unready(Direction direction, Readiness seen) noexcept {
                                                        std::memory_order_relaxed);  // [fd-ready]
 }
 
+void FdEntry::note_ready(Direction direction) noexcept {
+  readiness_[index(direction)].fetch_or(Readiness::kReady,
+                                        std::memory_order_acq_rel);  // [fd-ready]
+}
+
 std::optional<Wake> FdEntry::wait(Generation generation, Direction direction, const FdHome* home) {
   lock_.lock();
   std::optional<Wake> at_once;

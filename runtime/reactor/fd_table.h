@@ -105,6 +105,8 @@ class alignas(64) FdEntry {
   }
   /// Remembers that a system call made after `seen` was read left nothing to do.
   void note_unready(Direction direction, Readiness seen) noexcept;
+  /// Remembers that a system call may succeed.
+  void note_ready(Direction direction) noexcept;
   /// Waits until the direction may be ready: kNormal, kClosed or kCancelled. Nothing when events do
   /// not go to `home`.
   std::optional<Wake> wait(Generation generation, Direction direction, const FdHome* home);

@@ -1,13 +1,14 @@
 #pragma once
 
-// What the I/O layer asks of a driver: operations that return when they are done. How a driver gets
-// there (by waiting until the call may succeed, or by handing the call to the kernel) is its own
-// affair.
+// What the I/O layer asks of a driver: operations that return when they are done. All try where the
+// call may succeed. Where it must fail it is the driver's affair how to go on: it waits until the
+// call may succeed, or hands the call to the kernel.
 
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "reactor/fd_table.h"
@@ -22,31 +23,58 @@ struct IoResult {
   std::size_t count = 0;
 };
 
+/// What a driver may do for the operation that waits, beyond waiting.
+struct Handover {
+  enum class Call : std::uint8_t { kNone, kReceive, kSend, kAccept };
+  Call call = Call::kNone;
+  std::span<std::byte> into = {};        ///< kReceive
+  std::span<const std::byte> from = {};  ///< kSend
+  sockaddr* peer = nullptr;              ///< kAccept
+  socklen_t* size = nullptr;             ///< kAccept: the room at `peer`, and then what it needs.
+};
+
 /// The operations are called by a fiber of the runtime that the reactor belongs to. They suspend
 /// while they must, and throw Cancelled, in which case nothing has been transferred and the
 /// descriptor is as it was. Several may run on one descriptor at once.
 class Reactor : public Driver {
  public:
   /// Receives some bytes; none at the end of the stream.
-  virtual IoResult receive(const Descriptor& socket, std::span<std::byte> into) = 0;
+  IoResult receive(const Descriptor& socket, std::span<std::byte> into);
   /// Sends some bytes of the parts, in order. At most kMostParts parts.
-  virtual IoResult send(const Descriptor& socket, std::span<const iovec> parts) = 0;
+  IoResult send(const Descriptor& socket, std::span<const iovec> parts);
   /// The same for what is no socket: pipes and terminals.
-  virtual IoResult read(const Descriptor& file, std::span<std::byte> into) = 0;
-  virtual IoResult write(const Descriptor& file, std::span<const iovec> parts) = 0;
+  IoResult read(const Descriptor& file, std::span<std::byte> into);
+  IoResult write(const Descriptor& file, std::span<const iovec> parts);
   /// recvmsg(2) and sendmsg(2): datagrams, descriptors. `message` is as those want it.
-  virtual IoResult receive_message(const Descriptor& socket, msghdr& message, int flags) = 0;
-  virtual IoResult send_message(const Descriptor& socket, const msghdr& message) = 0;
+  IoResult receive_message(const Descriptor& socket, msghdr& message, int flags);
+  IoResult send_message(const Descriptor& socket, const msghdr& message);
   /// Waits until a call of that direction would not block, whoever makes it. EPERM: it is of a kind
   /// that never blocks, or that cannot tell.
-  virtual IoResult wait_ready(const Descriptor& descriptor, Direction direction) = 0;
+  IoResult wait_ready(const Descriptor& descriptor, Direction direction);
   /// Takes a connection; the new descriptor is non-blocking and closed on exec. `size` is the room
   /// at `peer`, and then what it needs.
-  virtual IoResult accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) = 0;
+  IoResult accept(const Descriptor& listener, sockaddr* peer, socklen_t& size);
   /// Cancelled, it leaves a socket that is good for nothing but closing.
-  virtual IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) = 0;
+  IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size);
 
   static constexpr std::size_t kMostParts = 64;  // well below IOV_MAX
+
+ protected:
+  /// Whether sends are handed over without having been tried: that pays where they are many, and
+  /// go to the kernel together.
+  explicit Reactor(bool hands_over_sends) noexcept : hands_over_sends_(hands_over_sends) {}
+
+  /// For a call that would block. Suspends until it need not (error EAGAIN: to be made again), or
+  /// hands the call over and returns how it ended. Throws Cancelled.
+  virtual IoResult wait_or_do(const FdOperation& operation, Direction direction,
+                              const Handover& handover) = 0;
+
+ private:
+  template <class Call>
+  IoResult attempt(const Descriptor& descriptor, Direction direction, std::size_t wanted, Call call,
+                   const Handover& handover = {});
+
+  const bool hands_over_sends_;
 };
 
 /// The reactor of the runtime that runs the caller; null on any other thread.

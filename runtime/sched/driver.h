@@ -28,8 +28,13 @@ class Driver {
   /// True when there is anything to poll for. May be called by any worker, at any time; cheap.
   virtual bool active() const noexcept = 0;
 
-  /// Takes the right to poll for `worker`. Where all workers share one kernel queue, one holds it
-  /// at a time, and false means that another polls. Never blocks.
+  /// Whether one kernel queue serves all workers; else each has its own.
+  virtual bool shared() const noexcept { return true; }
+  /// True when there is something to poll for, and nobody holds the right to.
+  virtual bool unwatched() noexcept = 0;
+
+  /// Takes the right to poll for `worker`. Where the queue is shared one holds it at a time, and
+  /// false means that another polls. Never blocks.
   virtual bool acquire(unsigned worker) noexcept = 0;
   virtual void release(unsigned worker) noexcept = 0;
 
@@ -41,6 +46,13 @@ class Driver {
   /// Makes a poll() of `worker` return that sleeps now or is about to. From any thread; may come
   /// late or for nothing.
   virtual void interrupt(unsigned worker) noexcept = 0;
+
+  // -- For a worker that is stuck in a fiber, where each has a queue of its own. From any thread.
+
+  /// Whether anything is there that it does not see.
+  virtual bool has_waiting(unsigned /*worker*/) const noexcept { return false; }
+  /// Appends it to `ready`, as far as that is possible.
+  virtual void take_over(unsigned /*worker*/, std::vector<Ready>& /*ready*/) noexcept {}
 };
 
 }  // namespace weft::detail

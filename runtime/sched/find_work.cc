@@ -2,6 +2,7 @@
 // elsewhere, spins for a while, and sleeps. See idle.h for why no wake-up is lost.
 
 #include <algorithm>
+#include <utility>
 
 #include "base/chaos.h"
 #include "sched/worker_inline.h"
@@ -183,7 +184,7 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
     Worker& victim = scheduler_.worker((first + i) % workers);
     if (&victim == this || chaos::strikes(chaos::Kind::kSteal, 4)) continue;
     Fiber* stolen = steal_from(victim, false);
-    if (stolen == nullptr && seems_stuck(victim, now)) stolen = take_lone(victim);
+    if (stolen == nullptr && seems_stuck(victim, now)) stolen = take_from_stuck(victim);
     if (stolen != nullptr) {
       stats_.steals.add();
       victim.robbed_.store(true, std::memory_order_relaxed);
@@ -191,6 +192,18 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
     }
   }
   return nullptr;
+}
+
+Fiber* Worker::take_from_stuck(Worker& victim) noexcept {
+  if (Fiber* const lone = take_lone(victim)) return lone;
+  Driver& driver = scheduler_.driver();
+  if (driver.shared()) return nullptr;
+  driver.take_over(victim.index_, events_);
+  if (events_.empty()) return nullptr;
+  const bool batching = std::exchange(batching_, true);
+  deliver();
+  batching_ = batching;
+  return next_local();
 }
 
 Fiber* Worker::take_lone(Worker& victim) noexcept {
@@ -227,7 +240,7 @@ Fiber* Worker::rescue() noexcept {
   batching_ = true;
   victim.timers_.expire(now());
   batching_ = false;
-  Fiber* const stolen = take_lone(victim);
+  Fiber* const stolen = take_from_stuck(victim);
   if (stolen == nullptr) return next_local();
   stats_.steals.add();
   return stolen;
@@ -281,7 +294,7 @@ void Worker::park() {
   Driver& driver = scheduler_.driver();
   // Whoever watches the driver is woken for other work only when nobody else sleeps.
   const bool watches = driver.acquire(index_);
-  const bool last = idle.announce(index_, searching_, watches);
+  const bool last = idle.announce(index_, searching_, watches && driver.shared());
   searching_ = false;
   bool slept_long = false;
   if (!must_stay_awake(last) && !chaos::strikes(chaos::Kind::kWake, 8)) {

@@ -82,7 +82,8 @@ bool Monitor::needs_rescue(const Worker& worker, Nanos stuck, Nanos time) const 
   if (worker.observed() == worker.root()) return false;
   const Nanos deadline = worker.next_deadline();
   if (deadline != kNever && deadline + kPeriod < time) return true;
-  return stuck >= kPeriod && (worker.lifo_waits() || worker.has_queued());
+  return stuck >= kPeriod && (worker.lifo_waits() || worker.has_queued() ||
+                              scheduler_.driver().has_waiting(worker.index()));
 }
 
 void Monitor::report(Worker& worker, Watch& watch, Nanos time) {

@@ -156,9 +156,7 @@ void Scheduler::rescue(unsigned stuck) noexcept {
 }
 
 void Scheduler::watch_driver() noexcept {
-  if (!driver_.active() || !driver_.acquire(0)) return;
-  driver_.release(0);
-  wake_any();
+  if (driver_.unwatched()) wake_any();
 }
 
 void Scheduler::wake_any() noexcept {

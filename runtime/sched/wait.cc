@@ -137,6 +137,13 @@ bool take_cancellation() noexcept {
   return here != nullptr && here->runs_fiber() && here->take_cancellation();
 }
 
+void put_cancellation_back() noexcept {
+  Fiber* const self = current_fiber();
+  if (self == nullptr) return;
+  --self->cancellations;
+  self->word.put_pending_back();
+}
+
 bool others_may_run() noexcept {
   Worker* const here = current_worker();
   return here == nullptr || !here->is_alone();

@@ -113,6 +113,10 @@ bool yield_now();
 /// thread and while an exception unwinds.
 bool take_cancellation() noexcept;
 
+/// Has a cancellation that has just ended a wait of the caller end its next wait instead: what was
+/// waited for has happened.
+void put_cancellation_back() noexcept;
+
 /// Charges one operation that did not have to wait to the running fiber's turn, and lets others run
 /// when the turn's budget is spent. True when a cancellation was delivered.
 bool spend_budget();

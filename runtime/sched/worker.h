@@ -182,6 +182,7 @@ class Worker {
   Fiber* steal_from(Worker& victim, bool even_lone) noexcept;
   Fiber* steal_spawned(Worker& victim, bool even_lone) noexcept;
   Fiber* rescue() noexcept;
+  Fiber* take_from_stuck(Worker& victim) noexcept;
   Fiber* take_lone(Worker& victim) noexcept;
   bool seems_stuck(Worker& victim, Nanos now) noexcept;
   void park();

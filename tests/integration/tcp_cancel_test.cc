@@ -74,6 +74,32 @@ TEST(Cancel, EndsAWrite) {
   });
 }
 
+// The data is there when the cancellation comes, and perhaps with the reader already: then that has
+// it, and is cancelled where it waits next.
+TEST(Cancel, ComesTogetherWithTheDataAndNeitherIsLost) {
+  run([] {
+    int told_late = 0;
+    for (int round = 0; round < 200; ++round) {
+      Connected pair = connect_pair();
+      std::string got(8, '?');
+      std::size_t count = 0;
+      Task<void> reader = spawn([&] {
+        count = pair.server.read_some(bytes_of(got));
+        ++told_late;
+        sleep_for(seconds(60));
+      });
+      if (round % 2 == 0) sleep_for(std::chrono::microseconds(200));  // asleep; else perhaps not
+      ASSERT_EQ(::send(pair.client.native_handle(), "data", 4, 0), 4);
+      if (round % 4 < 2) yield();
+      reader.cancel();
+      EXPECT_THROW(reader.get(), Cancelled);
+      pair.client.shutdown();
+      EXPECT_EQ(got.substr(0, count) + pair.server.read_to_end(100), "data");
+    }
+    RecordProperty("told_late", told_late);
+  });
+}
+
 TEST(Cancel, EndsAnAccept) {
   run([] {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);

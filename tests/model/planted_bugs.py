@@ -15,7 +15,7 @@ CENSUS_CC = "runtime/sched/census.cc"
 STATS = "runtime/sched/stats.h"
 INJECTOR = "runtime/sched/injector.h"
 FD_TABLE = "runtime/reactor/fd_table.cc"
-EPOLL_IO = "runtime/reactor/epoll_io.cc"
+OPERATIONS = "runtime/reactor/operations.cc"
 STACKS = "runtime/fiber/stack_pool.cc"
 INBOX = "runtime/sched/inbox.h"
 SPINLOCK = "runtime/base/spinlock.h"
@@ -283,10 +283,10 @@ MUTANTS = [
            "  readiness_[index(direction)].store(seen.value_ & ~Readiness::kReady);\n"),
     Mutant("an event does not change the tick", "fd_slot", FD_TABLE,
            "(value + Readiness::kOneTick) | bits", "value | bits"),
-    Mutant("the note is made over what is read after the call", "fd_slot", EPOLL_IO,
-           "      entry.note_unready(direction, seen);\n    }\n    if",
-           "      entry.note_unready(direction, entry.readiness(direction));\n    }\n    if"),
-    Mutant("a short read is noted over what is read after it", "fd_slot", EPOLL_IO,
+    Mutant("the note is made over what is read after the call", "fd_slot", OPERATIONS,
+           "      entry.note_unready(direction, seen);\n    }\n    const",
+           "      entry.note_unready(direction, entry.readiness(direction));\n    }\n    const"),
+    Mutant("a short read is noted over what is read after it", "fd_slot", OPERATIONS,
            "          entry.note_unready(direction, seen);\n        }",
            "          entry.note_unready(direction, entry.readiness(direction));\n        }"),
     Mutant("who waits does not look again under the lock", "fd_slot", FD_TABLE,

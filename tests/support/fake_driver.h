@@ -20,6 +20,9 @@ class FakeDriver final : public weft::detail::Driver {
 
   const char* name() const noexcept override { return "fake"; }
   bool active() const noexcept override { return active_.load(); }
+  bool unwatched() noexcept override {
+    return active() && seats_.load() == Seats::kOne && !taken_.load();
+  }
   bool acquire(unsigned) noexcept override {
     const Seats seats = seats_.load();
     return seats == Seats::kEach || (seats == Seats::kOne && !taken_.exchange(true));

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 
 std::string refusal(std::string_view name) {
   try {
-    make_driver(name);
+    make_driver(name, 1);
   } catch (const std::invalid_argument& error) {
     return error.what();
   }
@@ -25,7 +25,7 @@ std::string refusal(std::string_view name) {
 
 TEST(MakeDriver, MakesEpollWhereverThatWillDo) {
   for (const char* name : {"", "auto", "epoll"}) {
-    EXPECT_STREQ(make_driver(name)->name(), "epoll") << name;
+    EXPECT_STREQ(make_driver(name, 1)->name(), "epoll") << name;
   }
 }
 

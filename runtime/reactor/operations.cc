@@ -1,6 +1,6 @@
 // Operations on top of readiness: try where the call may succeed, wait where it must fail.
 
-#include "reactor/epoll.h"
+#include "reactor/reactor.h"
 
 #include <poll.h>
 #include <weft/error.h>
@@ -37,15 +37,16 @@ std::size_t total(std::span<const iovec> parts) noexcept {
 // last edge. (The short count at an urgent mark is the one exception; such a peer waits for its own
 // next segment.)
 template <class Call>
-IoResult EpollReactor::attempt(const Descriptor& descriptor, Direction direction,
-                               std::size_t wanted, Call call) {
+IoResult Reactor::attempt(const Descriptor& descriptor, Direction direction, std::size_t wanted,
+                          Call call, const Handover& handover) {
   if (spend_budget()) throw Cancelled{};
   const FdOperation operation(descriptor);
   if (!operation) return {.error = EBADF};
   FdEntry& entry = operation.entry();
+  const bool tries = handover.call != Handover::Call::kSend || !hands_over_sends_;
   for (;;) {
     const Readiness seen = entry.readiness(direction);
-    if (seen.ready() || chaos::strikes(chaos::Kind::kDriver, 4)) {
+    if ((tries && seen.ready()) || chaos::strikes(chaos::Kind::kDriver, 4)) {
       const ssize_t count = try_call(call, operation.fd());
       if (count >= 0) {
         const auto transferred = static_cast<std::size_t>(count);
@@ -58,57 +59,23 @@ IoResult EpollReactor::attempt(const Descriptor& descriptor, Direction direction
       if (count != -EAGAIN) return {.error = static_cast<int>(-count)};
       entry.note_unready(direction, seen);
     }
-    if (const int error = wait(operation, direction)) return {.error = error};
+    const IoResult result = wait_or_do(operation, direction, handover);
+    if (result.error != EAGAIN) return result;
   }
 }
 
-int EpollReactor::wait(const FdOperation& operation, Direction direction) {
-  for (;;) {
-    const auto reason = operation.entry().wait(operation.generation(), direction, home_.get());
-    if (!reason.has_value()) {
-      if (const int error = watch(operation)) return error;
-      continue;
-    }
-    switch (*reason) {
-      case Wake::kNormal:
-        return 0;
-      case Wake::kClosed:
-        return ECANCELED;
-      default:
-        throw Cancelled{};
-    }
-  }
-}
-
-// The first wait on a descriptor in this runtime. Others may link themselves while the kernel is
-// being told: it answers with the readiness there is, which wakes them too. Not inlined, for the
-// sake of errno, as above.
-[[gnu::noinline]] int EpollReactor::watch(const FdOperation& operation) {
-  FdEntry& entry = operation.entry();
-  if (!entry.move_to(home_)) return 0;
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  event.data.u64 =
-      (std::uint64_t{operation.generation()} << 32) | static_cast<std::uint32_t>(operation.fd());
-  if (::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, operation.fd(), &event) == 0) return 0;
-  // It was here before, and in another runtime since. This, too, is answered with what is ready.
-  if (errno == EEXIST && ::epoll_ctl(epoll_.fd(), EPOLL_CTL_MOD, operation.fd(), &event) == 0) {
-    return 0;
-  }
-  const int error = errno;
-  entry.leave_home(home_.get());
-  return error;
-}
-
-IoResult EpollReactor::receive(const Descriptor& socket, std::span<std::byte> into) {
+IoResult Reactor::receive(const Descriptor& socket, std::span<std::byte> into) {
   return attempt(socket, Direction::kRead, into.size(),
-                 [&](int fd) { return receive_some(fd, into.data(), into.size()); });
+                 [&](int fd) { return receive_some(fd, into.data(), into.size()); },
+                 {.call = Handover::Call::kReceive, .into = into});
 }
 
-IoResult EpollReactor::send(const Descriptor& socket, std::span<const iovec> parts) {
+IoResult Reactor::send(const Descriptor& socket, std::span<const iovec> parts) {
   if (parts.size() == 1) {
-    return attempt(socket, Direction::kWrite, parts[0].iov_len,
-                   [&](int fd) { return send_some(fd, parts[0].iov_base, parts[0].iov_len); });
+    const std::span from(static_cast<const std::byte*>(parts[0].iov_base), parts[0].iov_len);
+    return attempt(socket, Direction::kWrite, from.size(),
+                   [&](int fd) { return send_some(fd, from.data(), from.size()); },
+                   {.call = Handover::Call::kSend, .from = from});
   }
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts.data());  // only read, for all its type says
@@ -119,27 +86,27 @@ IoResult EpollReactor::send(const Descriptor& socket, std::span<const iovec> par
 
 // A pipe's writer is told anew only when a whole page has become free, and a terminal gives line by
 // line: what a short count tells of a socket it does not tell of these.
-IoResult EpollReactor::read(const Descriptor& file, std::span<std::byte> into) {
+IoResult Reactor::read(const Descriptor& file, std::span<std::byte> into) {
   return attempt(file, Direction::kRead, 0,
                  [&](int fd) { return read_some(fd, into.data(), into.size()); });
 }
 
-IoResult EpollReactor::write(const Descriptor& file, std::span<const iovec> parts) {
+IoResult Reactor::write(const Descriptor& file, std::span<const iovec> parts) {
   return attempt(file, Direction::kWrite, 0,
                  [&](int fd) { return write_quietly(fd, parts.data(), parts.size()); });
 }
 
-IoResult EpollReactor::receive_message(const Descriptor& socket, msghdr& message, int flags) {
+IoResult Reactor::receive_message(const Descriptor& socket, msghdr& message, int flags) {
   return attempt(socket, Direction::kRead, 0,
                  [&](int fd) { return receive_one(fd, message, flags); });
 }
 
-IoResult EpollReactor::send_message(const Descriptor& socket, const msghdr& message) {
+IoResult Reactor::send_message(const Descriptor& socket, const msghdr& message) {
   return attempt(socket, Direction::kWrite, 0, [&](int fd) { return send_parts(fd, message); });
 }
 
 // The kernel is asked each time, as others may have read or written since the last edge.
-IoResult EpollReactor::wait_ready(const Descriptor& descriptor, Direction direction) {
+IoResult Reactor::wait_ready(const Descriptor& descriptor, Direction direction) {
   return attempt(descriptor, direction, 0, [&](int fd) -> ssize_t {
     pollfd asked{fd, direction == Direction::kRead ? short{POLLIN | POLLRDHUP} : short{POLLOUT}, 0};
     const int count = ::poll(&asked, 1, 0);
@@ -149,17 +116,19 @@ IoResult EpollReactor::wait_ready(const Descriptor& descriptor, Direction direct
   });
 }
 
-IoResult EpollReactor::accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) {
+IoResult Reactor::accept(const Descriptor& listener, sockaddr* peer, socklen_t& size) {
   const socklen_t room = size;
-  return attempt(listener, Direction::kRead, 0, [&](int fd) -> ssize_t {
-    size = room;
-    return accept_one(fd, peer, size);
-  });
+  return attempt(listener, Direction::kRead, 0,
+                 [&](int fd) -> ssize_t {
+                   size = room;
+                   return accept_one(fd, peer, size);
+                 },
+                 {.call = Handover::Call::kAccept, .peer = peer, .size = &size});
 }
 
 // Asked again, connect() tells how far it is: EALREADY while it goes on, then its result, once. Its
 // errors go past attempt(), as its EAGAIN means that something has run out.
-IoResult EpollReactor::connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) {
+IoResult Reactor::connect(const Descriptor& socket, const sockaddr* peer, socklen_t size) {
   int error = 0;
   IoResult result = attempt(socket, Direction::kWrite, 0, [&](int fd) -> ssize_t {
     if (connect_to(fd, peer, size) == 0 || errno == EISCONN) return 0;

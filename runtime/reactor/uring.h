@@ -1,0 +1,54 @@
+#pragma once
+
+// The driver for kernels that grant io_uring: a ring for each worker (see uring_ring.h). What a
+// call has to wait for is handed to the kernel: it receives into the caller's buffer, sends,
+// and takes connections. Sends go there untried, many at a time. For the rest it waits until the
+// call may succeed.
+//
+// A fiber's operation begins in the ring of the worker that it runs on, and ends there: whoever
+// reaps the completion wakes the fiber, which may then run anywhere. Until then the kernel may
+// write to the fiber's memory. So the fiber does not return before ITS operation has ended,
+// cancelled or not: one that is to stop asks the kernel to cancel, and goes on waiting.
+
+#include <memory>
+#include <vector>
+
+#include "reactor/reactor.h"
+#include "reactor/uring_ring.h"
+
+namespace weft::detail {
+
+class UringReactor final : public Reactor {
+ public:
+  /// Throws std::system_error where the kernel grants no such rings.
+  explicit UringReactor(unsigned workers);
+
+  const char* name() const noexcept override { return "uring"; }
+  bool active() const noexcept override;
+  bool shared() const noexcept override { return false; }
+  bool unwatched() noexcept override { return false; }
+  bool acquire(unsigned worker) noexcept override;
+  void release(unsigned worker) noexcept override;
+  void poll(unsigned worker, Nanos deadline, std::vector<Ready>& ready) noexcept override;
+  void interrupt(unsigned worker) noexcept override;
+  bool has_waiting(unsigned worker) const noexcept override;
+  void take_over(unsigned worker, std::vector<Ready>& ready) noexcept override;
+
+ protected:
+  IoResult wait_or_do(const FdOperation& operation, Direction direction,
+                      const Handover& handover) override;
+
+ private:
+  struct Request;
+
+  Ring& here() noexcept;
+  static void reap(Ring& ring, std::vector<Ready>& ready) noexcept;
+  static void finish(Request& request, Completion end, std::vector<Ready>& ready) noexcept;
+  static Wake run(Ring& ring, Request& request, const FdOperation& operation, Direction direction,
+                  const Handover& handover);
+  static void cancel(Ring& ring, const Request& request) noexcept;
+
+  std::vector<std::unique_ptr<Ring>> rings_;  // by worker
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,152 @@
+#include "reactor/uring_ring.h"
+
+#include <sys/eventfd.h>
+#include <sys/poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <initializer_list>
+#include <system_error>
+
+#include "base/assert.h"
+#include "time/clock.h"
+
+namespace weft::detail {
+
+namespace {
+
+constexpr Nanos kNanosPerSecond = 1'000'000'000;
+// Completions wait here until the worker looks; beyond it the kernel keeps them in memory of its
+// own.
+constexpr unsigned kCompletionsPerEntry = 8;
+
+// The memory of a ring that is gone may be the next one's. liburing maps it behind the back of
+// ThreadSanitizer, which learns from this that all use of the former came before. [uring-unmapped]
+Atomic<unsigned> g_rings_unmapped{0};
+
+// As much as the kernel knows of what is wanted: each line is older than the one before.
+constexpr unsigned kFlags[] = {
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,  // 5.19
+    IORING_SETUP_SUBMIT_ALL,                                                          // 5.18
+    0,
+};
+
+// 0, or the errno of what refused.
+int set_up(io_uring& ring, unsigned entries) noexcept {
+  int error = 0;
+  for (const unsigned flags : kFlags) {
+    io_uring_params parameters{};
+    parameters.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+    parameters.cq_entries = entries * kCompletionsPerEntry;
+    error = -io_uring_queue_init_params(entries, &ring, &parameters);
+    if (error != EINVAL) break;
+  }
+  return error;
+}
+
+bool has_all_operations(io_uring& ring) noexcept {
+  io_uring_probe* const probe = io_uring_get_probe_ring(&ring);
+  if (probe == nullptr) return false;
+  bool all = true;
+  for (const int operation :
+       {IORING_OP_POLL_ADD, IORING_OP_RECV, IORING_OP_ACCEPT, IORING_OP_ASYNC_CANCEL}) {
+    all = all && io_uring_opcode_supported(probe, operation) != 0;
+  }
+  io_uring_free_probe(probe);
+  return all;
+}
+
+}  // namespace
+
+Ring::Ring(unsigned entries) {
+  if (const int error = set_up(ring_, entries)) {
+    throw std::system_error(error, std::system_category(), "weft: io_uring_setup");
+  }
+  g_rings_unmapped.load(std::memory_order_acquire);  // [uring-unmapped]
+  constexpr unsigned kNeeded = IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG;
+  int error = (ring_.features & kNeeded) == kNeeded && has_all_operations(ring_) ? 0 : ENOSYS;
+  const char* what = "weft: io_uring lacks what is needed (Linux 5.11)";
+  if (error == 0 && (wake_up_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
+    error = errno;
+    what = "weft: eventfd";
+  }
+  if (error != 0) {
+    io_uring_queue_exit(&ring_);
+    throw std::system_error(error, std::system_category(), what);
+  }
+  // Entries are handed over in the order in which they are written.
+  for (unsigned i = 0; i < ring_.sq.ring_entries; ++i) ring_.sq.array[i] = i;
+}
+
+Ring::~Ring() {
+  io_uring_queue_exit(&ring_);
+  g_rings_unmapped.fetch_add(1, std::memory_order_release);  // [uring-unmapped]
+  ::close(wake_up_);
+}
+
+unsigned Ring::unsubmitted() const noexcept {
+  return io_uring_smp_load_acquire(ring_.sq.ktail) - io_uring_smp_load_acquire(ring_.sq.khead);
+}
+
+bool Ring::has_completions() const noexcept {
+  return io_uring_smp_load_acquire(ring_.cq.ktail) != io_uring_smp_load_acquire(ring_.cq.khead);
+}
+
+bool Ring::has_unfinished() const noexcept {
+  return (io_uring_smp_load_acquire(ring_.sq.kflags) &
+          (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+bool Ring::has_news() const noexcept {
+  return unsubmitted() > 0 || has_completions() || has_unfinished();
+}
+
+int Ring::enter(unsigned least, unsigned flags, const void* argument, std::size_t size) noexcept {
+  // The type says that a signal mask is read there; with EXT_ARG it is the argument.
+  auto* const extended = static_cast<sigset_t*>(const_cast<void*>(argument));
+  const int result = io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), unsubmitted(), least,
+                                     flags, extended, size);
+  return result < 0 ? -result : 0;
+}
+
+int Ring::flush() noexcept {
+  int error = 0;
+  do {
+    error = unsubmitted() > 0 ? enter(0, 0, nullptr, 0) : 0;
+  } while (error == EINTR);
+  return error;
+}
+
+void Ring::interrupt() noexcept {
+  // Every write is a new edge. It fails only for a sum above 2^64 - 2.
+  const int failed = ::eventfd_write(wake_up_, 1);
+  WEFT_ASSERT(failed == 0, "nobody can wake up a worker that often");
+}
+
+void Ring::watch_wake_up() noexcept {
+  const int error = push([this](io_uring_sqe& entry) {
+    io_uring_prep_poll_multishot(&entry, wake_up_, POLLIN);
+    entry.user_data = kWakeUp;
+  });
+  wake_up_watched_ = error == 0;
+}
+
+void Ring::wait(Nanos deadline) noexcept {
+  // Between this and the sleep nothing takes the watch away, except that it ends with a completion.
+  if (deadline != 0 && !wake_up_watched_) watch_wake_up();
+  if (deadline == 0 || has_completions() || !wake_up_watched_) {
+    if (unsubmitted() > 0 || has_unfinished()) enter(0, IORING_ENTER_GETEVENTS, nullptr, 0);
+    return;
+  }
+  __kernel_timespec relative{};
+  io_uring_getevents_arg argument{};
+  if (deadline != kNever) {
+    const Nanos span = std::max<Nanos>(deadline - now(), 0);
+    relative = {span / kNanosPerSecond, span % kNanosPerSecond};
+    argument.ts = reinterpret_cast<std::uintptr_t>(&relative);
+  }
+  enter(1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &argument, sizeof(argument));
+}
+
+}  // namespace weft::detail
