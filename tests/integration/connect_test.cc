@@ -81,7 +81,7 @@ TEST(ConnectAny, SilenceMakesWayAfterTheDelay) {
     const auto time = Clock::now() - before;
     EXPECT_EQ(stream.peer_address(), peers[2]);
     EXPECT_GE(time, milliseconds(40)) << "each has its time";
-    EXPECT_LT(time, milliseconds(900)) << "before the kernel asks again";
+    EXPECT_LT(time, kGenerous);
     EXPECT_EQ(process_counts().descriptors, open + 1);
     EXPECT_EQ(all_tasks().size(), 1U) << "the losers have ended";
     TcpStream served = listener.accept();
@@ -98,10 +98,10 @@ TEST(ConnectAny, FailureOfALaterOneStartsTheNextAtOnce) {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     const std::vector peers{silent.address(), refusing(), refusing(), listener.local_address()};
     const auto before = Clock::now();
-    TcpStream stream = TcpStream::connect_any(peers, kName, milliseconds(300));
+    TcpStream stream = TcpStream::connect_any(peers, kName, milliseconds(500));
     EXPECT_EQ(stream.peer_address(), peers[3]);
-    EXPECT_GE(Clock::now() - before, milliseconds(300));
-    EXPECT_LT(Clock::now() - before, milliseconds(800)) << "one delay, not three";
+    EXPECT_GE(Clock::now() - before, milliseconds(500));
+    EXPECT_LT(Clock::now() - before, milliseconds(1400)) << "one delay, not three";
   });
 }
 
@@ -116,9 +116,9 @@ TEST(ConnectAny, FamiliesTakeTurns) {
     const Silent one, two, three;
     const std::vector peers{one.address(), two.address(), three.address(), six->local_address()};
     const auto before = Clock::now();
-    TcpStream stream = TcpStream::connect_any(peers, kName, milliseconds(300));
+    TcpStream stream = TcpStream::connect_any(peers, kName, milliseconds(500));
     EXPECT_TRUE(stream.peer_address().is_ipv6());
-    EXPECT_LT(Clock::now() - before, milliseconds(600)) << "it was the second in turn";
+    EXPECT_LT(Clock::now() - before, milliseconds(1400)) << "it was the second in turn";
   });
 }
 
