@@ -85,8 +85,14 @@ class Race {
 
  private:
   void start() {
-    running_.push_back(
-        spawn({.name = "connect"}, [peer = peers_[next_]] { return attempt(peer); }));
+    running_.emplace_back();  // first, or an attempt might run that nobody knows of
+    try {
+      running_.back() =
+          spawn({.name = "connect"}, [peer = peers_[next_]] { return attempt(peer); });
+    } catch (...) {
+      running_.pop_back();
+      throw;
+    }
     ++next_;
     next_start_ = Clock::now() + delay_;
   }
