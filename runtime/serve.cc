@@ -11,13 +11,14 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <vector>
 
 #include "base/spinlock.h"
 #include "io/io_error.h"
-#include "io/stream_state.h"
+#include "io/listener_state.h"
 
 namespace weft::detail {
 
@@ -44,12 +45,7 @@ void print_error(const ServeError& error) noexcept {
   const char* const stage =
       error.stage == ServeError::Stage::kAccept ? "cannot take connections on" : "connection from";
   const auto print = [&](const char* what) {
-    std::string address;  // stays empty where there is no memory for it
-    try {
-      address = error.address.to_string();
-    } catch (const std::bad_alloc&) {
-    }
-    std::fprintf(stderr, "weft: %s %s: %s\n", stage, address.c_str(), what);
+    std::fprintf(stderr, "weft: %s %s: %s\n", stage, error.name.c_str(), what);
   };
   try {
     std::rethrow_exception(error.error);
@@ -64,7 +60,7 @@ void print_error(const ServeError& error) noexcept {
 
 class Server {
  public:
-  Server(TcpListener& listener, ConnectionHandler handler, const ServeOptions& options)
+  Server(ListenerState& listener, ConnectionHandler handler, const ServeOptions& options)
       : listener_(listener), handler_(handler), options_(options) {}
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -101,14 +97,15 @@ class Server {
 
   void accept_until_closed();
   std::exception_ptr accept_one();
-  void admit(TcpStream stream);
-  void serve_one(TcpStream stream) const;
+  bool is_listening() const noexcept { return listener_.descriptor.is_open(); }
+  void admit(std::unique_ptr<StreamState> connection);
+  void serve_one(std::unique_ptr<StreamState> connection) const;
   void report(ServeError::Stage stage, const SocketAddress& address,
               std::exception_ptr error) const noexcept;
   bool drain();
   bool join_all();
 
-  TcpListener& listener_;
+  ListenerState& listener_;
   const ConnectionHandler handler_;
   const ServeOptions& options_;
 
@@ -153,7 +150,7 @@ bool Server::starved() noexcept {
 
 // False when the listener has been closed.
 bool Server::wait_for_departure() {
-  const FdOperation operation(listener_.state("serve on").descriptor);
+  const FdOperation operation(listener_.descriptor);
   if (!operation) {
     lock_.unlock();
     return false;
@@ -174,7 +171,7 @@ bool Server::wait_for_room() {
     lock_.lock();
     if (connections_ < options_.max_connections) {
       lock_.unlock();
-      return listener_.is_open();
+      return is_listening();
     }
     if (!wait_for_departure()) return false;
   }
@@ -214,9 +211,9 @@ void Server::accept_until_closed() {
       if (starved()) continue;
       told_ = false;
       pause_ = kShortestPause;
-    } else if (listener_.is_open()) {
+    } else if (is_listening()) {
       if (!std::exchange(told_, true)) {
-        report(ServeError::Stage::kAccept, listener_.local_address(), exhausted);
+        report(ServeError::Stage::kAccept, listener_.address(), exhausted);
       }
       pause(departures);
     }
@@ -229,7 +226,7 @@ std::exception_ptr Server::accept_one() {
   try {
     admit(listener_.accept());
   } catch (const std::system_error& error) {
-    if (listener_.is_open() && !is_want_of_resources(error.code())) throw;
+    if (is_listening() && !is_want_of_resources(error.code())) throw;
     return std::current_exception();
   } catch (const std::bad_alloc&) {
     return std::current_exception();
@@ -237,7 +234,7 @@ std::exception_ptr Server::accept_one() {
   return nullptr;
 }
 
-void Server::admit(TcpStream stream) {
+void Server::admit(std::unique_ptr<StreamState> connection) {
   if (tasks_.size() >= tidy_at_) {
     std::erase_if(tasks_, [](const Task<void>& task) { return task.done(); });
     tidy_at_ = std::max(kLeastKeptTasks, 2 * tasks_.size());
@@ -245,8 +242,8 @@ void Server::admit(TcpStream stream) {
   tasks_.emplace_back();
   const SpawnOptions how{.name = "connection", .stack_size = options_.stack_size};
   try {
-    tasks_.back() = spawn(how, [place = Place(*this), stream = std::move(stream)]() mutable {
-      place.begin().serve_one(std::move(stream));
+    tasks_.back() = spawn(how, [place = Place(*this), taken = std::move(connection)]() mutable {
+      place.begin().serve_one(std::move(taken));
     });
     // All that it can end with is want of a stack, and of that its place tells.
     tasks_.back().ref().mark_read();
@@ -256,10 +253,10 @@ void Server::admit(TcpStream stream) {
   }
 }
 
-void Server::serve_one(TcpStream stream) const {
-  const SocketAddress peer = stream.peer_address();
+void Server::serve_one(std::unique_ptr<StreamState> connection) const {
+  const SocketAddress peer = connection->address();
   try {
-    handler_.call(handler_.handler, stream);
+    handler_.call(handler_.handler, connection);
   } catch (const Cancelled&) {
     throw;
   } catch (...) {
@@ -269,7 +266,14 @@ void Server::serve_one(TcpStream stream) const {
 
 void Server::report(ServeError::Stage stage, const SocketAddress& address,
                     std::exception_ptr error) const noexcept {
-  const ServeError what{stage, address, std::move(error)};
+  ServeError what{stage, address, std::move(error)};
+  try {
+    const bool of_peer = stage == ServeError::Stage::kHandler;
+    what.name = !address.empty() ? address.to_string()
+                : of_peer        ? "client of " + listener_.name()
+                                 : listener_.name();
+  } catch (const std::bad_alloc&) {
+  }
   if (options_.on_error) {
     options_.on_error(what);
   } else {
@@ -325,7 +329,7 @@ void Server::run() {
   }
   listener_.close();
   if (starved() && !told_) {
-    report(ServeError::Stage::kAccept, listener_.local_address(),
+    report(ServeError::Stage::kAccept, listener_.address(),
            std::make_exception_ptr(StackAllocationError()));
   }
   cancelled |= drain();
@@ -335,9 +339,8 @@ void Server::run() {
 
 }  // namespace
 
-void serve(TcpListener& listener, ConnectionHandler handler, const ServeOptions& options) {
+void serve(ListenerState& listener, ConnectionHandler handler, const ServeOptions& options) {
   need_reactor("serve");
-  listener.state("serve on");
   if (options.max_connections == 0) {
     throw std::invalid_argument("weft::serve: max_connections is 0; allowed are 1 and more");
   }

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "io/io_error.h"
-#include "io/stream_state.h"
+#include "io/listener_state.h"
 #include "reactor/reactor.h"
 
 namespace weft {
@@ -60,10 +60,39 @@ int listen_at(int fd, const SocketAddress& address, const ListenOptions& options
 
 }  // namespace
 
-using detail::ListenerState;
+namespace detail {
+
+struct TcpListenerState final : ListenerState {
+  TcpListenerState(Descriptor&& owned, const SocketAddress& where)
+      : ListenerState(std::move(owned)), local(where) {}
+
+  std::unique_ptr<StreamState> accept() override;
+  SocketAddress address() const noexcept override { return local; }
+  std::string name() const override { return local.to_string(); }
+
+  SocketAddress local;  // constant once it listens
+};
+
+std::unique_ptr<StreamState> TcpListenerState::accept() {
+  for (;;) {
+    sockaddr_storage peer{};
+    auto* const address = reinterpret_cast<sockaddr*>(&peer);
+    socklen_t size = sizeof(peer);
+    const IoResult result = need_reactor("accept").accept(descriptor, address, size);
+    if (only_that_connection_failed(result.error)) continue;
+    if (result.error != 0) throw_io_error(result.error, "accept on", local.to_string());
+    Descriptor taken(static_cast<int>(result.count));
+    const auto from = SocketAddress::from(address, size).value_or(SocketAddress());
+    return std::make_unique<StreamState>(std::move(taken), from);
+  }
+}
+
+}  // namespace detail
+
+using detail::TcpListenerState;
 
 TcpListener::TcpListener() noexcept = default;
-TcpListener::TcpListener(std::unique_ptr<ListenerState> state) noexcept
+TcpListener::TcpListener(std::unique_ptr<TcpListenerState>&& state) noexcept
     : state_(std::move(state)) {}
 TcpListener::TcpListener(TcpListener&& other) noexcept = default;
 TcpListener& TcpListener::operator=(TcpListener&& other) noexcept = default;
@@ -76,7 +105,7 @@ TcpListener::~TcpListener() = default;
   const int family = address.data()->sa_family;
   const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
   if (fd < 0) detail::throw_io_error(errno, "listen on", address.to_string());
-  auto state = std::make_unique<ListenerState>(detail::Descriptor(fd), address);
+  auto state = std::make_unique<TcpListenerState>(detail::Descriptor(fd), address);
   if (const int error = listen_at(fd, address, options)) {
     detail::throw_io_error(error, "listen on", address.to_string());
   }
@@ -100,28 +129,12 @@ TcpListener TcpListener::bind(std::string_view host, std::uint16_t port,
   return bind(SocketAddress::parse("0.0.0.0", port).value(), options);
 }
 
-TcpStream TcpListener::accept() {
-  ListenerState& self = state("accept on");
-  for (;;) {
-    sockaddr_storage peer{};
-    auto* const address = reinterpret_cast<sockaddr*>(&peer);
-    socklen_t size = sizeof(peer);
-    const detail::IoResult result =
-        detail::need_reactor("accept").accept(self.descriptor, address, size);
-    if (only_that_connection_failed(result.error)) continue;
-    if (result.error != 0) {
-      detail::throw_io_error(result.error, "accept on", self.local.to_string());
-    }
-    detail::Descriptor taken(static_cast<int>(result.count));
-    const auto from = SocketAddress::from(address, size).value_or(SocketAddress());
-    return TcpStream(std::make_unique<detail::StreamState>(std::move(taken), from));
-  }
-}
+TcpStream TcpListener::accept() { return TcpStream(state("accept on").accept()); }
 
-SocketAddress TcpListener::local_address() const { return state("local address of").local; }
+SocketAddress TcpListener::local_address() const { return state("local address of").address(); }
 
 void TcpListener::close() noexcept {
-  if (state_ != nullptr) state_->descriptor.close();
+  if (state_ != nullptr) state_->close();
 }
 
 bool TcpListener::is_open() const noexcept {
@@ -132,7 +145,7 @@ int TcpListener::native_handle() const noexcept {
   return state_ != nullptr ? state_->descriptor.fd() : -1;
 }
 
-ListenerState& TcpListener::state(const char* operation) const {
+detail::ListenerState& TcpListener::state(const char* operation) const {
   if (state_ == nullptr) detail::throw_io_error(EBADF, operation, "(none)");
   return *state_;
 }

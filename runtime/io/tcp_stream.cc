@@ -1,12 +1,12 @@
 #include <weft/tcp.h>
 
 #include <netinet/tcp.h>
-#include <weft/resolve.h>
 
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
 
+#include "io/adopt.h"
 #include "io/io_error.h"
 #include "io/stream_state.h"
 #include "reactor/reactor.h"
@@ -15,13 +15,31 @@ namespace weft {
 
 namespace detail {
 
-// Not inlined, as those below.
-[[gnu::noinline]] SocketAddress bound_address(int fd) noexcept {
+namespace {
+
+using NameOf = int (*)(int fd, sockaddr* address, socklen_t* size) noexcept;
+
+SocketAddress ask_address(int fd, NameOf name_of) noexcept {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  if (name_of(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
   return SocketAddress::from(reinterpret_cast<const sockaddr*>(&address), size)
       .value_or(SocketAddress());
+}
+
+}  // namespace
+
+// Not inlined, as those below.
+[[gnu::noinline]] SocketAddress bound_address(int fd) noexcept {
+  return ask_address(fd, [](int of, sockaddr* address, socklen_t* size) noexcept {
+    return ::getsockname(of, address, size);
+  });
+}
+
+[[gnu::noinline]] SocketAddress peer_address(int fd) noexcept {
+  return ask_address(fd, [](int of, sockaddr* address, socklen_t* size) noexcept {
+    return ::getpeername(of, address, size);
+  });
 }
 
 namespace {
@@ -55,7 +73,7 @@ std::unique_ptr<StreamState> connect_once(Reactor& reactor, const SocketAddress&
 
 using detail::StreamState;
 
-TcpStream::TcpStream(std::unique_ptr<StreamState> state) noexcept : Stream(std::move(state)) {}
+TcpStream::TcpStream(std::unique_ptr<StreamState>&& state) noexcept : Stream(std::move(state)) {}
 
 TcpStream TcpStream::connect(const SocketAddress& peer) {
   if (peer.empty()) throw std::invalid_argument("TcpStream::connect: the address is empty");
@@ -70,35 +88,21 @@ TcpStream TcpStream::connect(const SocketAddress& peer) {
   detail::throw_io_error(ECONNREFUSED, "connect to", peer.to_string());
 }
 
-TcpStream TcpStream::connect(std::string_view host, std::uint16_t port) {
-  std::exception_ptr last;
-  for (const SocketAddress& peer : resolve(host, port)) {
-    try {
-      return connect(peer);
-    } catch (const std::system_error&) {
-      last = std::current_exception();
-    }
-  }
-  std::rethrow_exception(last);
+TcpStream TcpStream::adopt(int fd) {
+  detail::Descriptor owned = detail::adopt_socket(fd, AF_INET, AF_INET6);
+  const SocketAddress peer = detail::peer_address(fd);
+  return TcpStream(std::make_unique<StreamState>(std::move(owned), peer));
 }
 
 SocketAddress TcpStream::local_address() const {
   StreamState& self = state("local address of");
   const detail::FdOperation operation(self.descriptor);
-  if (!operation) detail::throw_io_error(EBADF, "local address of", self.peer.to_string());
+  if (!operation) detail::throw_io_error(EBADF, "local address of", self.name());
   return detail::bound_address(operation.fd());
 }
 
 SocketAddress TcpStream::peer_address() const noexcept {
-  return has_state() ? state("").peer : SocketAddress();
-}
-
-void TcpStream::set_nodelay(bool on) {
-  StreamState& self = state("set_nodelay on");
-  const detail::FdOperation operation(self.descriptor);
-  const int error =
-      operation ? detail::set_option(operation.fd(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0) : EBADF;
-  if (error != 0) detail::throw_io_error(error, "set_nodelay on", self.peer.to_string());
+  return has_state() ? state("").address() : SocketAddress();
 }
 
 }  // namespace weft

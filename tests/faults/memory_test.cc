@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "faults/bounded.h"
+#include "faults/fail_each.h"
 #include "faults/injector.h"
 #include "fiber/fiber_pool.h"
 #include "support/live_count.h"
@@ -26,36 +27,11 @@ namespace {
 using namespace support;
 using faults::bounded;
 using faults::Call;
+using faults::fail_each;
 using faults::Fault;
 using faults::Injection;
 using faults::kAlways;
 using faults::Where;
-
-// Runs `operation` in the one worker's fiber with its first allocation failing, then the second,
-// and so on. It throws std::bad_alloc or does what it should; `check` sees that nothing is lost.
-void fail_each(
-    Call call, const std::function<void()>& operation, const std::function<void()>& check = [] {}) {
-  for (unsigned number = 0; number < 1000; ++number) {
-    {
-      const Injection injection(Fault{.call = call, .error = ENOMEM, .skip = number},
-                                Where::kWorkers);
-      try {
-        operation();
-      } catch (const std::bad_alloc&) {
-        EXPECT_EQ(Injection::hits(), 1U);
-      }
-      if (Injection::hits() == 0) return;
-    }
-    check();
-  }
-  ADD_FAILURE() << "its allocations have no end";
-}
-
-void fail_each(
-    const std::function<void()>& operation, const std::function<void()>& check = [] {}) {
-  fail_each(Call::kNew, operation, check);
-  fail_each(Call::kMalloc, operation, check);
-}
 
 struct Large {
   char filling[2000];

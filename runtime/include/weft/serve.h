@@ -2,6 +2,7 @@
 
 #include <weft/address.h>
 #include <weft/tcp.h>
+#include <weft/unix.h>
 
 #include <chrono>
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -24,9 +26,11 @@ struct ServeError {
     kHandler,
   };
   Stage stage;
-  /// The peer's address, or the listener's for kAccept.
+  /// The peer's address, or the listener's for kAccept. Empty for Unix sockets.
   SocketAddress address;
   std::exception_ptr error;
+  /// The same, or the path, for people. Empty where there was no memory for it.
+  std::string name = {};
 };
 
 struct ServeOptions {
@@ -49,15 +53,20 @@ namespace detail {
 /// A handler, wherever it lives; serve() does not return before its last call has.
 struct ConnectionHandler {
   void* handler;
-  void (*call)(void* handler, TcpStream& stream);
+  void (*call)(void* handler, std::unique_ptr<StreamState>& connection);
 };
 
-void serve(TcpListener& listener, ConnectionHandler handler, const ServeOptions& options);
+void serve(ListenerState& listener, ConnectionHandler handler, const ServeOptions& options);
+
+template <class Listener>
+concept AcceptsConnections =
+    std::is_base_of_v<Stream, std::decay_t<decltype(std::declval<Listener&>().accept())>>;
 
 }  // namespace detail
 
-/// Takes connections and runs `handler(stream)` in a fiber of its own for each. The handler takes a
-/// TcpStream& or a TcpStream; the stream is closed when it returns. It is copied or moved here
+/// Takes connections from a TcpListener or UnixListener and runs `handler(stream)` in a fiber of
+/// its own for each. The handler takes a TcpStream& (UnixStream&) or a TcpStream (UnixStream); the
+/// stream is closed when it returns. It is copied or moved here
 /// once, and that one object serves all connections, on several workers at once. A handler that
 /// throws ends its own connection and nothing else.
 ///
@@ -68,21 +77,24 @@ void serve(TcpListener& listener, ConnectionHandler handler, const ServeOptions&
 /// goes on. Any other error of accept() ends it as closing does, and is thrown.
 ///
 /// Only in a fiber. Suspends; cancellable. Throws std::invalid_argument for max_connections == 0.
-template <class Handler>
-void serve(TcpListener& listener, Handler&& handler, const ServeOptions& options = {}) {
+template <detail::AcceptsConnections Listener, class Handler>
+void serve(Listener& listener, Handler&& handler, const ServeOptions& options = {}) {
+  using Connection = decltype(listener.accept());
   using Target = std::decay_t<Handler>;
-  constexpr bool kTakesReference = std::is_invocable_v<Target&, TcpStream&>;
-  static_assert(kTakesReference || std::is_invocable_v<Target&, TcpStream>,
-                "a handler is called with a TcpStream& or a TcpStream");
+  constexpr bool kTakesReference = std::is_invocable_v<Target&, Connection&>;
+  static_assert(kTakesReference || std::is_invocable_v<Target&, Connection>,
+                "a handler is called with the stream or a reference to it: TcpStream& of a "
+                "TcpListener, UnixStream& of a UnixListener");
   Target target(std::forward<Handler>(handler));
-  const auto call = [](void* object, TcpStream& stream) {
+  const auto call = [](void* object, std::unique_ptr<detail::StreamState>& connection) {
+    Connection stream(std::move(connection));
     if constexpr (kTakesReference) {
       std::invoke(*static_cast<Target*>(object), stream);
     } else {
       std::invoke(*static_cast<Target*>(object), std::move(stream));
     }
   };
-  detail::serve(listener, {std::addressof(target), call}, options);
+  detail::serve(listener.state("serve on"), {std::addressof(target), call}, options);
 }
 
 }  // namespace weft

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,7 +18,8 @@ struct StreamState;
 /// Which half of a stream to shut down.
 enum class Shutdown { kRead, kWrite, kBoth };
 
-/// A stream of bytes to and from a peer: what TcpStream and its like have in common. Owns its
+/// A stream of bytes to and from a peer: what TcpStream, UnixStream, pipes and terminals have in
+/// common. Owns its
 /// descriptor and closes it when it dies.
 ///
 /// One fiber may read while another writes; two readers or two writers must take turns. close() may
@@ -47,6 +49,11 @@ class Stream {
   /// ends before, and std::invalid_argument for an empty delimiter. Cancelled, it has taken
   /// nothing.
   std::string read_until(std::string_view delimiter, std::size_t limit = kDefaultLimit);
+  /// Returns what comes up to the next "\n", without that and a "\r" before it; what is left at the
+  /// end of the stream is a line too, and nothing is returned after the last. Throws LimitExceeded
+  /// if there is no "\n" within the next `limit` bytes, and takes nothing. Cancelled, it has taken
+  /// nothing. See lines() for a loop.
+  std::optional<std::string> read_line(std::size_t limit = kDefaultLimit);
   /// Returns everything up to the end of the stream. Throws LimitExceeded for more than `limit`
   /// bytes, and takes nothing. Cancelled, it has taken nothing.
   std::string read_to_end(std::size_t limit);
@@ -61,20 +68,20 @@ class Stream {
   // -- The end.
 
   /// Tells the peer that nothing more will come (kWrite), or ignores what it sends (kRead). Never
-  /// suspends.
+  /// suspends. Not for what is neither a socket nor a pipe: ENOTSOCK.
   void shutdown(Shutdown half = Shutdown::kWrite);
   /// Closes the descriptor, and wakes whoever waits on it. The number is given back when they have
   /// left. Closing again does nothing. Never suspends.
   void close() noexcept;
   bool is_open() const noexcept;
 
-  /// The descriptor, still owned by the stream; -1 if there never was one. It is non-blocking:
-  /// leave it so.
+  /// The descriptor, still owned by the stream; -1 if there never was one. Whether it is
+  /// non-blocking is not to be changed.
   int native_handle() const noexcept;
 
  protected:
   Stream() noexcept;
-  explicit Stream(std::unique_ptr<detail::StreamState> state) noexcept;
+  explicit Stream(std::unique_ptr<detail::StreamState>&& state) noexcept;
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;
   ~Stream();

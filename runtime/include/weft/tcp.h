@@ -3,14 +3,19 @@
 #include <weft/address.h>
 #include <weft/stream.h>
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string_view>
 
 namespace weft {
 
 namespace detail {
 struct ListenerState;
+struct TcpListenerState;
 }  // namespace detail
 
 /// A TCP connection. See Stream for reading and writing, and for who may call what.
@@ -22,22 +27,49 @@ class TcpStream : public Stream {
   TcpStream& operator=(TcpStream&&) noexcept = default;
   ~TcpStream() = default;
 
-  /// Connects to `host`, a numeric address or a name (see resolve(), whose errors this throws too).
-  /// A name's addresses are tried in order; if none answers, the last error is thrown. Waits until
-  /// the connection stands; the kernel gives up after about two minutes, a `timeout` scope earlier.
-  /// Cancelled, nothing is left behind.
+  /// Connects to `host`, a numeric address or a name (see resolve(), whose errors this throws too;
+  /// for several addresses see connect_any()). Waits until the connection stands; the kernel gives
+  /// up after about two minutes, a `timeout` scope earlier. Cancelled, nothing is left behind.
   static TcpStream connect(std::string_view host, std::uint16_t port);
   static TcpStream connect(const SocketAddress& peer);
+  /// Connects to whichever of a host's addresses answers first (RFC 8305): families take turns,
+  /// beginning with that of the first address, and the next address is tried when the one before it
+  /// has failed, or has not answered for `delay`. When all have failed, the std::system_error names
+  /// `name`, and every address with its error; its code is the last's. Those that are not needed
+  /// are given up, and leave nothing. Throws std::invalid_argument for no address.
+  static TcpStream connect_any(std::span<const SocketAddress> peers, std::string_view name,
+                               std::chrono::nanoseconds delay = std::chrono::milliseconds(250));
+  /// Takes over a connected socket, and makes it non-blocking, for all who have it open, and closed
+  /// on exec. Throws std::system_error; then it is closed, too.
+  static TcpStream adopt(int fd);
 
   SocketAddress local_address() const;
   /// Whom it was connected to; the empty address if it never was.
   SocketAddress peer_address() const noexcept;
 
+  // -- Options. They never suspend, and throw std::system_error.
+
   /// Sends small writes at once instead of collecting them. On from the start.
   void set_nodelay(bool on);
+  /// Asks a peer that has been silent for `idle`, and then every `interval`, whether it is still
+  /// there; the connection fails with ETIMEDOUT when `probes` in a row are not answered. In whole
+  /// seconds, at least one.
+  void set_keepalive(std::chrono::seconds idle, std::chrono::seconds interval, int probes);
+  void disable_keepalive();
+  /// Whether closing the stream breaks the connection off with a reset and drops what has not been
+  /// sent yet (SO_LINGER with no time; with any other it would block the thread that closes). Off
+  /// from the start: the kernel goes on sending.
+  void set_reset_on_close(bool on);
+  /// Bytes that the kernel keeps; it has limits of its own, doubles what it is given for its own
+  /// needs, and no longer adapts the size to the connection.
+  void set_receive_buffer(std::size_t bytes);
+  void set_send_buffer(std::size_t bytes);
+  /// Acknowledges what comes at once, instead of waiting for something to send. The kernel may fall
+  /// back to waiting: set it again after each read.
+  void set_quickack(bool on);
 
   /// For the library itself.
-  explicit TcpStream(std::unique_ptr<detail::StreamState> state) noexcept;
+  explicit TcpStream(std::unique_ptr<detail::StreamState>&& state) noexcept;
 };
 
 /// How to listen.
@@ -86,9 +118,9 @@ class TcpListener {
   detail::ListenerState& state(const char* operation) const;
 
  private:
-  explicit TcpListener(std::unique_ptr<detail::ListenerState> state) noexcept;
+  explicit TcpListener(std::unique_ptr<detail::TcpListenerState>&& state) noexcept;
 
-  std::unique_ptr<detail::ListenerState> state_;
+  std::unique_ptr<detail::TcpListenerState> state_;
 };
 
 }  // namespace weft

@@ -5,6 +5,7 @@
 #include <weft/address.h>
 #include <weft/all_tasks.h>
 #include <weft/as_completed.h>
+#include <weft/async_fd.h>
 #include <weft/barrier.h>
 #include <weft/channel.h>
 #include <weft/condition_variable.h>
@@ -16,11 +17,14 @@
 #include <weft/fair_mutex.h>
 #include <weft/gather.h>
 #include <weft/latch.h>
+#include <weft/lines.h>
 #include <weft/metrics.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
 #include <weft/outcome.h>
+#include <weft/owned_fd.h>
 #include <weft/pin.h>
+#include <weft/pipe.h>
 #include <weft/promise.h>
 #include <weft/queue.h>
 #include <weft/resolve.h>
@@ -31,6 +35,7 @@
 #include <weft/shared_mutex.h>
 #include <weft/shield.h>
 #include <weft/sleep.h>
+#include <weft/standard_streams.h>
 #include <weft/stream.h>
 #include <weft/synchronized.h>
 #include <weft/task.h>
@@ -38,4 +43,6 @@
 #include <weft/tcp.h>
 #include <weft/timeout.h>
 #include <weft/to_thread.h>
+#include <weft/udp.h>
+#include <weft/unix.h>
 #include <weft/wait.h>

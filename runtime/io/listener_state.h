@@ -1,0 +1,33 @@
+#pragma once
+
+// What is behind the listeners, as serve() sees it.
+
+#include <weft/address.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "io/stream_state.h"
+#include "reactor/fd_table.h"
+
+namespace weft::detail {
+
+struct ListenerState {
+  explicit ListenerState(Descriptor&& owned) noexcept : descriptor(std::move(owned)) {}
+  virtual ~ListenerState() = default;
+  ListenerState(const ListenerState&) = delete;
+  ListenerState& operator=(const ListenerState&) = delete;
+
+  /// Waits for the next connection. Throws as the public accept() does.
+  virtual std::unique_ptr<StreamState> accept() = 0;
+  virtual void close() noexcept { descriptor.close(); }
+  /// The empty one if it listens on no address of the internet.
+  virtual SocketAddress address() const noexcept { return {}; }
+  /// What it listens on, for people.
+  virtual std::string name() const = 0;
+
+  Descriptor descriptor;
+};
+
+}  // namespace weft::detail
