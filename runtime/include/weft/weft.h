@@ -30,6 +30,7 @@
 #include <weft/serve.h>
 #include <weft/shared_mutex.h>
 #include <weft/shield.h>
+#include <weft/signals.h>
 #include <weft/sleep.h>
 #include <weft/stream.h>
 #include <weft/synchronized.h>
