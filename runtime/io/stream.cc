@@ -1,14 +1,17 @@
 #include <weft/stream.h>
 
+#include <fcntl.h>
 #include <weft/error.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <stdexcept>
+#include <system_error>
 #include <vector>
 
 #include "io/io_error.h"
+#include "io/shared_file.h"
 #include "io/stream_state.h"
 #include "reactor/reactor.h"
 
@@ -17,15 +20,41 @@ namespace weft {
 namespace detail {
 namespace {
 
+// An end of a pipe has one direction only, and refuses the other as if it were closed.
+[[noreturn]] void throw_failure(int error, const char* operation, const StreamState& state) {
+  if (error == EBADF && state.descriptor.is_open()) {
+    throw std::system_error(error, std::system_category(),
+                            std::string(operation) + ' ' + state.name() + ": not open for that");
+  }
+  throw_io_error(error, operation, state.name());
+}
+
+[[gnu::noinline]] IoResult receive_from_file(Reactor& reactor, const StreamState& state,
+                                             std::span<std::byte> into) {
+  return state.kind == StreamKind::kFile ? reactor.read(state.descriptor, into)
+                                         : read_shared(reactor, state, into);
+}
+
+[[gnu::noinline]] IoResult send_to_file(Reactor& reactor, const StreamState& state,
+                                        std::span<const iovec> parts) {
+  return state.kind == StreamKind::kFile ? reactor.write(state.descriptor, parts)
+                                         : write_shared(reactor, state, parts);
+}
+
 std::size_t receive(StreamState& state, std::span<std::byte> into) {
-  const IoResult result = need_reactor("read").receive(state.descriptor, into);
-  if (result.error != 0) throw_io_error(result.error, "read from", state.peer.to_string());
+  Reactor& reactor = need_reactor("read");
+  const IoResult result = state.kind == StreamKind::kSocket
+                              ? reactor.receive(state.descriptor, into)
+                              : receive_from_file(reactor, state, into);
+  if (result.error != 0) throw_failure(result.error, "read from", state);
   return result.count;
 }
 
 std::size_t send(StreamState& state, std::span<const iovec> parts) {
-  const IoResult result = need_reactor("write").send(state.descriptor, parts);
-  if (result.error != 0) throw_io_error(result.error, "write to", state.peer.to_string());
+  Reactor& reactor = need_reactor("write");
+  const IoResult result = state.kind == StreamKind::kSocket ? reactor.send(state.descriptor, parts)
+                                                            : send_to_file(reactor, state, parts);
+  if (result.error != 0) throw_failure(result.error, "write to", state);
   return result.count;
 }
 
@@ -37,7 +66,7 @@ std::vector<std::byte> bytes_of(std::string_view text) {
 // What is in the buffer goes with the exception, once there is one to take it.
 [[noreturn]] void throw_incomplete(const char* operation, StreamState& state,
                                    std::vector<std::byte> received) {
-  const std::string what = std::string(operation) + " from " + state.peer.to_string() +
+  const std::string what = std::string(operation) + " from " + state.name() +
                            ": the stream ended after " + std::to_string(received.size()) + " bytes";
   IncompleteRead incomplete(what, std::move(received));
   state.received.take_all();
@@ -56,8 +85,28 @@ void put_back(StreamState& state, std::span<const std::byte> data) noexcept {
 
 [[noreturn]] void throw_limit(const char* operation, const StreamState& state, const char* found,
                               std::size_t limit) {
-  throw LimitExceeded(std::string(operation) + " from " + state.peer.to_string() + ": " + found +
+  throw LimitExceeded(std::string(operation) + " from " + state.name() + ": " + found +
                       std::to_string(limit) + " bytes");
+}
+
+// 0 or the error. Not inlined where a fiber has suspended: compilers keep errno's address across
+// calls.
+[[gnu::noinline]] int shut_down(StreamState& state, Shutdown half) noexcept {
+  const FdOperation operation(state.descriptor);
+  if (!operation) return EBADF;
+  if (state.kind == StreamKind::kFile) {
+    const int flags = ::fcntl(operation.fd(), F_GETFL);
+    if (flags < 0) return errno;
+    const int access = flags & O_ACCMODE;
+    if (access == O_RDWR) return ENOTSOCK;
+    // A pipe's end has one half, and closing is all that tells the other end.
+    if (half != (access == O_RDONLY ? Shutdown::kWrite : Shutdown::kRead)) state.descriptor.close();
+    return 0;
+  }
+  int how = SHUT_RDWR;
+  if (half == Shutdown::kRead) how = SHUT_RD;
+  if (half == Shutdown::kWrite) how = SHUT_WR;
+  return ::shutdown(operation.fd(), how) == 0 ? 0 : errno;
 }
 
 // Walks over parts that a system call may take any number of bytes from.
@@ -96,7 +145,7 @@ class Unsent {
 using detail::StreamState;
 
 Stream::Stream() noexcept = default;
-Stream::Stream(std::unique_ptr<StreamState> state) noexcept : state_(std::move(state)) {}
+Stream::Stream(std::unique_ptr<StreamState>&& state) noexcept : state_(std::move(state)) {}
 Stream::Stream(Stream&& other) noexcept = default;
 Stream& Stream::operator=(Stream&& other) noexcept = default;
 Stream::~Stream() = default;
@@ -190,12 +239,9 @@ void Stream::write_all(std::span<const iovec> parts) {
 
 void Stream::shutdown(Shutdown half) {
   StreamState& self = state("shut down");
-  const detail::FdOperation operation(self.descriptor);
-  int how = SHUT_RDWR;
-  if (half == Shutdown::kRead) how = SHUT_RD;
-  if (half == Shutdown::kWrite) how = SHUT_WR;
-  const int error = !operation ? EBADF : ::shutdown(operation.fd(), how) != 0 ? errno : 0;
-  if (error != 0) detail::throw_io_error(error, "shut down", self.peer.to_string());
+  if (const int error = detail::shut_down(self, half)) {
+    detail::throw_io_error(error, "shut down", self.name());
+  }
 }
 
 void Stream::close() noexcept {

@@ -55,7 +55,7 @@ std::unique_ptr<StreamState> connect_once(Reactor& reactor, const SocketAddress&
 
 using detail::StreamState;
 
-TcpStream::TcpStream(std::unique_ptr<StreamState> state) noexcept : Stream(std::move(state)) {}
+TcpStream::TcpStream(std::unique_ptr<StreamState>&& state) noexcept : Stream(std::move(state)) {}
 
 TcpStream TcpStream::connect(const SocketAddress& peer) {
   if (peer.empty()) throw std::invalid_argument("TcpStream::connect: the address is empty");
@@ -85,12 +85,12 @@ TcpStream TcpStream::connect(std::string_view host, std::uint16_t port) {
 SocketAddress TcpStream::local_address() const {
   StreamState& self = state("local address of");
   const detail::FdOperation operation(self.descriptor);
-  if (!operation) detail::throw_io_error(EBADF, "local address of", self.peer.to_string());
+  if (!operation) detail::throw_io_error(EBADF, "local address of", self.name());
   return detail::bound_address(operation.fd());
 }
 
 SocketAddress TcpStream::peer_address() const noexcept {
-  return has_state() ? state("").peer : SocketAddress();
+  return has_state() ? state("").address() : SocketAddress();
 }
 
 void TcpStream::set_nodelay(bool on) {
@@ -98,7 +98,7 @@ void TcpStream::set_nodelay(bool on) {
   const detail::FdOperation operation(self.descriptor);
   const int error =
       operation ? detail::set_option(operation.fd(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0) : EBADF;
-  if (error != 0) detail::throw_io_error(error, "set_nodelay on", self.peer.to_string());
+  if (error != 0) detail::throw_io_error(error, "set_nodelay on", self.name());
 }
 
 }  // namespace weft

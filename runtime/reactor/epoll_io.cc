@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/chaos.h"
+#include "reactor/quiet_write.h"
 #include "reactor/socket_calls.h"
 
 namespace weft::detail {
@@ -125,7 +126,7 @@ IoResult EpollReactor::read(const Descriptor& file, std::span<std::byte> into) {
 
 IoResult EpollReactor::write(const Descriptor& file, std::span<const iovec> parts) {
   return attempt(file, Direction::kWrite, 0,
-                 [&](int fd) { return write_parts(fd, parts.data(), parts.size()); });
+                 [&](int fd) { return write_quietly(fd, parts.data(), parts.size()); });
 }
 
 IoResult EpollReactor::receive_message(const Descriptor& socket, msghdr& message, int flags) {

@@ -7,7 +7,6 @@
 
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -55,14 +54,6 @@ inline ssize_t read_some(int fd, void* into, std::size_t size) noexcept {
   return ::read(fd, into, size);
 #else
   return ::syscall(SYS_read, fd, into, size);
-#endif
-}
-
-inline ssize_t write_parts(int fd, const iovec* parts, std::size_t count) noexcept {
-#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
-  return ::writev(fd, parts, static_cast<int>(count));
-#else
-  return ::syscall(SYS_writev, fd, parts, count);
 #endif
 }
 

@@ -17,7 +17,8 @@ struct StreamState;
 /// Which half of a stream to shut down.
 enum class Shutdown { kRead, kWrite, kBoth };
 
-/// A stream of bytes to and from a peer: what TcpStream and its like have in common. Owns its
+/// A stream of bytes to and from a peer: what TcpStream, UnixStream, pipes and terminals have in
+/// common. Owns its
 /// descriptor and closes it when it dies.
 ///
 /// One fiber may read while another writes; two readers or two writers must take turns. close() may
@@ -61,20 +62,20 @@ class Stream {
   // -- The end.
 
   /// Tells the peer that nothing more will come (kWrite), or ignores what it sends (kRead). Never
-  /// suspends.
+  /// suspends. Not for what is neither a socket nor a pipe: ENOTSOCK.
   void shutdown(Shutdown half = Shutdown::kWrite);
   /// Closes the descriptor, and wakes whoever waits on it. The number is given back when they have
   /// left. Closing again does nothing. Never suspends.
   void close() noexcept;
   bool is_open() const noexcept;
 
-  /// The descriptor, still owned by the stream; -1 if there never was one. It is non-blocking:
-  /// leave it so.
+  /// The descriptor, still owned by the stream; -1 if there never was one. Whether it is
+  /// non-blocking is not to be changed.
   int native_handle() const noexcept;
 
  protected:
   Stream() noexcept;
-  explicit Stream(std::unique_ptr<detail::StreamState> state) noexcept;
+  explicit Stream(std::unique_ptr<detail::StreamState>&& state) noexcept;
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;
   ~Stream();

@@ -37,7 +37,7 @@ class TcpStream : public Stream {
   void set_nodelay(bool on);
 
   /// For the library itself.
-  explicit TcpStream(std::unique_ptr<detail::StreamState> state) noexcept;
+  explicit TcpStream(std::unique_ptr<detail::StreamState>&& state) noexcept;
 };
 
 /// How to listen.

@@ -21,6 +21,7 @@
 #include <weft/once.h>
 #include <weft/outcome.h>
 #include <weft/pin.h>
+#include <weft/pipe.h>
 #include <weft/promise.h>
 #include <weft/queue.h>
 #include <weft/resolve.h>

@@ -1,0 +1,25 @@
+#pragma once
+
+// Reading and writing through an open file that other processes have, too, as they have a program's
+// standard input and output. O_NONBLOCK belongs to the open file, not to the descriptor: to set it
+// here would break all who expect their calls to block. So it is left alone, and each call is asked
+// not to block by other means:
+//
+//   sockets             MSG_DONTWAIT
+//   pipes and the like  RWF_NOWAIT; where the kernel refuses that, a call that the kernel has just
+//                       said would not block, of a size that fits
+//   terminals           are opened anew, with a flag of their own: see io/inherited_stream.cc
+//   files on disk       the blocking pool, as they are always ready and never quick
+
+#include <span>
+
+#include "io/stream_state.h"
+#include "reactor/reactor.h"
+
+namespace weft::detail {
+
+/// Like Reactor::read() and Reactor::write().
+IoResult read_shared(Reactor& reactor, const StreamState& state, std::span<std::byte> into);
+IoResult write_shared(Reactor& reactor, const StreamState& state, std::span<const iovec> parts);
+
+}  // namespace weft::detail
