@@ -194,9 +194,9 @@ TEST(Signals, BelongToWhereTheyAreMoved) {
 
 TEST(Signals, WakeAPlainThreadToo) {
   Signals signals{SIGUSR1};
-  std::thread sender([] { send(SIGUSR1); });
-  EXPECT_EQ(signals.wait(), SIGUSR1);
-  sender.join();
+  std::thread waiter([&] { EXPECT_EQ(signals.wait(), SIGUSR1); });
+  send(SIGUSR1);
+  waiter.join();
 }
 
 TEST(Signals, WhatCannotBeWaitedForIsAClearError) {
