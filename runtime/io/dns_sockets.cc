@@ -12,11 +12,10 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
-#include <exception>
 #include <new>
 #include <utility>
 
-#include "io/io_error.h"
+#include "io/cancellable.h"
 #include "sched/wait.h"
 #include "time/clock.h"
 
@@ -32,11 +31,6 @@ int refusal_in(const void* answer, std::size_t size) noexcept {
   if (size < NS_HFIXEDSZ) return 0;
   const int code = static_cast<const unsigned char*>(answer)[3] & 0xf;
   return code == ns_r_servfail || code == ns_r_notimpl || code == ns_r_refused ? code : 0;
-}
-
-// Whether a timer may end a wait by a cancellation.
-bool may_be_cancelled() noexcept {
-  return current_fiber()->masks == 0 && std::uncaught_exceptions() == 0;
 }
 
 }  // namespace

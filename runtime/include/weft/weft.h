@@ -22,9 +22,11 @@
 #include <weft/outcome.h>
 #include <weft/pin.h>
 #include <weft/pipe.h>
+#include <weft/process.h>
 #include <weft/promise.h>
 #include <weft/queue.h>
 #include <weft/resolve.h>
+#include <weft/run_process.h>
 #include <weft/runtime.h>
 #include <weft/select.h>
 #include <weft/semaphore.h>
