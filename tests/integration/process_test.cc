@@ -301,19 +301,32 @@ class ProcessDeathTest : public testing::Test {
   void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
 };
 
+// The null device is given standard input's number, which is set before it is copied from there.
+bool writes_to_null_from_number_0() {
+  Pipe in = Pipe::open();
+  const int high = ::fcntl(in.reader.native_handle(), F_DUPFD_CLOEXEC, 100);
+  in.reader.close();
+  in.writer.close();
+  for (int fd = 0; fd < 3; ++fd) ::close(fd);
+  Process process =
+      Process::spawn(sh("cat; echo x"), {.in = Stdio::descriptor(high), .out = Stdio::null()});
+  return process.wait().success();
+}
+
 // Pipes are given the numbers of the streams then.
 TEST_F(ProcessDeathTest, StartsWhereTheStandardStreamsAreClosed) {
   EXPECT_EXIT(
       {
-        for (int fd = 0; fd < 3; ++fd) ::close(fd);
         const bool right = run([] {
+          for (int fd = 0; fd < 3; ++fd) ::close(fd);
           Process process =
               Process::spawn(sh("cat; echo err >&2"),
                              {.in = Stdio::pipe(), .out = Stdio::pipe(), .err = Stdio::pipe()});
           process.in().write_all("through");
           process.in().close();
           return process.out().read_to_end(kRoom) == "through" &&
-                 process.err().read_to_end(kRoom) == "err\n" && process.wait().success();
+                 process.err().read_to_end(kRoom) == "err\n" && process.wait().success() &&
+                 writes_to_null_from_number_0();
         });
         ::_exit(right ? 3 : 4);
       },
