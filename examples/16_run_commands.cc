@@ -49,7 +49,8 @@ void run_command(Command& command, std::chrono::seconds limit) {
 }
 
 int main(int argc, char** argv) {
-  std::vector<Command> commands(argv + (argc > 1 ? 2 : 1), argv + argc);
+  std::vector<Command> commands;
+  for (int i = 2; i < argc; ++i) commands.push_back({argv[i]});
   const auto limit = argc > 1 ? parse_number(argv[1], 1, 3600) : std::optional<int>(1);
   if (!limit.has_value()) {
     std::fprintf(stderr, "usage: %s [SECONDS COMMAND...]\n", argv[0]);

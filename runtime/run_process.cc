@@ -150,7 +150,7 @@ class Conversation {
     const auto [done, pending] = wait(talks_, all_completed, left);
     if (pending.empty()) return;
     result_.timed_out = true;
-    for (Task<void> task : pending) task.cancel();
+    for (const Task<void>& task : pending) task.cancel();
   }
 
   const RunProcessOptions& options_;

@@ -106,6 +106,7 @@ class Channel {
   void set_servers(const std::vector<SocketAddress>& servers) {
     if (servers.empty()) return;
     std::vector<ares_addr_port_node> nodes;
+    nodes.reserve(servers.size());
     for (const SocketAddress& server : servers) nodes.push_back(node_of(server));
     for (std::size_t i = 1; i < nodes.size(); ++i) nodes[i - 1].next = &nodes[i];
     check(::ares_set_servers_ports(channel_, nodes.data()));

@@ -42,6 +42,7 @@ CStrings pointers_to(std::vector<std::string>& texts) {
 
 std::vector<std::string> environment_of(const std::map<std::string, std::string>& variables) {
   std::vector<std::string> lines;
+  lines.reserve(variables.size());
   for (const auto& [name, value] : variables) {
     if (name.empty() || name.find('=') != std::string::npos) {
       throw std::invalid_argument("weft::Process: no name of an environment variable: '" + name +
@@ -49,7 +50,8 @@ std::vector<std::string> environment_of(const std::map<std::string, std::string>
     }
     check_text(name, "the environment's");
     check_text(value, "the environment's");
-    lines.push_back(name + '=' + value);
+    lines.push_back(name);
+    lines.back().append("=").append(value);
   }
   return lines;
 }

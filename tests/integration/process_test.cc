@@ -24,7 +24,6 @@ using namespace support;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 
 constexpr std::size_t kRoom = 1 << 20;
 
@@ -47,7 +46,7 @@ class Folder {
 
   /// A file in it, with such permissions.
   std::string file(const std::string& name, const std::string& text, mode_t mode) const {
-    const std::string at = path_ + "/" + name;
+    std::string at = path_ + "/" + name;
     std::ofstream(at) << text;
     EXPECT_EQ(::chmod(at.c_str(), mode), 0);
     return at;

@@ -107,7 +107,7 @@ class DnsServer {
     Question asked{.id = wire.substr(0, 2), .question = {}, .name = {}, .tcp = tcp};
     std::size_t at = 12;
     while (wire[at] != 0) {
-      const auto size = static_cast<std::size_t>(wire[at]);
+      const auto size = static_cast<unsigned char>(wire[at]);
       if (!asked.name.empty()) asked.name += '.';
       asked.name += wire.substr(at + 1, size);
       at += 1 + size;
