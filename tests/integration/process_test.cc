@@ -98,9 +98,9 @@ TEST(Process, ThatCannotStartSaysWhy) {
     EXPECT_THAT(message({"no-such-program"}, {.directory = "/"}), HasSubstr("in '/'"));
     EXPECT_EQ(error({"true"}, {.out = Stdio::descriptor(-1)}), std::errc::bad_file_descriptor);
     EXPECT_THAT(message({"true"}, {.out = Stdio::descriptor(9999)}), HasSubstr("descriptor 9999"));
-    EXPECT_EQ(process_counts().descriptors, before);
+    EXPECT_LE(process_counts().descriptors, before) << "less: those of earlier tests' children";
   });
-  EXPECT_TRUE(has_no_children());
+  EXPECT_TRUE(soon_has_no_children());
 }
 
 TEST(Process, RefusesWhatCannotBeMeant) {
@@ -233,7 +233,7 @@ TEST(Process, LeavesNoDescriptorsBehind) {
     Process::spawn({"true"}, pipes).wait();
     const std::size_t before = process_counts().descriptors;
     for (int i = 0; i < 10; ++i) Process::spawn({"true"}, pipes).wait();
-    EXPECT_EQ(process_counts().descriptors, before);
+    EXPECT_LE(process_counts().descriptors, before) << "less: those of earlier tests' children";
   });
 }
 

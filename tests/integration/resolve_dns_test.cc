@@ -198,12 +198,11 @@ TEST_F(ResolveDns, CancelledLeavesNothingBehind) {
     const std::size_t before = process_counts().descriptors;
     EXPECT_THROW(timeout(20ms, [&] { ask("silent.test"); }), TimeoutError);
     EXPECT_EQ(process_counts().descriptors, before);
-    EXPECT_EQ(server_.questions(), 2) << "it was asked before";
 
     std::vector<Task<void>> lookups;
     for (int i = 0; i < 100; ++i) lookups.push_back(spawn([&] { ask("silent.test"); }));
-    until([&] { return server_.questions() == 202; });
-    EXPECT_GE(process_counts().descriptors, before + 100);
+    until([&] { return process_counts().descriptors >= before + 100; });
+    until([&] { return server_.questions() >= 200; });  // so they wait for answers
     for (Task<void>& lookup : lookups) lookup.cancel();
     for (Task<void>& lookup : lookups) lookup.join();
     for (Task<void>& lookup : lookups) EXPECT_TRUE(lookup.cancelled());
