@@ -18,12 +18,15 @@ namespace {
 Atomic<std::uint32_t> g_main_events{0};  // [main-events]
 Atomic<unsigned> g_interrupts{0};
 std::mutex g_mutex;
-int g_scopes = 0;          // under g_mutex
+Atomic<int> g_scopes{0};   // written under g_mutex, read by the handler
 bool g_installed = false;  // under g_mutex
 
 void on_interrupt(int) {
   const int saved_errno = errno;
-  if (g_interrupts.fetch_add(1, std::memory_order_seq_cst) == 0) {
+  // Whoever took the signal over meanwhile, and gave it back after the last scope had gone, has put
+  // this handler in place again.
+  const bool in_scope = g_scopes.load(std::memory_order_seq_cst) > 0;
+  if (in_scope && g_interrupts.fetch_add(1, std::memory_order_seq_cst) == 0) {
     note_main_event();
   } else {
     // The program did not end by itself: end it, as if nobody had caught the signal.
@@ -40,13 +43,16 @@ void on_interrupt(int) {
 InterruptScope::InterruptScope() {
   const std::lock_guard lock(g_mutex);
   // Before the handler is in place: a signal that comes at once counts.
-  if (g_scopes == 0) g_interrupts.store(0, std::memory_order_seq_cst);
+  if (g_scopes.load(std::memory_order_seq_cst) == 0) {
+    g_interrupts.store(0, std::memory_order_seq_cst);
+  }
   before_ = g_interrupts.load(std::memory_order_seq_cst);
-  if (g_scopes++ > 0) return;
+  if (g_scopes.fetch_add(1, std::memory_order_seq_cst) > 0) return;
   struct sigaction current {};
   ::sigaction(SIGINT, nullptr, &current);
   const bool standard = (current.sa_flags & SA_SIGINFO) == 0 && current.sa_handler == SIG_DFL;
-  if (!standard) return;
+  const bool ours_already = current.sa_handler == &on_interrupt;
+  if (!standard && !ours_already) return;
   struct sigaction ours {};
   ours.sa_handler = &on_interrupt;
   ours.sa_flags = SA_RESTART | SA_ONSTACK;
@@ -55,7 +61,7 @@ InterruptScope::InterruptScope() {
 
 InterruptScope::~InterruptScope() {
   const std::lock_guard lock(g_mutex);
-  if (--g_scopes > 0 || !g_installed) return;
+  if (g_scopes.fetch_sub(1, std::memory_order_seq_cst) > 1 || !g_installed) return;
   g_installed = false;
   struct sigaction current {};
   ::sigaction(SIGINT, nullptr, &current);

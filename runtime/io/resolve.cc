@@ -5,8 +5,12 @@
 
 #include <cerrno>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
+#if defined(WEFT_HAVE_CARES)
+#include "io/dns_lookup.h"
+#endif
 #include "offload/blocking_pool.h"
 #include "sched/scheduler.h"
 
@@ -24,6 +28,7 @@ class ResolveCategory final : public std::error_category {
 struct Question {
   std::string host;
   std::uint16_t port = 0;
+  int family = AF_UNSPEC;
   std::vector<SocketAddress> addresses;
   std::error_code error;
   std::exception_ptr failure;  // of ours: no memory
@@ -41,6 +46,7 @@ void collect(Question& question, const addrinfo* first) {
 // Not inlined where a fiber has suspended: compilers keep errno's address across calls.
 [[gnu::noinline]] void answer(Question& question) {
   addrinfo hints{};
+  hints.ai_family = question.family;
   hints.ai_socktype = SOCK_STREAM;  // or each address would come once for every type
   addrinfo* found = nullptr;
   const int code = ::getaddrinfo(question.host.c_str(), nullptr, &hints, &found);
@@ -70,6 +76,68 @@ class Job final : public detail::BlockingPool::Job {
   const std::shared_ptr<Question> question_;
 };
 
+int family_of(AddressFamily family) noexcept {
+  switch (family) {
+    case AddressFamily::kIpv4:
+      return AF_INET;
+    case AddressFamily::kIpv6:
+      return AF_INET6;
+    case AddressFamily::kAny:
+      break;
+  }
+  return AF_UNSPEC;
+}
+
+[[noreturn]] void throw_resolve_error(std::string_view host, std::error_code error) {
+  throw std::system_error(error, "resolve '" + std::string(host) + "'");
+}
+
+std::vector<SocketAddress> ask_system(std::string_view host, std::uint16_t port, int family) {
+  const auto question = std::make_shared<Question>();
+  question->host = host;
+  question->port = port;
+  question->family = family;
+  if (detail::Scheduler* const scheduler = detail::Scheduler::current()) {
+    detail::BlockingPool* const pool =
+        scheduler->services().blocking.load(std::memory_order_acquire);
+    if (pool == nullptr) throw std::logic_error("weft::resolve: the runtime is ending");
+    pool->submit(std::make_unique<Job>(question));
+    question->answered.wait();
+  } else {
+    answer(*question);
+  }
+  if (question->failure) std::rethrow_exception(question->failure);
+  if (question->error) throw_resolve_error(host, question->error);
+  return std::move(question->addresses);
+}
+
+// Whether the options leave the question to the system, in as far as they make sense.
+bool is_for_system(const ResolveOptions& options) {
+  if (options.timeout <= std::chrono::milliseconds(0) || options.tries < 1) {
+    throw std::invalid_argument(
+        "weft::resolve: each server is given some time (ResolveOptions::timeout), and asked once "
+        "or "
+        "more often (tries)");
+  }
+  for (const SocketAddress& server : options.servers) {
+    if (server.empty()) throw std::invalid_argument("weft::resolve: a server's address is empty");
+  }
+#if defined(WEFT_HAVE_CARES)
+  constexpr bool kHaveCares = true;
+#else
+  constexpr bool kHaveCares = false;
+#endif
+  if (kHaveCares && !options.use_system) return false;
+  const ResolveOptions standard;
+  if (!options.servers.empty() || options.timeout != standard.timeout ||
+      options.tries != standard.tries) {
+    throw std::logic_error(
+        std::string("weft::resolve: servers, timeout and tries are the system's own affair: ") +
+        (kHaveCares ? "use_system leaves them to it" : "this weft was built without c-ares"));
+  }
+  return true;
+}
+
 }  // namespace
 
 const std::error_category& resolve_category() noexcept {
@@ -77,28 +145,22 @@ const std::error_category& resolve_category() noexcept {
   return category;
 }
 
-std::vector<SocketAddress> resolve(std::string_view host, std::uint16_t port) {
-  if (const auto numeric = SocketAddress::parse(host, port)) return {*numeric};
-  const auto question = std::make_shared<Question>();
-  question->host = host;
-  question->port = port;
-  detail::Scheduler* const scheduler = detail::Scheduler::current();
+std::vector<SocketAddress> resolve(std::string_view host, std::uint16_t port,
+                                   const ResolveOptions& options) {
+  const bool system = is_for_system(options);
+  const int family = family_of(options.family);
+  if (const auto numeric = SocketAddress::parse(host, port)) {
+    if (family == AF_UNSPEC || numeric->data()->sa_family == family) return {*numeric};
+    throw_resolve_error(host, {EAI_ADDRFAMILY, resolve_category()});
+  }
   if (host.empty() || host.find('\0') != std::string_view::npos) {
-    question->error = {EAI_NONAME, resolve_category()};
-  } else if (scheduler == nullptr) {
-    answer(*question);
-  } else {
-    detail::BlockingPool* const pool =
-        scheduler->services().blocking.load(std::memory_order_acquire);
-    if (pool == nullptr) throw std::logic_error("weft::resolve: the runtime is ending");
-    pool->submit(std::make_unique<Job>(question));
-    question->answered.wait();
+    throw_resolve_error(host, {EAI_NONAME, resolve_category()});
   }
-  if (question->failure) std::rethrow_exception(question->failure);
-  if (question->error) {
-    throw std::system_error(question->error, "resolve '" + std::string(host) + "'");
-  }
-  return std::move(question->addresses);
+#if defined(WEFT_HAVE_CARES)
+  if (!system) return detail::look_up(std::string(host), port, family, options);
+#endif
+  static_cast<void>(system);
+  return ask_system(host, port, family);
 }
 
 }  // namespace weft

@@ -1,7 +1,6 @@
 #include "offload/blocking_pool.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -9,36 +8,11 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/signal_mask.h"
 #include "time/clock.h"
 
 namespace weft::detail {
 namespace {
-
-// A new thread inherits the mask of the one that starts it; to block signals only once it runs
-// would leave a gap in which one is delivered to it. Those that a thread raises by its own fault
-// stay open, as blocking them kills the process without a word.
-class AllSignalsBlocked {
- public:
-  AllSignalsBlocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) {
-      ::sigdelset(&all, fault);
-    }
-    change(all, &before_);
-  }
-  ~AllSignalsBlocked() { change(before_, nullptr); }
-  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
-  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
-
- private:
-  static void change(const sigset_t& mask, sigset_t* before) noexcept {
-    const int error = ::pthread_sigmask(SIG_SETMASK, &mask, before);
-    WEFT_ASSERT(error == 0, "SIG_SETMASK is a valid way to change the mask");
-  }
-
-  sigset_t before_;
-};
 
 void name_this_thread(unsigned number) noexcept {
   char name[16];  // As many as the kernel keeps.

@@ -4,7 +4,6 @@
 // connection, while another one in the same runtime talks on.
 
 #include <gmock/gmock.h>
-#include <netdb.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,7 +24,6 @@ using faults::bounded;
 using faults::Call;
 using faults::Fault;
 using faults::Injection;
-using testing::StartsWith;
 
 constexpr std::size_t kTalk = 300'000;  // more than the kernel's buffers take at once
 
@@ -319,27 +317,6 @@ TEST_P(NotWatched, NobodyWhoWaitsSleepsOn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Errors, NotWatched, testing::Values(ENOSPC, ENOMEM));
-
-// ---- Names.
-
-TEST(Resolve, TellsWhatTheResolverSaid) {
-  bounded(2, [] {
-    for (const int code : {EAI_AGAIN, EAI_MEMORY, EAI_FAIL, EAI_NONAME}) {
-      const Injection injection(Fault{.call = Call::kResolve, .error = code});
-      const auto ask = [] { resolve("localhost"); };
-      EXPECT_EQ(error_of(ask), std::error_code(code, resolve_category()));
-    }
-    const Injection injection(Fault{.call = Call::kResolve, .error = EAI_SYSTEM});
-    try {
-      TcpStream::connect("localhost", 1);
-      ADD_FAILURE() << "nothing was thrown";
-    } catch (const std::system_error& error) {
-      EXPECT_EQ(error.code(), std::error_code(EMFILE, std::system_category()));
-      EXPECT_THAT(error.what(), StartsWith("resolve 'localhost': "));
-    }
-    EXPECT_FALSE(resolve("localhost").empty());
-  });
-}
 
 }  // namespace
 }  // namespace weft

@@ -78,7 +78,7 @@ TEST(Resolve, OthersRunMeanwhile) {
   });
 }
 
-TEST(Resolve, CancelledItLeavesTheQuestionToItself) {
+TEST(Resolve, CancelledItLeavesTheQuestionToTheSystem) {
   run(Options{.blocking_threads = 1}, [] {
     // The only thread of the pool is busy, so the answer cannot come before the cancellation.
     std::promise<void> release;
@@ -90,10 +90,21 @@ TEST(Resolve, CancelledItLeavesTheQuestionToItself) {
       });
     });
     started.wait();
-    EXPECT_THROW(timeout(std::chrono::milliseconds(2), [] { resolve("localhost"); }), TimeoutError);
+    EXPECT_THROW(timeout(std::chrono::milliseconds(2),
+                         [] { resolve("localhost", 0, {.use_system = true}); }),
+                 TimeoutError);
     release.set_value();
     busy.get();
-    EXPECT_TRUE(is_loopback(resolve("localhost").front()));
+    EXPECT_TRUE(is_loopback(resolve("localhost", 0, {.use_system = true}).front()));
+  });
+}
+
+TEST(Resolve, TheSystemAnswersTheSame) {
+  run([] {
+    const ResolveOptions system{.family = AddressFamily::kIpv4, .use_system = true};
+    EXPECT_EQ(resolve("localhost", 81, system).front().to_string(), "127.0.0.1:81");
+    EXPECT_EQ(error_of([&] { resolve("::1", 81, system); }),
+              std::error_code(EAI_ADDRFAMILY, resolve_category()));
   });
 }
 

@@ -13,7 +13,7 @@ MAX_FUNCTION_LINES = 70
 
 # Top to bottom. Includes point down only, and the folders of one band are strangers.
 LAYERS = (
-    ("runtime.cc", "serve.cc", "connect.cc"),
+    ("connect.cc", "runtime.cc", "run_process.cc", "serve.cc"),
     ("options.cc", "interrupt.cc"),
     ("options.h", "interrupt.h"),
     ("debug", "hook", "testing"),

@@ -33,6 +33,7 @@ template <TaskRange Range>
 WaitResult<TaskIn<Range>> wait_to(std::int64_t deadline, const Range& range, ReturnWhen when) {
   std::vector<Task<TaskIn<Range>>> tasks = distinct_tasks(range);
   std::vector<TaskRef> refs;
+  refs.reserve(tasks.size());
   for (const auto& task : tasks) refs.push_back(task.ref());
   wait_for_tasks(refs, when, deadline);
   WaitResult<TaskIn<Range>> result;

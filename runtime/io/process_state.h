@@ -1,0 +1,40 @@
+#pragma once
+
+#include <sys/types.h>
+#include <weft/process.h>
+
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "reactor/fd_table.h"
+
+namespace weft::detail {
+
+/// A child of this program, by its number and, where there can be one, by a descriptor of it
+/// (pidfd_open(2)), which never means another process. The number, too, is safe until the status
+/// has been taken; and since that is done under the mutex, so is a signal that is sent under it.
+struct ChildProcess {
+  pid_t pid = -1;
+  Descriptor descriptor;  // not open where the system refuses one
+};
+
+/// Takes the status if the child has ended. 0, or an errno: EAGAIN while it runs, ECHILD when
+/// somebody else has taken it.
+int take_status(const ChildProcess& child, std::optional<ExitStatus>& status) noexcept;
+/// 0 or an errno; by the number only if it is known to be the child's still.
+int send_signal(const ChildProcess& child, int signal) noexcept;
+
+struct ProcessState {
+  std::string program;  // for people
+  bool leads_group = false;
+  PipeWriter in;
+  PipeReader out, err;
+
+  ChildProcess child;  // constant once it runs
+  std::mutex mutex;    // guards the two below, and the child's number while it is used
+  std::optional<ExitStatus> status;
+  bool lost = false;  // the status, to somebody else
+};
+
+}  // namespace weft::detail
