@@ -1,13 +1,10 @@
 #include <weft/stream.h>
 
-#include <weft/error.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <stdexcept>
-#include <vector>
 
+#include "io/buffered.h"
 #include "io/io_error.h"
 #include "io/stream_state.h"
 #include "reactor/reactor.h"
@@ -29,36 +26,15 @@ std::size_t send(StreamState& state, std::span<const iovec> parts) {
   return result.count;
 }
 
-std::vector<std::byte> bytes_of(std::string_view text) {
-  const auto bytes = std::as_bytes(std::span(text));
-  return {bytes.begin(), bytes.end()};
-}
+// What the buffered algorithms read from.
+struct SocketSource {
+  StreamState& state;
 
-// What is in the buffer goes with the exception, once there is one to take it.
-[[noreturn]] void throw_incomplete(const char* operation, StreamState& state,
-                                   std::vector<std::byte> received) {
-  const std::string what = std::string(operation) + " from " + state.peer.to_string() +
-                           ": the stream ended after " + std::to_string(received.size()) + " bytes";
-  IncompleteRead incomplete(what, std::move(received));
-  state.received.take_all();
-  throw std::move(incomplete);
-}
-
-// Where there is no memory to keep it in, the stream ends: its next reader must not go on behind a
-// gap.
-void put_back(StreamState& state, std::span<const std::byte> data) noexcept {
-  try {
-    state.received.put_back(data);
-  } catch (const std::bad_alloc&) {
-    state.descriptor.close();
-  }
-}
-
-[[noreturn]] void throw_limit(const char* operation, const StreamState& state, const char* found,
-                              std::size_t limit) {
-  throw LimitExceeded(std::string(operation) + " from " + state.peer.to_string() + ": " + found +
-                      std::to_string(limit) + " bytes");
-}
+  ReadBuffer& received() const noexcept { return state.received; }
+  std::size_t receive(std::span<std::byte> into) const { return detail::receive(state, into); }
+  std::string name() const { return state.peer.to_string(); }
+  void close() const noexcept { state.descriptor.close(); }
+};
 
 // Walks over parts that a system call may take any number of bytes from.
 class Unsent {
@@ -115,60 +91,25 @@ std::size_t Stream::read_some(std::span<std::byte> into) {
 }
 
 void Stream::read_exactly(std::span<std::byte> into) {
-  StreamState& self = state("read from");
-  std::size_t got = self.received.take(into);
-  try {
-    while (got < into.size()) {
-      const std::size_t count = detail::receive(self, into.subspan(got));
-      if (count == 0) break;
-      got += count;
-    }
-  } catch (...) {
-    // Cancelled, or failed: whoever tries again, or asks for less, misses nothing.
-    detail::put_back(self, into.first(got));
-    throw;
-  }
-  if (got < into.size()) {
-    detail::throw_incomplete("read_exactly", self,
-                             {into.begin(), into.begin() + static_cast<std::ptrdiff_t>(got)});
-  }
+  detail::read_exactly(detail::SocketSource{state("read from")}, into);
 }
 
 std::string Stream::read_until(std::string_view delimiter, std::size_t limit) {
-  if (delimiter.empty()) throw std::invalid_argument("read_until: the delimiter is empty");
-  StreamState& self = state("read from");
-  std::size_t searched = 0;
-  for (;;) {
-    const std::string_view text = self.received.text();
-    const std::size_t found = text.substr(0, limit).find(delimiter, searched);
-    if (found != std::string_view::npos) return self.received.take_text(found + delimiter.size());
-    if (text.size() >= limit) {
-      detail::throw_limit("read_until", self, "no delimiter within ", limit);
-    }
-    // The delimiter may have begun already.
-    searched = text.size() - std::min(text.size(), delimiter.size() - 1);
-    const std::size_t count = detail::receive(self, self.received.room(limit - text.size()));
-    if (count == 0) {
-      detail::throw_incomplete("read_until", self, detail::bytes_of(self.received.text()));
-    }
-    self.received.commit(count);
-  }
+  return detail::read_until(detail::SocketSource{state("read from")}, delimiter, limit);
 }
 
 std::string Stream::read_to_end(std::size_t limit) {
-  StreamState& self = state("read from");
-  for (;;) {
-    const std::size_t size = self.received.size();
-    if (size > limit) detail::throw_limit("read_to_end", self, "more than ", limit);
-    // One more than allowed, to see that there is more.
-    const std::size_t most = limit - size + (limit - size < SIZE_MAX ? 1 : 0);
-    const std::size_t count = detail::receive(self, self.received.room(most));
-    if (count == 0) return self.received.take_all();
-    self.received.commit(count);
-  }
+  return detail::read_to_end(detail::SocketSource{state("read from")}, limit);
 }
 
 // ---- Writing.
+
+std::size_t Stream::write_some(std::span<const std::byte> data) {
+  StreamState& self = state("write to");
+  if (data.empty()) return 0;
+  const iovec part{const_cast<std::byte*>(data.data()), data.size()};
+  return detail::send(self, {&part, 1});
+}
 
 void Stream::write_all(std::span<const std::byte> data) {
   StreamState& self = state("write to");

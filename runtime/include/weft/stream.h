@@ -51,7 +51,13 @@ class Stream {
   /// bytes, and takes nothing. Cancelled, it has taken nothing.
   std::string read_to_end(std::size_t limit);
 
-  // -- Writing. Each writes all of its data, or throws; then some of it may have been written.
+  // -- Writing.
+
+  /// Waits until some bytes can be written, and returns how many were; 0 if there are none.
+  /// Cancelled, it has written nothing.
+  std::size_t write_some(std::span<const std::byte> data);
+
+  // These write all of their data, or throw; then some of it may have been written.
 
   void write_all(std::span<const std::byte> data);
   void write_all(std::string_view text);
