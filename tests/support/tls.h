@@ -71,6 +71,8 @@ inline Refusal refused(const weft::TlsContext& client, const weft::TlsContext& s
     } catch (const std::system_error& error) {
       what = error.what();
       code = error.code();
+    } catch (const std::exception& error) {
+      what = error.what();
     }
   };
   weft::gather(

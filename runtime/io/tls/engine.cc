@@ -118,6 +118,7 @@ TlsStep TlsEngine::read(std::span<std::byte> into, std::size_t& count) {
 
 TlsStep TlsEngine::write(std::span<const std::byte> data) {
   if (failure_.has_value()) return TlsStep::kFailed;
+  if (has_ended_writing()) return TlsStep::kEnd;
   ERR_clear_error();
   std::size_t written = 0;
   return step_of(SSL_write_ex(ssl_.get(), data.data(), data.size(), &written));
@@ -129,10 +130,14 @@ TlsStep TlsEngine::finish_message() {
   return SSL_in_init(ssl_.get()) ? handshake() : TlsStep::kDone;
 }
 
+bool TlsEngine::has_ended_writing() const noexcept {
+  return (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0;
+}
+
 TlsStep TlsEngine::end_writing() {
   if (failure_.has_value()) return TlsStep::kFailed;
   // Called a second time, OpenSSL would wait for the peer's.
-  if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) return TlsStep::kDone;
+  if (has_ended_writing()) return TlsStep::kDone;
   if (const TlsStep step = finish_message(); step != TlsStep::kDone) return step;
   ERR_clear_error();
   const int result = SSL_shutdown(ssl_.get());
@@ -141,6 +146,7 @@ TlsStep TlsEngine::end_writing() {
 
 TlsStep TlsEngine::update_keys(bool both) {
   if (failure_.has_value()) return TlsStep::kFailed;
+  if (has_ended_writing()) return TlsStep::kEnd;
   if (const TlsStep step = finish_message(); step != TlsStep::kDone) return step;
   ERR_clear_error();
   const int kind = both ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;

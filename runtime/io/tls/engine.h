@@ -27,7 +27,7 @@ enum class TlsStep : std::uint8_t {
   kDone,
   kNeedsInput,        ///< All that has arrived is used up; call again when there is more.
   kNeedsCertificate,  ///< Call certificate_chosen() with what the server is to show, and again.
-  kEnd,               ///< The peer has declared its end.
+  kEnd,               ///< The peer has declared its end; of a write: this side has.
   kFailed,            ///< See failure(); so will every later call.
 };
 
@@ -86,6 +86,7 @@ class TlsEngine {
   void offer_session();
   TlsStep step_of(int result);
   TlsStep finish_message();
+  bool has_ended_writing() const noexcept;
   TlsFailure describe_failure(int kind) const;
   const TlsCertificate* certificate_for(const std::string& name) const noexcept;
 

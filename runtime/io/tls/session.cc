@@ -4,13 +4,14 @@
 #include <weft/timeout.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <exception>
 #include <mutex>
 #include <system_error>
 #include <utility>
 
-#include "base/assert.h"
+#include "io/io_error.h"
 
 namespace weft::detail {
 
@@ -189,9 +190,11 @@ std::size_t TlsSession::receive(std::span<std::byte> into) {
 
 template <class Call>
 void TlsSession::write_step(const char* operation, Call call) {
+  if (!is_open()) throw_io_error(EBADF, operation, name_);
   for (;;) {
     const Asked asked = ask(call);
     if (asked.step == TlsStep::kDone) return;
+    if (asked.step == TlsStep::kEnd) throw_io_error(EPIPE, operation, name_);
     if (asked.step != TlsStep::kNeedsInput) fail(operation);
     flush_politely();
     receive_more(asked.arrivals);
