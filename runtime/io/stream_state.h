@@ -5,6 +5,7 @@
 // must own the number by then, or it is never closed.
 
 #include <weft/address.h>
+#include <weft/stream.h>
 
 #include <utility>
 
@@ -20,6 +21,13 @@ struct StreamState {
   Descriptor descriptor;
   const SocketAddress peer;
   ReadBuffer received;  // by whoever reads
+};
+
+/// For what works on any stream's descriptor.
+struct StreamAccess {
+  static StreamState& state(const Stream& stream, const char* operation) {
+    return stream.state(operation);
+  }
 };
 
 struct ListenerState {

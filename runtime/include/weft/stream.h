@@ -11,6 +11,7 @@
 namespace weft {
 
 namespace detail {
+struct StreamAccess;
 struct StreamState;
 }  // namespace detail
 
@@ -90,6 +91,7 @@ class Stream {
   bool has_state() const noexcept { return state_ != nullptr; }
 
  private:
+  friend struct detail::StreamAccess;
   std::unique_ptr<detail::StreamState> state_;
 };
 
