@@ -51,13 +51,27 @@ std::string name_beside(const std::string& path) {
   return folder + '.' + path.substr(folder.size(), 100) + ending.data();
 }
 
+// What cannot be removed stays, which hurts nobody; the error that led here is told already.
+void remove_file(const std::string& path) noexcept {
+  const auto remove = [&path]() noexcept { ::unlink(path.c_str()); };
+  try {
+    detail::on_pool(remove, detail::Cancellable::kNo);
+  } catch (const std::exception&) {
+    remove();  // no thread for it
+  }
+}
+
 File create_beside(const std::string& path, mode_t mode) {
   constexpr int kAttempts = 100;
   for (int attempt = 0;; ++attempt) {
+    const std::string name = name_beside(path);
     try {
-      return File::open(name_beside(path), O_WRONLY | O_CREAT | O_EXCL, mode);
+      return File::open(name, O_WRONLY | O_CREAT | O_EXCL, mode);
     } catch (const std::system_error& error) {
       if (error.code() != std::errc::file_exists || attempt == kAttempts) throw;
+    } catch (const Cancelled&) {
+      remove_file(name);  // it may have been created all the same
+      throw;
     }
   }
 }
@@ -67,14 +81,7 @@ class NewFile {
  public:
   NewFile(const std::string& path, mode_t mode) : file_(create_beside(path, mode)) {}
   ~NewFile() {
-    if (in_place_) return;
-    // What cannot be removed stays, which hurts nobody; the error that led here is told already.
-    const auto remove = [this]() noexcept { ::unlink(file_.path().c_str()); };
-    try {
-      detail::on_pool(remove, detail::Cancellable::kNo);
-    } catch (const std::exception&) {
-      remove();
-    }
+    if (!in_place_) remove_file(file_.path());
   }
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;

@@ -141,7 +141,10 @@ TEST(FileCopy, IsCancelledAndClosedWhileItWaits) {
     Task<void> closed = spawn([&] { copy(file, other.client, 0, UINT64_MAX); });
     sleep_for(std::chrono::milliseconds(20));
     other.client.close();
-    EXPECT_EQ(error_of([&] { closed.get(); }), std::errc::operation_canceled);
+    const std::error_code code = error_of([&] { closed.get(); });
+    // Closed meanwhile; or before, if it was just not waiting.
+    EXPECT_TRUE(code == std::errc::operation_canceled || code == std::errc::bad_file_descriptor)
+        << code;
   });
 }
 

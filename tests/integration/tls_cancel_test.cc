@@ -119,7 +119,7 @@ TEST(TlsCancel, HalfARecordIsNotLost) {
     bool done = false;
     Task<void> busy = spawn([&done, &right = right] {
       while (!done) {
-        right.write_all(std::string(1000, 'x'));
+        right.write_all(std::string(30'000, 'x'));
         sleep_for(std::chrono::microseconds(20));
       }
       right.shutdown();
@@ -221,7 +221,10 @@ TEST(TlsClose, WakesTheWriter) {
     sleep_for(milliseconds(2));
     EXPECT_FALSE(writer.done());
     left.close();
-    EXPECT_EQ(error_of([&] { writer.get(); }), std::errc::operation_canceled);
+    const std::error_code code = error_of([&] { writer.get(); });
+    // Closed meanwhile; or before, if it was just not waiting.
+    EXPECT_TRUE(code == std::errc::operation_canceled || code == std::errc::bad_file_descriptor)
+        << code;
   });
 }
 

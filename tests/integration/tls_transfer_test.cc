@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/build_kind.h"
+#include "support/scratch_folder.h"
 #include "support/tls.h"
 
 namespace weft {
@@ -107,6 +108,23 @@ TEST(TlsTransfer, AnAnswerDoesNotStopTheReader) {
     server.read_exactly(bytes_of(all));
     EXPECT_TRUE(all == std::string(kMuch, 'c'));
     clogged.get();
+  });
+}
+
+TEST(TlsTransfer, SendsAFile) {
+  run([] {
+    const ScratchFolder folder;
+    const std::vector<std::byte> bytes = pattern(1'000'000);
+    write_file(folder.path("file"), bytes);
+    TlsConnected pair = tls_pair();
+    TlsStream &client = pair.client, &server = pair.server;
+    Task<void> sender = spawn([&] {
+      const File file = File::open(folder.path("file"));
+      EXPECT_EQ(copy(file, client, 0, UINT64_MAX), bytes.size());
+      client.shutdown();
+    });
+    EXPECT_EQ(receive(server, 1 << 16), bytes.size());
+    sender.get();
   });
 }
 

@@ -85,8 +85,9 @@ concept TlsCarrier = std::is_nothrow_move_constructible_v<Carrier> &&
 /// remains usable. They need a runtime: in a plain thread they throw std::logic_error. What fails
 /// is a TlsError, or a std::system_error from the connection below.
 ///
-/// A handshake needs about 30 KiB of stack: a fiber that makes one has 64 KiB or more
-/// (Options::stack_size, SpawnOptions::stack_size; the default is 256 KiB).
+/// A fiber that shakes hands needs 64 KiB of stack or more, of which the default has four times as
+/// much (Options::stack_size, SpawnOptions::stack_size). OpenSSL 3.0 is content with 16 KiB, newer
+/// versions, with larger keys, are not.
 class TlsStream {
  public:
   static constexpr std::size_t kDefaultLimit = Stream::kDefaultLimit;
