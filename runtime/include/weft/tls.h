@@ -8,6 +8,7 @@
 #include <weft/tcp.h>
 #include <weft/tls_context.h>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
