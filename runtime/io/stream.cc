@@ -6,10 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <stdexcept>
 #include <system_error>
-#include <vector>
 
+#include "io/buffered.h"
 #include "io/io_error.h"
 #include "io/shared_file.h"
 #include "io/stream_state.h"
@@ -69,54 +68,15 @@ std::size_t send(StreamState& state, std::span<const iovec> parts) {
   return result.count;
 }
 
-std::vector<std::byte> bytes_of(std::string_view text) {
-  const auto bytes = std::as_bytes(std::span(text));
-  return {bytes.begin(), bytes.end()};
-}
+// What the buffered algorithms read from.
+struct SocketSource {
+  StreamState& state;
 
-// What is in the buffer goes with the exception, once there is one to take it.
-[[noreturn]] void throw_incomplete(const char* operation, StreamState& state,
-                                   std::vector<std::byte> received) {
-  const std::string what = std::string(operation) + " from " + state.name() +
-                           ": the stream ended after " + std::to_string(received.size()) + " bytes";
-  IncompleteRead incomplete(what, std::move(received));
-  state.received.take_all();
-  throw std::move(incomplete);
-}
-
-// Where there is no memory to keep it in, the stream ends: its next reader must not go on behind a
-// gap.
-void put_back(StreamState& state, std::span<const std::byte> data) noexcept {
-  try {
-    state.received.put_back(data);
-  } catch (const std::bad_alloc&) {
-    state.descriptor.close();
-  }
-}
-
-[[noreturn]] void throw_limit(const char* operation, const StreamState& state, const char* found,
-                              std::size_t limit) {
-  throw LimitExceeded(std::string(operation) + " from " + state.name() + ": " + found +
-                      std::to_string(limit) + " bytes");
-}
-
-// Receives until the buffer holds the delimiter, and returns how far it reaches, the delimiter
-// included; nothing when the stream ends before.
-std::optional<std::size_t> receive_until(StreamState& state, std::string_view delimiter,
-                                         std::size_t limit, const char* operation) {
-  std::size_t searched = 0;
-  for (;;) {
-    const std::string_view text = state.received.text();
-    const std::size_t found = text.substr(0, limit).find(delimiter, searched);
-    if (found != std::string_view::npos) return found + delimiter.size();
-    if (text.size() >= limit) throw_limit(operation, state, "no delimiter within ", limit);
-    // The delimiter may have begun already.
-    searched = text.size() - std::min(text.size(), delimiter.size() - 1);
-    const std::size_t count = receive(state, state.received.room(limit - text.size()));
-    if (count == 0) return std::nullopt;
-    state.received.commit(count);
-  }
-}
+  ReadBuffer& received() const noexcept { return state.received; }
+  std::size_t receive(std::span<std::byte> into) const { return detail::receive(state, into); }
+  std::string name() const { return state.name(); }
+  void close() const noexcept { state.descriptor.close(); }
+};
 
 // 0 or the error. Not inlined where a fiber has suspended: compilers keep errno's address across
 // calls.
@@ -193,57 +153,29 @@ std::size_t Stream::read_some(std::span<std::byte> into) {
 }
 
 void Stream::read_exactly(std::span<std::byte> into) {
-  StreamState& self = state("read from");
-  std::size_t got = self.received.take(into);
-  try {
-    while (got < into.size()) {
-      const std::size_t count = detail::receive(self, into.subspan(got));
-      if (count == 0) break;
-      got += count;
-    }
-  } catch (...) {
-    // Cancelled, or failed: whoever tries again, or asks for less, misses nothing.
-    detail::put_back(self, into.first(got));
-    throw;
-  }
-  if (got < into.size()) {
-    detail::throw_incomplete("read_exactly", self,
-                             {into.begin(), into.begin() + static_cast<std::ptrdiff_t>(got)});
-  }
+  detail::read_exactly(detail::SocketSource{state("read from")}, into);
 }
 
 std::string Stream::read_until(std::string_view delimiter, std::size_t limit) {
-  if (delimiter.empty()) throw std::invalid_argument("read_until: the delimiter is empty");
-  StreamState& self = state("read from");
-  const auto end = detail::receive_until(self, delimiter, limit, "read_until");
-  if (end.has_value()) return self.received.take_text(*end);
-  detail::throw_incomplete("read_until", self, detail::bytes_of(self.received.text()));
+  return detail::read_until(detail::SocketSource{state("read from")}, delimiter, limit);
 }
 
 std::optional<std::string> Stream::read_line(std::size_t limit) {
-  StreamState& self = state("read from");
-  const auto end = detail::receive_until(self, "\n", limit, "read_line");
-  if (!end.has_value() && self.received.empty()) return std::nullopt;
-  std::string line = end.has_value() ? self.received.take_text(*end) : self.received.take_all();
-  if (line.ends_with('\n')) line.pop_back();
-  if (end.has_value() && line.ends_with('\r')) line.pop_back();
-  return line;
+  return detail::read_line(detail::SocketSource{state("read from")}, limit);
 }
 
 std::string Stream::read_to_end(std::size_t limit) {
-  StreamState& self = state("read from");
-  for (;;) {
-    const std::size_t size = self.received.size();
-    if (size > limit) detail::throw_limit("read_to_end", self, "more than ", limit);
-    // One more than allowed, to see that there is more.
-    const std::size_t most = limit - size + (limit - size < SIZE_MAX ? 1 : 0);
-    const std::size_t count = detail::receive(self, self.received.room(most));
-    if (count == 0) return self.received.take_all();
-    self.received.commit(count);
-  }
+  return detail::read_to_end(detail::SocketSource{state("read from")}, limit);
 }
 
 // ---- Writing.
+
+std::size_t Stream::write_some(std::span<const std::byte> data) {
+  StreamState& self = state("write to");
+  if (data.empty()) return 0;
+  const iovec part{const_cast<std::byte*>(data.data()), data.size()};
+  return detail::send(self, {&part, 1});
+}
 
 void Stream::write_all(std::span<const std::byte> data) {
   StreamState& self = state("write to");

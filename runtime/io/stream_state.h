@@ -5,6 +5,7 @@
 // must own the number by then, or it is never closed.
 
 #include <weft/address.h>
+#include <weft/stream.h>
 
 #include <cstdint>
 #include <string>
@@ -27,6 +28,13 @@ enum class StreamKind : std::uint8_t {
   kSharedSocket,
   kSharedFile,
   kDisk,
+};
+
+/// For what works on any stream's descriptor.
+struct StreamAccess {
+  static StreamState& state(const Stream& stream, const char* operation) {
+    return stream.state(operation);
+  }
 };
 
 struct StreamState {

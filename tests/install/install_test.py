@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Goal: what `meson install` puts down is enough to build and run a program with.
 
-Method: install into an empty directory, ask the installed weft.pc for the flags, build program.cc
-against the shared library and against the static one, run both, and look at which of them needs
+Method: install into an empty directory, ask each installed .pc file for the flags, build a program
+against the shared libraries and against the static ones, run both, and look at which of them needs
 libweft.so. The source tree's headers are nowhere on the compiler's path.
 """
 
@@ -33,22 +33,23 @@ def install(build, destination):
     return prefix, prefix / value["libdir"]
 
 
-def pkg_config(prefix, libdir, *arguments):
-    # The prefix written in weft.pc is where a packager would install; here it lies below DESTDIR.
+def pkg_config(prefix, libdir, module, *arguments):
+    # The prefix written in a .pc file is where a packager would install; here it lies below DESTDIR.
     env = {**os.environ, "PKG_CONFIG_PATH": str(libdir / "pkgconfig")}
-    command = ["pkg-config", f"--define-variable=prefix={prefix}", *arguments, "weft"]
+    command = ["pkg-config", f"--define-variable=prefix={prefix}", *arguments, module]
     return shlex.split(run(command, env=env))
 
 
-def check_headers(source, prefix):
+def check_headers(source, prefix, left_out):
     wanted = {path.relative_to(source) for path in source.rglob("*.h")}
+    wanted = {path for path in wanted if path.name not in left_out}
     found = {path.relative_to(prefix / "include") for path in (prefix / "include").rglob("*.h")}
     if wanted != found:
         sys.exit(f"headers missing: {wanted - found}, headers too many: {found - wanted}")
 
 
-def build_and_run(compiler, flags, program, libdir, needs_shared):
-    source = pathlib.Path(__file__).with_name("program.cc")
+def build_and_run(compiler, flags, source, program, libdir, needs_shared):
+    source = pathlib.Path(__file__).with_name(source)
     run([*compiler, "-std=c++20", "-Wall", "-Werror", source, "-o", program, *flags])
     run([program], env={**os.environ, "LD_LIBRARY_PATH": str(libdir)}, timeout=30)
     dynamic = subprocess.check_output(["readelf", "--dynamic", program], text=True)
@@ -56,24 +57,33 @@ def build_and_run(compiler, flags, program, libdir, needs_shared):
         sys.exit(f"{program.name}: linked with the wrong library")
 
 
+def check_library(compiler, prefix, libdir, module, source, scratch):
+    shared = pkg_config(prefix, libdir, module, "--cflags", "--libs")
+    build_and_run(compiler, shared, source, scratch / f"{module}_shared", libdir, needs_shared=True)
+
+    static = pkg_config(prefix, libdir, module, "--static", "--cflags", "--libs")
+    archives = {"-lweft": "-l:libweft.a", "-lweft_tls": "-l:libweft_tls.a"}
+    static = [archives.get(flag, flag) for flag in static]
+    build_and_run(compiler, static, source, scratch / f"{module}_static", libdir, needs_shared=False)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--headers", type=pathlib.Path, required=True)
     parser.add_argument("--compiler", nargs="+", required=True)
+    parser.add_argument("--without", nargs="*", default=[], help="headers of what is not built")
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory(prefix="weft-install-") as scratch:
         scratch = pathlib.Path(scratch)
         prefix, libdir = install(args.build, scratch / "root")
-        check_headers(args.headers, prefix)
-
-        shared = pkg_config(prefix, libdir, "--cflags", "--libs")
-        build_and_run(args.compiler, shared, scratch / "with_shared", libdir, needs_shared=True)
-
-        static = pkg_config(prefix, libdir, "--static", "--cflags", "--libs")
-        static = ["-l:libweft.a" if flag == "-lweft" else flag for flag in static]
-        build_and_run(args.compiler, static, scratch / "with_static", libdir, needs_shared=False)
+        check_headers(args.headers, prefix, args.without)
+        check_library(args.compiler, prefix, libdir, "weft", "program.cc", scratch)
+        if (libdir / "pkgconfig/weft_tls.pc").exists() != ("tls.h" not in args.without):
+            sys.exit("weft_tls.pc: installed without its headers, or the other way round")
+        if "tls.h" not in args.without:
+            check_library(args.compiler, prefix, libdir, "weft_tls", "tls_program.cc", scratch)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 namespace weft {
 
 namespace detail {
+struct StreamAccess;
 struct StreamState;
 }  // namespace detail
 
@@ -58,7 +59,13 @@ class Stream {
   /// bytes, and takes nothing. Cancelled, it has taken nothing.
   std::string read_to_end(std::size_t limit);
 
-  // -- Writing. Each writes all of its data, or throws; then some of it may have been written.
+  // -- Writing.
+
+  /// Waits until some bytes can be written, and returns how many were; 0 if there are none.
+  /// Cancelled, it has written nothing.
+  std::size_t write_some(std::span<const std::byte> data);
+
+  // These write all of their data, or throw; then some of it may have been written.
 
   void write_all(std::span<const std::byte> data);
   void write_all(std::string_view text);
@@ -91,6 +98,7 @@ class Stream {
   bool has_state() const noexcept { return state_ != nullptr; }
 
  private:
+  friend struct detail::StreamAccess;
   std::unique_ptr<detail::StreamState> state_;
 };
 

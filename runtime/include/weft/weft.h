@@ -15,6 +15,7 @@
 #include <weft/event.h>
 #include <weft/exception_group.h>
 #include <weft/fair_mutex.h>
+#include <weft/file.h>
 #include <weft/gather.h>
 #include <weft/latch.h>
 #include <weft/lines.h>

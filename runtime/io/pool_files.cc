@@ -1,0 +1,136 @@
+// Files by threads of the blocking pool. What is in the page cache is read and written at once, for
+// the way to a thread and back costs more than most of that: RWF_NOWAIT makes the kernel answer
+// EAGAIN where it would have to wait for the disk, and EOPNOTSUPP where it cannot tell.
+
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <weft/error.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "io/file_operations.h"
+#include "io/pool_call.h"
+#include "sched/wait.h"
+
+namespace weft::detail {
+
+namespace {
+
+// A call at once keeps its worker for some tens of microseconds at most, one on the pool, which
+// cannot be interrupted, for some milliseconds.
+constexpr std::size_t kMostAtOnce = std::size_t{256} * 1024;
+constexpr std::size_t kMostOnPool = std::size_t{1} << 20;
+
+// These read errno and never suspend; not inlined, as compilers keep its address across calls.
+
+template <class Call>
+[[gnu::noinline]] IoResult result_of(Call call) noexcept {
+  for (;;) {
+    const ssize_t count = call();
+    if (count >= 0) return {.count = static_cast<std::size_t>(count)};
+    if (errno != EINTR) return {.error = errno};
+  }
+}
+
+// With the number held for as long as the call takes.
+template <class Call>
+IoResult held(const Descriptor& file, Call call) noexcept {
+  const FdOperation operation(file);
+  if (!operation) return {.error = EBADF};
+  return result_of([&] { return call(operation.fd()); });
+}
+
+template <class Call>
+IoResult on_pool_held(const Descriptor& file, Call call) {
+  const FdOperation operation(file);
+  if (!operation) return {.error = EBADF};
+  IoResult result;
+  on_pool([&]() noexcept {
+    // It may have been closed while this was queued.
+    result = file.is_open() ? result_of([&] { return call(operation.fd()); })
+                            : IoResult{.error = ECANCELED};
+  });
+  return result;
+}
+
+IoResult open_file(const std::string& path, int flags, mode_t mode, Descriptor& opened) {
+  IoResult result;
+  on_pool([&]() noexcept {
+    result = result_of([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); });
+    if (result.error != 0) return;
+    try {
+      opened = Descriptor(static_cast<int>(result.count));
+    } catch (...) {
+      result.error = EMFILE;  // no entry for it; it is closed
+    }
+  });
+  return result;
+}
+
+IoResult read_at(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
+  if (spend_budget()) throw Cancelled{};
+  const auto at = static_cast<off_t>(offset);
+  const iovec part{into.data(), std::min(into.size(), kMostAtOnce)};
+  const IoResult cached =
+      held(file, [&](int fd) { return ::preadv2(fd, &part, 1, at, RWF_NOWAIT); });
+  if (cached.error != EAGAIN && cached.error != EOPNOTSUPP) return cached;
+  const std::size_t most = std::min(into.size(), kMostOnPool);
+  return on_pool_held(file, [&](int fd) { return ::pread(fd, into.data(), most, at); });
+}
+
+IoResult write_at(const Descriptor& file, std::span<const std::byte> data, std::uint64_t offset) {
+  if (spend_budget()) throw Cancelled{};
+  const auto at = static_cast<off_t>(offset);
+  const iovec part{const_cast<std::byte*>(data.data()), std::min(data.size(), kMostAtOnce)};
+  const IoResult cached =
+      held(file, [&](int fd) { return ::pwritev2(fd, &part, 1, at, RWF_NOWAIT); });
+  if (cached.error != EAGAIN && cached.error != EOPNOTSUPP) return cached;
+  const std::size_t most = std::min(data.size(), kMostOnPool);
+  return on_pool_held(file, [&](int fd) { return ::pwrite(fd, data.data(), most, at); });
+}
+
+IoResult size_of(const Descriptor& file, std::uint64_t& size) {
+  struct stat status {};
+  const IoResult result = on_pool_held(file, [&](int fd) { return ::fstat(fd, &status); });
+  size = static_cast<std::uint64_t>(status.st_size);
+  return result;
+}
+
+IoResult truncate(const Descriptor& file, std::uint64_t size) {
+  return on_pool_held(file, [&](int fd) { return ::ftruncate(fd, static_cast<off_t>(size)); });
+}
+
+IoResult sync(const Descriptor& file, bool with_metadata) {
+  return on_pool_held(file, [&](int fd) { return with_metadata ? ::fsync(fd) : ::fdatasync(fd); });
+}
+
+// On the pool, for sendfile(2) waits for the disk although the socket does not block. There
+// SIGPIPE, which it cannot be told not to send, is blocked.
+IoResult send(const Descriptor& file, std::uint64_t offset, std::size_t count,
+              const Descriptor& socket) {
+  const FdOperation to(socket);
+  if (!to) return {.error = EBADF};
+  auto at = static_cast<off_t>(offset);
+  const std::size_t most = std::min(count, kMostOnPool);
+  return on_pool_held(file, [&](int fd) { return ::sendfile(to.fd(), fd, &at, most); });
+}
+
+constexpr FileOperations kPoolFiles{
+    .open = &open_file,
+    .read_at = &read_at,
+    .write_at = &write_at,
+    .size = &size_of,
+    .truncate = &truncate,
+    .sync = &sync,
+    .send = &send,
+};
+
+}  // namespace
+
+const FileOperations& file_operations() noexcept { return kPoolFiles; }
+
+}  // namespace weft::detail

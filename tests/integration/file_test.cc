@@ -1,0 +1,371 @@
+// Goal: files are read and written as one expects, by many at once, and errors name the operation
+// and the path. Method: files in a folder of the test's own, and the devices that every system has.
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "support/build_kind.h"
+#include "support/scratch_folder.h"
+#include "support/tcp.h"
+
+namespace weft {
+namespace {
+
+using namespace support;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class Files : public testing::Test {
+ protected:
+  std::string path(const std::string& name = "file") const { return folder_.path(name); }
+  std::string write(const std::string& text) const { return folder_.write("file", text); }
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path(""))) {
+      all.push_back(entry.path().filename());
+    }
+    return all;
+  }
+
+ private:
+  const ScratchFolder folder_;
+};
+
+std::string text_at(const File& file, std::size_t size, std::uint64_t offset) {
+  std::string text(size, ' ');
+  text.resize(file.read_at(bytes_of(text), offset));
+  return text;
+}
+
+TEST_F(Files, AreReadAndWrittenAnywhere) {
+  run([&] {
+    const File file = File::open(path(), O_RDWR | O_CREAT);
+    file.write_at("0123456789", 0);
+    file.write_at("abc", 4);
+    EXPECT_EQ(text_at(file, 10, 0), "0123abc789");
+    EXPECT_EQ(text_at(file, 3, 5), "bc7");
+    EXPECT_EQ(text_at(file, 10, 8), "89");
+    EXPECT_EQ(text_at(file, 10, 10), "");
+    EXPECT_EQ(text_at(file, 10, 1000), "");
+    EXPECT_EQ(file.size(), 10U);
+    EXPECT_EQ(file.path(), path());
+  });
+}
+
+TEST_F(Files, AreReadAndWrittenOneAfterTheOther) {
+  run([&] {
+    File file = File::open(path(), O_RDWR | O_CREAT);
+    file.write_all("first ");
+    file.write_all("second");
+    EXPECT_EQ(file.position(), 12U);
+    file.seek(2);
+    std::string some(6, ' ');
+    EXPECT_EQ(file.read_some(bytes_of(some)), 6U);
+    EXPECT_EQ(some, "rst se");
+    EXPECT_EQ(file.read_some({}), 0U);
+    EXPECT_EQ(file.read_some(bytes_of(some)), 4U);
+    EXPECT_EQ(file.read_some(bytes_of(some)), 0U);
+    EXPECT_EQ(file.position(), 12U);
+  });
+}
+
+TEST_F(Files, MayHaveHoles) {
+  run([&] {
+    const File file = File::open(path(), O_RDWR | O_CREAT);
+    constexpr std::uint64_t kFar = std::uint64_t{5} << 30;  // behind 32 bits
+    file.write_at("end", kFar);
+    EXPECT_EQ(file.size(), kFar + 3);
+    EXPECT_EQ(text_at(file, 5, kFar - 2), std::string("\0\0end", 5));
+    EXPECT_EQ(text_at(file, 5, kFar / 2), std::string(5, '\0'));
+    file.truncate(kFar + 1);
+    EXPECT_EQ(text_at(file, 5, kFar), "e");
+    file.sync();
+    file.truncate(0);
+    EXPECT_EQ(file.size(), 0U);
+  });
+}
+
+TEST_F(Files, MayBeBig) {
+  run([&] {
+    const std::size_t size = (std::size_t{8} << 20) + 12'345;
+    std::string text(size, ' ');
+    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('0' + i % 73);
+    const File file = File::open(path(), O_RDWR | O_CREAT);
+    file.write_at(text, 3);
+    file.sync_data();
+    EXPECT_TRUE(text_at(file, size + 10, 3) == text);
+    // From the disk, too: what is dropped from memory is read by a thread.
+    ::posix_fadvise(file.native_handle(), 0, 0, POSIX_FADV_DONTNEED);
+    EXPECT_TRUE(text_at(file, size + 10, 3) == text);
+    EXPECT_TRUE(read_file(path(), size + 3).substr(3) == text);
+  });
+}
+
+TEST_F(Files, SayWhichOneAndWhy) {
+  run([&] {
+    const std::string missing = path("missing");
+    EXPECT_EQ(error_of([&] { File::open(missing); }), std::errc::no_such_file_or_directory);
+    EXPECT_THAT(message_of([&] { File::open(missing); }),
+                AllOf(HasSubstr("open '" + missing + "'"), HasSubstr("No such file")));
+    EXPECT_EQ(error_of([&] { File::open(std::string("/dev/null\0x", 11)); }),
+              std::errc::invalid_argument);
+    EXPECT_EQ(error_of([&] { File::open(path(""), O_WRONLY); }), std::errc::is_a_directory);
+    const File folder = File::open(path(""));
+    EXPECT_EQ(error_of([&] { text_at(folder, 1, 0); }), std::errc::is_a_directory);
+    EXPECT_THAT(message_of([&] { text_at(folder, 1, 0); }), HasSubstr("read '" + path("") + "'"));
+
+    const File full = File::open("/dev/full", O_RDWR);
+    EXPECT_EQ(error_of([&] { full.write_at("x", 0); }), std::errc::no_space_on_device);
+    EXPECT_THAT(message_of([&] { full.write_at("x", 0); }), HasSubstr("write '/dev/full'"));
+    EXPECT_EQ(text_at(full, 3, 0), std::string(3, '\0'));
+
+    const File file = File::open(write("text"));
+    EXPECT_EQ(error_of([&] { file.write_at("x", 0); }), std::errc::bad_file_descriptor);
+    EXPECT_EQ(error_of([&] { file.truncate(0); }), std::errc::invalid_argument);
+    EXPECT_EQ(error_of([&] { text_at(file, 1, UINT64_MAX); }), std::errc::value_too_large);
+    EXPECT_EQ(error_of([&] { File().size(); }), std::errc::bad_file_descriptor);
+  });
+}
+
+TEST_F(Files, APipeIsNone) {
+  run([&] {
+    ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+    const File fifo = File::open(path("fifo"), O_RDWR);
+    EXPECT_EQ(error_of([&] { text_at(fifo, 1, 0); }), std::errc::invalid_seek);
+    EXPECT_EQ(error_of([&] { fifo.write_at("x", 0); }), std::errc::invalid_seek);
+  });
+}
+
+TEST_F(Files, AreUsedByManyAtOnce) {
+  run([&] {
+    constexpr int kFibers = 100;
+    constexpr std::size_t kSize = 10'000;
+    const File file = File::open(path(), O_RDWR | O_CREAT);
+    std::vector<Task<void>> tasks;
+    for (int number = 0; number < kFibers; ++number) {
+      tasks.push_back(spawn([&, number] {
+        const std::string text(kSize, static_cast<char>('!' + number % 90));
+        const std::uint64_t offset = static_cast<std::uint64_t>(number) * kSize;
+        file.write_at(text, offset);
+        if (number % 10 == 0) file.sync_data();
+        EXPECT_TRUE(text_at(file, kSize, offset) == text);
+        EXPECT_TRUE(read_file(path(), kFibers * kSize).substr(offset, kSize) == text);
+      }));
+    }
+    for (Task<void>& each : tasks) each.get();
+    EXPECT_EQ(file.size(), kFibers * kSize);
+  });
+}
+
+TEST_F(Files, CloseWhileOthersUseThem) {
+  run([&] {
+    for (int i = 0; i < scaled(200); ++i) {
+      File file = File::open(path(), O_RDWR | O_CREAT);
+      std::vector<Task<std::error_code>> users;
+      for (int user = 0; user < 4; ++user) {
+        users.push_back(spawn([&] {
+          return error_of([&] {
+            for (;;) {
+              file.write_at("text", 0);
+              file.sync_data();
+            }
+          });
+        }));
+      }
+      for (int turn = 0; turn < i % 5; ++turn) yield();
+      file.close();
+      for (Task<std::error_code>& user : users) {
+        const std::error_code code = user.get();
+        EXPECT_TRUE(code == std::errc::bad_file_descriptor || code == std::errc::operation_canceled)
+            << code;
+      }
+      EXPECT_FALSE(file.is_open());
+    }
+  });
+}
+
+TEST_F(Files, NeedAFiber) { EXPECT_THROW(File::open("/dev/null"), std::logic_error); }
+
+// ---- Cancellation. One thread of the pool, which the test keeps busy.
+
+Options one_thread() {
+  Options options;
+  options.blocking_threads = 1;
+  return options;
+}
+
+TEST_F(Files, ACallThatWaitsForAThreadIsWithdrawn) {
+  run(one_thread(), [&] {
+    const File file = File::open(write("before"), O_RDWR);
+    Event begun, go_on;
+    Task<void> busy = spawn([&] {
+      to_thread([&] {
+        begun.set();
+        go_on.wait();
+      });
+    });
+    begun.wait();
+    Task<void> queued = spawn([&] { file.truncate(0); });
+    Task<void> creating = spawn([&] { File::open(path("new"), O_WRONLY | O_CREAT); });
+    sleep_for(std::chrono::milliseconds(2));
+    EXPECT_FALSE(queued.done());
+    for (Task<void>* each : {&queued, &creating}) {
+      each->cancel();
+      EXPECT_THROW(each->get(), Cancelled);
+    }
+    go_on.set();
+    busy.get();
+    EXPECT_EQ(file.size(), 6U);
+    EXPECT_THAT(names(), ElementsAre("file"));
+  });
+}
+
+// A call under way ends first: opening a FIFO takes until somebody opens the other end.
+TEST_F(Files, ACallUnderWayIsWaitedFor) {
+  run(one_thread(), [&] {
+    ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+    const auto begin = [&] {
+      Task<void> opening = spawn([&] { File::open(path("fifo"), O_RDONLY); });
+      sleep_for(std::chrono::milliseconds(5));
+      opening.cancel();
+      sleep_for(std::chrono::milliseconds(5));
+      opening.cancel();  // again
+      sleep_for(std::chrono::milliseconds(5));
+      return opening;
+    };
+    Task<void> opening = begin();
+    // Withdrawn, if the thread had not come so far.
+    for (int again = 0; again < 100 && opening.done(); ++again) opening = begin();
+    ASSERT_FALSE(opening.done());
+    const std::size_t before =
+        static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                                               std::filesystem::directory_iterator()));
+    const int other_end = ::open(path("fifo").c_str(), O_WRONLY | O_CLOEXEC);
+    ASSERT_GE(other_end, 0);
+    EXPECT_THROW(opening.get(), Cancelled);
+    const std::size_t after =
+        static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                                               std::filesystem::directory_iterator()));
+    EXPECT_EQ(after, before + 1) << "what it opened is still open";
+    ::close(other_end);
+  });
+}
+
+TEST_F(Files, ACancelledCallMovesNoPosition) {
+  run(one_thread(), [&] {
+    File file = File::open(write("0123456789"), O_RDWR);
+    file.seek(3);
+    Event begun, go_on;
+    Task<void> busy = spawn([&] {
+      to_thread([&] {
+        begun.set();
+        go_on.wait();
+      });
+    });
+    begun.wait();
+    Task<void> writer = spawn([&] { file.write_all("abc"); });
+    sleep_for(std::chrono::milliseconds(2));
+    // Some file systems write at once, and then there is nothing to be cancelled.
+    const bool waited = !writer.done();
+    writer.cancel();
+    try {
+      writer.get();
+      EXPECT_FALSE(waited);
+    } catch (const Cancelled&) {
+    }
+    EXPECT_EQ(file.position(), waited ? 3U : 6U);
+    go_on.set();
+    busy.get();
+    EXPECT_EQ(text_at(file, 10, 0), waited ? "0123456789" : "012abc6789");
+  });
+}
+
+// ---- Whole files.
+
+TEST_F(Files, AreReadWhole) {
+  run([&] {
+    EXPECT_EQ(read_file(write("all of it"), 9), "all of it");
+    EXPECT_EQ(read_file(write(""), 0), "");
+    EXPECT_THROW(read_file(write("all of it"), 8), LimitExceeded);
+    EXPECT_THAT(message_of([&] { read_file(path(), 8); }),
+                HasSubstr("read_file '" + path() + "': more than 8 bytes"));
+    // Those that say they have no size.
+    EXPECT_THAT(read_file("/proc/self/status", 100'000), HasSubstr("VmRSS"));
+    EXPECT_GT(read_file("/proc/self/smaps", std::size_t{1} << 30).size(), 4096U);
+    EXPECT_THROW(read_file("/dev/zero", 100'000), LimitExceeded);
+  });
+}
+
+TEST_F(Files, AreWrittenWhole) {
+  run([&] {
+    write_file(path(), "a long text");
+    write_file(path(), "a text");
+    EXPECT_EQ(read_file(path(), 100), "a text");
+    EXPECT_EQ(error_of([&] { write_file("/dev/full", "x"); }), std::errc::no_space_on_device);
+  });
+}
+
+mode_t mode_of(const std::string& path) {
+  struct stat status {};
+  EXPECT_EQ(::stat(path.c_str(), &status), 0);
+  return status.st_mode & 07777;
+}
+
+TEST_F(Files, AreReplacedAtOnce) {
+  run([&] {
+    write_file(path(), "old", {.mode = 0640});
+    ASSERT_EQ(::chmod(path().c_str(), 0604), 0);
+    const File old = File::open(path());
+    write_file(path(), "the new text", {.atomically = true});
+    EXPECT_EQ(read_file(path(), 100), "the new text");
+    EXPECT_EQ(text_at(old, 100, 0), "old");
+    EXPECT_EQ(mode_of(path()), 0604U);
+    write_file(path("fresh"), "text", {.atomically = true, .mode = 0600});
+    EXPECT_EQ(mode_of(path("fresh")), 0600U);
+    EXPECT_THAT(names(), testing::UnorderedElementsAre("file", "fresh"));
+    const std::string longest(255, 'n');
+    write_file(path(longest), "text", {.atomically = true});
+    EXPECT_EQ(read_file(path(longest), 100), "text");
+  });
+}
+
+TEST_F(Files, AFailedReplacementLeavesNothing) {
+  run([&] {
+    write(std::string("old"));
+    const std::string nowhere = path("no/where");
+    EXPECT_EQ(error_of([&] { write_file(nowhere, "x", {.atomically = true}); }),
+              std::errc::no_such_file_or_directory);
+    // Onto a folder: the last step fails.
+    ASSERT_EQ(::mkdir(path("folder").c_str(), 0700), 0);
+    EXPECT_EQ(error_of([&] { write_file(path("folder"), "x", {.atomically = true}); }),
+              std::errc::is_a_directory);
+    EXPECT_THAT(message_of([&] { write_file(path("folder"), "x", {.atomically = true}); }),
+                HasSubstr("replace '" + path("folder") + "'"));
+    // Cancelled at any step.
+    const std::string text(std::size_t{4} << 20, 'x');
+    for (int step = 0; step < scaled(40); ++step) {
+      Task<void> writer = spawn([&] { write_file(path(), text, {.atomically = true}); });
+      for (int turn = 0; turn < step; ++turn) sleep_for(std::chrono::microseconds(100));
+      writer.cancel();
+      bool whole = true;
+      try {
+        writer.get();
+      } catch (const Cancelled&) {
+        whole = false;
+      }
+      const std::string now = read_file(path(), text.size());
+      EXPECT_TRUE(now == text || (!whole && now == "old")) << "step " << step;
+      EXPECT_THAT(names(), testing::UnorderedElementsAre("file", "folder"));
+      write(std::string("old"));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace weft
