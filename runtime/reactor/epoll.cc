@@ -31,7 +31,7 @@ EpollReactor::KernelObject::KernelObject(int fd, const char* origin) : fd_(fd) {
 EpollReactor::KernelObject::~KernelObject() { ::close(fd_); }
 
 EpollReactor::EpollReactor(bool nanoseconds)
-    : Reactor(/*hands_over_sends=*/false),
+    : Reactor(/*hands_over=*/false),
       epoll_(::epoll_create1(EPOLL_CLOEXEC), "weft: epoll_create1"),
       wake_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "weft: eventfd"),
       has_nanosecond_wait_(nanoseconds) {

@@ -43,7 +43,7 @@ IoResult Reactor::attempt(const Descriptor& descriptor, Direction direction, std
   const FdOperation operation(descriptor);
   if (!operation) return {.error = EBADF};
   FdEntry& entry = operation.entry();
-  const bool tries = handover.call != Handover::Call::kSend || !hands_over_sends_;
+  const bool tries = handover.call != Handover::Call::kSend || !hands_over_;
   for (;;) {
     const Readiness seen = entry.readiness(direction);
     if ((tries && seen.ready()) || chaos::strikes(chaos::Kind::kDriver, 4)) {
@@ -141,6 +141,28 @@ IoResult Reactor::connect(const Descriptor& socket, const sockaddr* peer, sockle
   });
   if (error != 0) result.error = error;
   return result;
+}
+
+// ---- Files on disk.
+
+IoResult Reactor::hand_over(const Descriptor& file, const Handover& handover) {
+  if (!hands_over_) return {.error = EOPNOTSUPP};
+  const FdOperation operation(file);
+  if (!operation) return {.error = EBADF};
+  return wait_or_do(operation, Direction::kRead, handover);
+}
+
+IoResult Reactor::read_at(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
+  return hand_over(file, {.call = Handover::Call::kReadAt, .into = into, .offset = offset});
+}
+
+IoResult Reactor::write_at(const Descriptor& file, std::span<const std::byte> from,
+                           std::uint64_t offset) {
+  return hand_over(file, {.call = Handover::Call::kWriteAt, .from = from, .offset = offset});
+}
+
+IoResult Reactor::sync(const Descriptor& file, bool with_metadata) {
+  return hand_over(file, {.call = Handover::Call::kSync, .with_metadata = with_metadata});
 }
 
 }  // namespace weft::detail

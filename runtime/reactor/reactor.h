@@ -25,10 +25,12 @@ struct IoResult {
 
 /// What a driver may do for the operation that waits, beyond waiting.
 struct Handover {
-  enum class Call : std::uint8_t { kNone, kReceive, kSend, kAccept };
+  enum class Call : std::uint8_t { kNone, kReceive, kSend, kAccept, kReadAt, kWriteAt, kSync };
   Call call = Call::kNone;
-  std::span<std::byte> into = {};        ///< kReceive
-  std::span<const std::byte> from = {};  ///< kSend
+  std::span<std::byte> into = {};        ///< kReceive, kReadAt
+  std::span<const std::byte> from = {};  ///< kSend, kWriteAt
+  std::uint64_t offset = 0;              ///< kReadAt, kWriteAt
+  bool with_metadata = false;            ///< kSync
   sockaddr* peer = nullptr;              ///< kAccept
   socklen_t* size = nullptr;             ///< kAccept: the room at `peer`, and then what it needs.
 };
@@ -57,12 +59,19 @@ class Reactor : public Driver {
   /// Cancelled, it leaves a socket that is good for nothing but closing.
   IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size);
 
+  /// Whether files on disk, for which nobody can wait, may be handed over. Otherwise the next three
+  /// answer EOPNOTSUPP. Cancelled, they may have been carried out.
+  bool takes_files() const noexcept { return hands_over_; }
+  IoResult read_at(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset);
+  IoResult write_at(const Descriptor& file, std::span<const std::byte> from, std::uint64_t offset);
+  IoResult sync(const Descriptor& file, bool with_metadata);
+
   static constexpr std::size_t kMostParts = 64;  // well below IOV_MAX
 
  protected:
-  /// Whether sends are handed over without having been tried: that pays where they are many, and
-  /// go to the kernel together.
-  explicit Reactor(bool hands_over_sends) noexcept : hands_over_sends_(hands_over_sends) {}
+  /// Whether calls can be handed over. Sends are then, without having been tried: that pays where
+  /// they are many, and go to the kernel together.
+  explicit Reactor(bool hands_over) noexcept : hands_over_(hands_over) {}
 
   /// For a call that would block. Suspends until it need not (error EAGAIN: to be made again), or
   /// hands the call over and returns how it ended. Throws Cancelled.
@@ -73,8 +82,9 @@ class Reactor : public Driver {
   template <class Call>
   IoResult attempt(const Descriptor& descriptor, Direction direction, std::size_t wanted, Call call,
                    const Handover& handover = {});
+  IoResult hand_over(const Descriptor& file, const Handover& handover);
 
-  const bool hands_over_sends_;
+  const bool hands_over_;
 };
 
 /// The reactor of the runtime that runs the caller; null on any other thread.

@@ -13,7 +13,7 @@ constexpr unsigned kReapedAtOnce = 256;
 
 }  // namespace
 
-UringReactor::UringReactor(unsigned workers) : Reactor(/*hands_over_sends=*/true) {
+UringReactor::UringReactor(unsigned workers) : Reactor(/*hands_over=*/true) {
   rings_.reserve(workers);
   for (unsigned i = 0; i < workers; ++i) rings_.push_back(std::make_unique<Ring>(kEntries));
 }

@@ -34,6 +34,17 @@ void prepare(io_uring_sqe& entry, int fd, Direction direction, const Handover& h
     case Handover::Call::kAccept:
       io_uring_prep_accept(&entry, fd, handover.peer, handover.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       break;
+    case Handover::Call::kReadAt:
+      io_uring_prep_read(&entry, fd, handover.into.data(),
+                         static_cast<unsigned>(handover.into.size()), handover.offset);
+      break;
+    case Handover::Call::kWriteAt:
+      io_uring_prep_write(&entry, fd, handover.from.data(),
+                          static_cast<unsigned>(handover.from.size()), handover.offset);
+      break;
+    case Handover::Call::kSync:
+      io_uring_prep_fsync(&entry, fd, handover.with_metadata ? 0 : IORING_FSYNC_DATASYNC);
+      break;
     case Handover::Call::kNone:
       io_uring_prep_poll_add(&entry, fd,
                              direction == Direction::kRead ? POLLIN | POLLRDHUP : POLLOUT);

@@ -1,6 +1,7 @@
-// Files by threads of the blocking pool. What is in the page cache is read and written at once, for
-// the way to a thread and back costs more than most of that: RWF_NOWAIT makes the kernel answer
-// EAGAIN where it would have to wait for the disk, and EOPNOTSUPP where it cannot tell.
+// Files by threads of the blocking pool, or, what a driver takes, by the kernel. What is in the
+// page cache is read and written at once, for the way to a thread and back costs more than most of
+// that: RWF_NOWAIT makes the kernel answer EAGAIN where it would have to wait for the disk, and
+// EOPNOTSUPP where it cannot tell.
 
 #include <fcntl.h>
 #include <sys/sendfile.h>
@@ -71,26 +72,41 @@ IoResult open_file(const std::string& path, int flags, mode_t mode, Descriptor& 
   return result;
 }
 
-IoResult read_at(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
+bool would_wait(const IoResult& result) noexcept {
+  return result.error == EAGAIN || result.error == EOPNOTSUPP;
+}
+
+IoResult read_cached(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
   if (spend_budget()) throw Cancelled{};
-  const auto at = static_cast<off_t>(offset);
   const iovec part{into.data(), std::min(into.size(), kMostAtOnce)};
-  const IoResult cached =
-      held(file, [&](int fd) { return ::preadv2(fd, &part, 1, at, RWF_NOWAIT); });
-  if (cached.error != EAGAIN && cached.error != EOPNOTSUPP) return cached;
+  return held(file, [&](int fd) {
+    return ::preadv2(fd, &part, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+  });
+}
+
+IoResult write_cached(const Descriptor& file, std::span<const std::byte> data,
+                      std::uint64_t offset) {
+  if (spend_budget()) throw Cancelled{};
+  const iovec part{const_cast<std::byte*>(data.data()), std::min(data.size(), kMostAtOnce)};
+  return held(file, [&](int fd) {
+    return ::pwritev2(fd, &part, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+  });
+}
+
+IoResult read_at(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
+  const IoResult cached = read_cached(file, into, offset);
+  if (!would_wait(cached)) return cached;
   const std::size_t most = std::min(into.size(), kMostOnPool);
-  return on_pool_held(file, [&](int fd) { return ::pread(fd, into.data(), most, at); });
+  return on_pool_held(
+      file, [&](int fd) { return ::pread(fd, into.data(), most, static_cast<off_t>(offset)); });
 }
 
 IoResult write_at(const Descriptor& file, std::span<const std::byte> data, std::uint64_t offset) {
-  if (spend_budget()) throw Cancelled{};
-  const auto at = static_cast<off_t>(offset);
-  const iovec part{const_cast<std::byte*>(data.data()), std::min(data.size(), kMostAtOnce)};
-  const IoResult cached =
-      held(file, [&](int fd) { return ::pwritev2(fd, &part, 1, at, RWF_NOWAIT); });
-  if (cached.error != EAGAIN && cached.error != EOPNOTSUPP) return cached;
+  const IoResult cached = write_cached(file, data, offset);
+  if (!would_wait(cached)) return cached;
   const std::size_t most = std::min(data.size(), kMostOnPool);
-  return on_pool_held(file, [&](int fd) { return ::pwrite(fd, data.data(), most, at); });
+  return on_pool_held(
+      file, [&](int fd) { return ::pwrite(fd, data.data(), most, static_cast<off_t>(offset)); });
 }
 
 IoResult size_of(const Descriptor& file, std::uint64_t& size) {
@@ -119,6 +135,25 @@ IoResult send(const Descriptor& file, std::uint64_t offset, std::size_t count,
   return on_pool_held(file, [&](int fd) { return ::sendfile(to.fd(), fd, &at, most); });
 }
 
+// The same by the kernel.
+
+IoResult read_by_driver(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
+  const IoResult cached = read_cached(file, into, offset);
+  if (!would_wait(cached)) return cached;
+  return current_reactor()->read_at(file, into.first(std::min(into.size(), kMostOnPool)), offset);
+}
+
+IoResult write_by_driver(const Descriptor& file, std::span<const std::byte> data,
+                         std::uint64_t offset) {
+  const IoResult cached = write_cached(file, data, offset);
+  if (!would_wait(cached)) return cached;
+  return current_reactor()->write_at(file, data.first(std::min(data.size(), kMostOnPool)), offset);
+}
+
+IoResult sync_by_driver(const Descriptor& file, bool with_metadata) {
+  return current_reactor()->sync(file, with_metadata);
+}
+
 constexpr FileOperations kPoolFiles{
     .open = &open_file,
     .read_at = &read_at,
@@ -129,8 +164,21 @@ constexpr FileOperations kPoolFiles{
     .send = &send,
 };
 
+constexpr FileOperations kDriverFiles{
+    .open = &open_file,
+    .read_at = &read_by_driver,
+    .write_at = &write_by_driver,
+    .size = &size_of,
+    .truncate = &truncate,
+    .sync = &sync_by_driver,
+    .send = &send,
+};
+
 }  // namespace
 
-const FileOperations& file_operations() noexcept { return kPoolFiles; }
+const FileOperations& file_operations() noexcept {
+  const Reactor* const reactor = current_reactor();
+  return reactor != nullptr && reactor->takes_files() ? kDriverFiles : kPoolFiles;
+}
 
 }  // namespace weft::detail
