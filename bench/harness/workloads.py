@@ -190,6 +190,17 @@ WORKLOADS = (
         measure=run_http,
     ),
     Workload(
+        name="file_read",
+        about="random blocks of 4 KiB from a file that the kernel does not have in memory",
+        metrics=(
+            Metric("reads_per_s", "reads/s", lower_is_better=False, yardsticks=(Yardstick("go"),), digits=0),
+            Metric("cpu_us", "CPU us a read", yardsticks=(Yardstick("go"),), digits=2),
+        ),
+        runtimes={WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_uring"}, BOTH), "go": BOTH},
+        params=fibers(64),
+        measure=run_plain,
+    ),
+    Workload(
         name="stall",
         about="echo where 10 requests a second on each connection burn 1 ms of CPU; latency of the others",
         metrics=(
