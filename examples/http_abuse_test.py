@@ -154,7 +154,10 @@ def check_limits_kept_for_trickles(program):
         for status, begin, piece in (
                 (431, "GET / HTTP/1.1\r\n" + HOST, "Many: x\r\n"),
                 (431, "GET / HTTP/1.1\r\n" + HOST, "L"),
+                (431, "GET /" + "a" * 600 + " HTTP/1.1\r\n", "Many: x\r\n"),
                 (414, "GET /", "aaaa"),
+                (400, CHUNKED + "1;", "xxxx"),
+                (400, CHUNKED + "0\r\n", "Trailer: x\r\n"),
                 (413, CHUNKED, "64\r\n" + "x" * 100 + "\r\n")):
             with server.client() as client:
                 client.send(begin)
@@ -246,6 +249,35 @@ def check_pipelining(program):
         with server.client() as client:
             client.send("GET / HTTP/1.1\r\n" + HOST + "Connection: close\r\n\r\n" + SMUGGLED)
             assert client.response().fields["connection"] == "close"
+            assert client.rest() == b""
+
+
+def check_bodies_nobody_reads(program):
+    """a body that is not wanted is not taken for the next request"""
+    unwanted = (f"POST /nothing HTTP/1.1\r\n{HOST}Content-Length: {len(SMUGGLED)}\r\n\r\n" + SMUGGLED,
+                f"GET / HTTP/1.1\r\n{HOST}Content-Length: {len(SMUGGLED)}\r\n\r\n" + SMUGGLED,
+                f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n" + SMUGGLED,
+                f"POST /nothing HTTP/1.1\r\n{HOST}Expect: 100-continue\r\nContent-Length: 9\r\n\r\n" + SMUGGLED)
+    with Server(program) as server:
+        for status, request in zip((404, 200, 405, 404), unwanted):
+            with server.client() as client:
+                answer = client.send(request).response()
+                assert answer.status == status and answer.fields["connection"] == "close", (request, answer)
+                assert client.end().rest() == b"", request
+
+
+def check_older_clients(program):
+    """HTTP/1.0 is given no chunks, and its connections are kept if it asks for that"""
+    with Server(program) as server:
+        with server.client() as client:
+            answer = client.send("GET /chunks/2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").response()
+            assert "transfer-encoding" not in answer.fields and answer.fields["connection"] == "close", answer
+            assert answer.body.startswith(b"line 0.") and answer.body.endswith(b".\n"), answer
+        with server.client() as client:
+            for _ in range(2):
+                answer = client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").response()
+                assert answer.body == HELLO and answer.fields["connection"] == "keep-alive", answer
+            assert client.send("GET / HTTP/1.0\r\n\r\n").response().fields["connection"] == "close"
             assert client.rest() == b""
 
 
@@ -345,7 +377,8 @@ def is_served(server):
 
 def main():
     run(sys.argv[1], [check_malformed, check_limits_kept_for_trickles, check_slow_loris, check_slow_body,
-                      check_time_limits, check_half_closed, check_pipelining, check_resets, check_never_reading,
+                      check_time_limits, check_half_closed, check_pipelining, check_bodies_nobody_reads,
+                      check_older_clients, check_resets, check_never_reading,
                       check_half_an_answer, check_too_many])
 
 

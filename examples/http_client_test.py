@@ -37,7 +37,8 @@ def fetch(program, *arguments, status=0, lines=None):
     for line in results:
         match = re.fullmatch(r"(http:\S+?): (.*), \d+\.\d{3} s", line)
         assert match, line
-        said[match.group(1)] = match.group(2)
+        url, what = match.groups()
+        assert said.setdefault(url, what) == what, f"{url} at one time {said[url]}, at another {what}"
     return said, last
 
 
@@ -165,6 +166,12 @@ MISBEHAVIOUR = {
     "/trickle": (trickles(CHUNKED + b"4\r\nfine\r\n0\r\n\r\n", 0.002), "200 OK, 4 bytes"),
     "/unmodified": (says(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n", False), "304 .*, 0 bytes"),
     "/no-location": (says(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n", False), "302 Found, 0 bytes"),
+    "/dir/relative": (says(b"HTTP/1.1 302 Found\r\nLocation: page\r\nContent-Length: 0\r\n\r\n", False),
+                      "200 OK, 4 bytes from http:.*/dir/page"),
+    "/dir/page": (says(FINE, False), "200 OK, 4 bytes"),
+    "/dir/query": (says(b"HTTP/1.1 302 Found\r\nLocation: ?a=/b\r\nContent-Length: 0\r\n\r\n", False),
+                   "200 OK, 4 bytes from http:.*/dir/query[?]a=/b"),
+    "/dir/query?a=/b": (says(FINE, False), "200 OK, 4 bytes"),
     # The next request on this connection must not read what is too much here.
     "/too-much": (says(FINE + b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"), "200 OK, 4 bytes"),
     # What is not.

@@ -67,8 +67,8 @@ class Input {
 
 enum class HeadEnd { kComplete, kTooLong, kCutOff, kMalformed };
 
-// Reads up to the empty line that ends a head. Beast's own limit is one for what has come at once:
-// a peer that sends line by line passes it by, so what was used is counted here.
+// Reads up to the empty line that ends a head. Beast's own limit is one for the first line and one
+// for the rest; here it is one for both.
 template <bool isRequest>
 HeadEnd read_head(Input& input, http::basic_parser<isRequest>& parser, std::size_t limit,
                   boost::beast::error_code& error) {
