@@ -22,12 +22,12 @@
 #include "fetch/get.h"
 #include "fetch/options.h"
 #include "fetch/small_site.h"
-#include "fetch/url.h"
+#include "http/url.h"
 
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
-using fetch::Url;
+using web::Url;
 
 struct Result {
   bool fetched = false;
@@ -88,7 +88,7 @@ bool fetch_from_own_site(const fetch::Options& options) {
     weft::serve(listener, fetch::answer, {.drain_timeout = 0s});
   });
   std::vector<Url> urls;
-  for (const char* page : fetch::kPages) urls.push_back(fetch::parse_url(site + page));
+  for (const char* page : fetch::kPages) urls.push_back(web::parse_url(site + page));
   fetch_and_report(urls, options);
   return true;  // what fails there is meant to
 }

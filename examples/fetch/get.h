@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <stdexcept>
 
-#include "url.h"
+#include "../http/url.h"
 
 namespace fetch {
 
@@ -20,7 +20,7 @@ inline constexpr std::size_t kLargestPage = std::size_t{64} << 20;
 // One request and its answer, written as if there were nothing else to do. All that waits (resolve
 // the name, connect, write, read) suspends this task alone. Beast's parser takes bytes from
 // anywhere.
-inline http::response<http::string_body> get(const Url& url) {
+inline http::response<http::string_body> get(const web::Url& url) {
   weft::TcpStream server = weft::TcpStream::connect(url.host, url.port);
   server.write_all("GET " + url.target + " HTTP/1.1\r\nHost: " + url.authority +
                    "\r\nUser-Agent: weft-fetch\r\nAccept: */*\r\nConnection: close\r\n\r\n");

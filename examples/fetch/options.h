@@ -11,15 +11,15 @@
 #include <string>
 #include <vector>
 
+#include "../http/url.h"
 #include "../support/number.h"
-#include "url.h"
 
 namespace fetch {
 
 struct Options {
   std::chrono::duration<double> timeout{10};  // for each URL
   std::size_t at_a_time = 8;
-  std::vector<Url> urls;
+  std::vector<web::Url> urls;
 };
 
 inline constexpr const char* kUsage =
@@ -57,7 +57,7 @@ inline Options parse_options(int argc, char** argv) {
                                   std::string(argv[optind - 1]));
     }
   }
-  for (int i = optind; i < argc; ++i) options.urls.push_back(parse_url(argv[i]));
+  for (int i = optind; i < argc; ++i) options.urls.push_back(web::parse_url(argv[i]));
   if (timeout || options.urls.empty()) {
     options.timeout = std::chrono::duration<double>(timeout.value_or(1));
   }

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace fetch {
+namespace web {
 
 struct Url {
   std::string text;       // as it was given
@@ -64,4 +64,4 @@ inline Url parse_url(std::string_view text) {
   return url;
 }
 
-}  // namespace fetch
+}  // namespace web

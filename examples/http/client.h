@@ -1,0 +1,74 @@
+#pragma once
+
+#include <weft/semaphore.h>
+#include <weft/tcp.h>
+
+#include <atomic>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "input.h"
+#include "url.h"
+
+namespace web {
+
+struct ClientOptions {
+  std::size_t per_host = 4;   // connections at a time
+  std::size_t redirects = 5;  // that are followed for one page
+  std::size_t head_bytes = std::size_t{64} << 10;
+  std::size_t body_bytes = std::size_t{64} << 20;
+};
+
+struct Page {
+  http::response<http::string_body> answer;
+  Url url;  // where it was found in the end
+  std::size_t redirects = 0;
+};
+
+// Fetches pages over HTTP/1.1 and keeps the connections for the next page of the same host. Any
+// number of tasks may call it at once; each waits by itself.
+class Client {
+ public:
+  explicit Client(const ClientOptions& options) : options_(options) {}
+
+  // Throws std::runtime_error that says what was wrong with the answer or with a redirection, and
+  // std::system_error if a connection failed. For a time limit, call it under weft::timeout: what
+  // is cancelled costs its connection and nothing else.
+  Page get(const Url& url);
+
+  std::size_t connections_made() const { return connections_made_; }
+
+ private:
+  struct Connection {
+    explicit Connection(weft::TcpStream connected) : stream(std::move(connected)), input(stream) {}
+    weft::TcpStream stream;
+    Input input;
+  };
+  // Where connections go to and come from.
+  struct Host {
+    explicit Host(std::size_t most) : places(most) {}
+    weft::Semaphore places;
+    std::vector<std::unique_ptr<Connection>> idle;  // by mutex_
+  };
+  using Response = http::response<http::string_body>;
+
+  Host& host_of(const Url& url);
+  std::unique_ptr<Connection> take_idle(Host& host);
+  Response fetch(const Url& url);
+  std::optional<Response> ask(const Url& url, Host& host, std::unique_ptr<Connection> connection);
+
+  const ClientOptions options_;
+  std::atomic<std::size_t> connections_made_{0};
+  std::mutex mutex_;  // held for moments and never across a wait, so a thread's mutex serves
+  std::map<std::string, Host> hosts_;  // by authority; a Host stays where it is
+};
+
+}  // namespace web

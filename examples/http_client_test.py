@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+"""Drives 19_http_client against nginx, and against a server that misbehaves: examples/http_client_test.py PROGRAM
+
+Every page must come back as it is, and every misbehaviour as a failure of that page alone.
+"""
+
+import pathlib
+import random
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "http"))
+import running_nginx  # noqa: E402
+from running_server import LIMIT, run, timed  # noqa: E402
+
+SKIPPED = 77
+OK = b"HTTP/1.1 200 OK\r\n"
+FINE = OK + b"Content-Length: 4\r\n\r\nfine"
+
+
+def fetch(program, *arguments, status=0, lines=None):
+    """What was said of each URL, in the order in which they were fetched, and the last line."""
+    text = None if lines is None else "".join(f"{line}\n" for line in lines)
+    call = subprocess.run([program, *arguments], input=text, stdin=subprocess.DEVNULL if text is None else None,
+                          capture_output=True, text=True, timeout=LIMIT)
+    assert call.returncode == status and not call.stderr, call
+    *results, last = call.stdout.splitlines()
+    said = {}
+    for line in results:
+        match = re.fullmatch(r"(http:\S+?): (.*), \d+\.\d{3} s", line)
+        assert match, line
+        url, what = match.groups()
+        assert said.setdefault(url, what) == what, f"{url} at one time {said[url]}, at another {what}"
+    return said, last
+
+
+def check_nginx(program, binary):
+    """nginx: pages in one piece and in chunks, over kept connections, redirected and not"""
+    with tempfile.TemporaryDirectory(prefix="weft-nginx-") as folder, \
+            running_nginx.Nginx(binary, folder, requests=60) as nginx:
+        dice = random.Random(1)
+        pages = [dice.randbytes(dice.choice((0, 1, 100, 4095, 4096, 8192, 50_000, 700_000))) for _ in range(150)]
+        for number, page in enumerate(pages):
+            (nginx.pages / str(number)).write_bytes(page)
+        (nginx.pages / "large").write_bytes(dice.randbytes(30_000_000))
+        with urllib.request.urlopen(f"{nginx.url}/ssi/0", timeout=LIMIT) as answer:
+            assert answer.headers["Transfer-Encoding"] == "chunked", "nginx does not send chunks"
+        kinds = ["", "ssi/", "to/", "twice/", "relative/"]
+        urls = [f"{nginx.url}/{kind}{number}" for kind in kinds for number in range(len(pages))]
+        saved = pathlib.Path(folder, "saved")
+        saved.mkdir()
+        said, last = fetch(program, "--per-host=3", "--limit=50", f"--save={saved}", lines=urls)
+        # Each page that is redirected costs a request more, and each connection ends after 60.
+        requests = len(pages) * (1 + 1 + 2 + 3 + 2)
+        connections = int(re.fullmatch(r"750 fetched, 0 failed, over (\d+) connections, in .* s", last).group(1))
+        assert requests // 60 <= connections <= requests // 60 + 6, last
+        for position, url in enumerate(urls):
+            page = pages[position % len(pages)]
+            assert (saved / str(position)).read_bytes() == page, f"{url} came back different"
+            assert said[url].startswith(f"200 OK, {len(page)} bytes"), said[url]
+        assert said[f"{nginx.url}/twice/3"].endswith(f" bytes from {nginx.url}/3"), said[f"{nginx.url}/twice/3"]
+
+        odd = [f"{nginx.url}/{path}" for path in ("missing", "empty", "large", "loop", "secure", "away", "?a=b")]
+        said, last = fetch(program, *odd, status=1)
+        for url, expected in zip(odd, (
+                "404 Not Found, .* bytes", "204 No Content, 0 bytes", "200 OK, 30000000 bytes",
+                "failed: more than 5 redirections, the last one to .*/loop",
+                'failed: "https://127.0.0.1/": only URLs that begin with http:// .*',
+                "failed: connect.* 127.0.0.1:1: Connection refused", "403 Forbidden, .*")):
+            assert re.fullmatch(expected, said[url]), (url, said[url])
+        said, _ = fetch(program, "--redirects=1", f"{nginx.url}/to/1", f"{nginx.url}/twice/1", status=1)
+        assert said[f"{nginx.url}/to/1"].startswith("200 OK") and said[f"{nginx.url}/twice/1"].startswith("failed")
+        said, _ = fetch(program, "--body-bytes=1000", f"{nginx.url}/large", f"{nginx.url}/ssi/large", status=1)
+        assert set(said.values()) == {"failed: not a whole HTTP answer: body limit exceeded"}, said
+
+
+class Site:
+    """Answers each request with the bytes that `answers` has for its path, and perhaps ends the connection."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.lock = threading.Lock()
+        self.connections = self.requests = self.inside = self.most_inside = 0
+        self.asked = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            connection, _ = self.listener.accept()
+            self.connections += 1
+            threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection):
+        with connection, connection.makefile("rb") as requests:
+            for line in requests:
+                path = line.split()[1].decode()
+                while requests.readline() not in (b"\r\n", b""):
+                    pass
+                with self.lock:
+                    self.requests += 1
+                    self.inside += 1
+                    self.most_inside = max(self.most_inside, self.inside)
+                self.asked.set()
+                try:
+                    if self.answers[path](connection):
+                        return
+                except OSError:
+                    return
+                finally:
+                    with self.lock:
+                        self.inside -= 1
+
+
+def says(data, end=True):
+    """Whether the connection ends after it is the second thing."""
+    def answer(connection):
+        connection.sendall(data)
+        return end
+    return answer
+
+
+def resets(data):
+    def answer(connection):
+        connection.sendall(data)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return True
+    return answer
+
+
+def trickles(data, pause):
+    def answer(connection):
+        for byte in data:
+            connection.sendall(bytes([byte]))
+            time.sleep(pause)
+        return False
+    return answer
+
+
+def endless(begin, piece):
+    def answer(connection):
+        connection.sendall(begin)
+        while True:
+            connection.sendall(piece)
+    return answer
+
+
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+INCOMPLETE = "failed: not a whole HTTP answer: "
+MISBEHAVIOUR = {
+    # What is well although it looks odd.
+    "/fine": (says(FINE, False), "200 OK, 4 bytes"),
+    "/to-the-end": (says(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 100_000), "200 OK, 100000 bytes"),
+    "/early-hints": (says(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + FINE, False),
+                     "200 OK, 4 bytes"),
+    "/trailer": (says(CHUNKED + b"4;x=y\r\nfine\r\n0\r\nTrailer: x\r\n\r\n", False), "200 OK, 4 bytes"),
+    "/trickle": (trickles(CHUNKED + b"4\r\nfine\r\n0\r\n\r\n", 0.002), "200 OK, 4 bytes"),
+    "/unmodified": (says(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n", False), "304 .*, 0 bytes"),
+    "/no-location": (says(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n", False), "302 Found, 0 bytes"),
+    "/dir/relative": (says(b"HTTP/1.1 302 Found\r\nLocation: page\r\nContent-Length: 0\r\n\r\n", False),
+                      "200 OK, 4 bytes from http:.*/dir/page"),
+    "/dir/page": (says(FINE, False), "200 OK, 4 bytes"),
+    "/dir/query": (says(b"HTTP/1.1 302 Found\r\nLocation: ?a=/b\r\nContent-Length: 0\r\n\r\n", False),
+                   "200 OK, 4 bytes from http:.*/dir/query[?]a=/b"),
+    "/dir/query?a=/b": (says(FINE, False), "200 OK, 4 bytes"),
+    # The next request on this connection must not read what is too much here.
+    "/too-much": (says(FINE + b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"), "200 OK, 4 bytes"),
+    # What is not.
+    "/nothing": (says(b""), INCOMPLETE + "the connection ended before it"),
+    "/garbage": (says(b"\0\x01\x02\x03garbage\r\n\r\n"), INCOMPLETE + "bad version"),
+    "/version": (says(b"HTTP/2.0 200 OK\r\n\r\n"), INCOMPLETE + "bad version"),
+    "/status": (says(b"HTTP/1.1 2x0 OK\r\n\r\n"), INCOMPLETE + "bad status"),
+    "/field": (says(OK + b"no field\r\n\r\n"), INCOMPLETE + "bad field"),
+    "/cut-head": (says(OK + b"Content-Le"), INCOMPLETE + "it ends within its head"),
+    "/cut-body": (says(OK + b"Content-Length: 10\r\n\r\nshort"), INCOMPLETE + "partial message"),
+    "/cut-chunk": (says(CHUNKED + b"10\r\nshort"), INCOMPLETE + "partial message"),
+    "/cut-between": (says(CHUNKED + b"5\r\nshort\r\n"), INCOMPLETE + "partial message"),
+    "/bad-chunk": (says(CHUNKED + b"5\r\nshorter\r\n0\r\n\r\n"), INCOMPLETE + "bad chunk"),
+    "/huge-chunk": (says(CHUNKED + b"ffffffffffffffff\r\n"), INCOMPLETE + "body limit exceeded"),
+    "/two-lengths": (says(OK + b"Content-Length: 4\r\nContent-Length: 4\r\n\r\nfine"), INCOMPLETE + ".* more than once"),
+    "/both": (says(OK + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), INCOMPLETE + "bad .*"),
+    "/gzip": (says(OK + b"Transfer-Encoding: gzip\r\n\r\nfine"), INCOMPLETE + "no Transfer-Encoding but chunked .*"),
+    "/protocol": (says(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), INCOMPLETE + "it speaks another protocol"),
+    "/location": (says(b"HTTP/1.1 301 Moved\r\nLocation: http:///\r\n\r\n"), "failed: .*: no host"),
+    "/reset": (resets(b""), "failed: .* 127.0.0.1:.*: Connection reset by peer"),
+    "/reset-head": (resets(OK), "failed: .* 127.0.0.1:.*: Connection reset by peer"),
+    "/reset-body": (resets(OK + b"Content-Length: 10\r\n\r\nshort"), "failed: .*: Connection reset by peer"),
+    "/endless-head": (endless(OK, b"More: and more\r\n"), INCOMPLETE + "its head is too long"),
+    "/endless-body": (endless(OK + b"\r\n", b"x" * 65536), INCOMPLETE + "body limit exceeded"),
+    "/endless-chunks": (endless(CHUNKED, b"1\r\nx\r\n" * 1000), INCOMPLETE + "body limit exceeded"),
+    "/endless-line": (endless(CHUNKED + b"1;", b"x" * 10_000), INCOMPLETE + "a line between chunks is too long"),
+    "/slow-head": (trickles(OK + b"Slow: " + b"x" * 1000, 0.05), "failed: no whole answer in time"),
+    "/never": (lambda _: time.sleep(3600), "failed: no whole answer in time"),
+}
+
+
+def check_misbehaviour(program):
+    """a misbehaving server costs the page that it spoils, and no other"""
+    site = Site({path: answer for path, (answer, _) in MISBEHAVIOUR.items()})
+    for limit in ("1", "20"):
+        begin = time.monotonic()
+        paths = [path for name in MISBEHAVIOUR for path in (name, "/fine")]
+        urls = [site.url + path for path in paths]
+        said, last = fetch(program, f"--limit={limit}", "--timeout=1", "--body-bytes=1000000", *urls, status=1)
+        for path, (_, expected) in MISBEHAVIOUR.items():
+            assert re.fullmatch(expected, said[site.url + path]), (limit, path, said[site.url + path])
+        failed = sum(expected.startswith("failed") for _, expected in MISBEHAVIOUR.values())
+        assert last.startswith(f"{len(urls) - failed} fetched, {failed} failed, "), last
+        assert time.monotonic() - begin < 10
+
+
+def check_stale_connections(program):
+    """a kept connection that the server has ended is replaced, without an error"""
+    for answer in (says(FINE), resets(FINE)):  # they end it without a word
+        site = Site({"/": answer})
+        _, last = fetch(program, "--limit=4", "--per-host=2", *[site.url] * 40)
+        assert last.startswith("40 fetched, 0 failed, over 40 connections"), last
+        assert site.requests == 40, site.requests
+
+
+def check_limits(program):
+    """so many connections to a host and so many pages at a time, and no more"""
+    def answer(connection):
+        time.sleep(0.02)
+        connection.sendall(FINE)
+        return False
+
+    for limit, per_host, most in ((10, 3, 3), (2, 4, 2), (1, 1, 1)):
+        sites = [Site({"/": answer}) for _ in range(2)]
+        urls = [site.url for site in sites for _ in range(30)]
+        _, last = fetch(program, f"--limit={limit}", f"--per-host={per_host}", *urls)
+        assert last.startswith("60 fetched, 0 failed"), last
+        for site in sites:
+            assert site.most_inside <= most and site.connections <= most and site.requests == 30, vars(site)
+
+
+def check_wrong_calls(program):
+    """wrong calls are refused, and Ctrl-C ends it"""
+    for wrong in (["--colour"], ["--timeout=0"], ["--limit=0"], ["--per-host=x"], ["https://localhost/"], ["localhost"]):
+        call = subprocess.run([program, *wrong], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT)
+        assert call.returncode == 2 and "usage: " in call.stderr and not call.stdout, (wrong, call)
+    site = Site({"/never": lambda _: time.sleep(3600)})
+    call = subprocess.Popen([program, f"{site.url}/never"], stderr=subprocess.PIPE, text=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    assert site.asked.wait(LIMIT)
+    call.send_signal(signal.SIGINT)
+    _, errors = call.communicate(timeout=LIMIT)
+    assert (call.returncode, errors) == (130, "interrupted\n"), (call.returncode, errors)
+
+
+def main():
+    program = sys.argv[1]
+    run(program, [check_misbehaviour, check_stale_connections, check_limits, check_wrong_calls])
+    binary = running_nginx.find(pathlib.Path(program).resolve().parents[1] / "nginx")
+    if binary is None:
+        print("skipped, since there is no nginx (`./dev test examples` unpacks Debian's): " + check_nginx.__doc__)
+        sys.exit(SKIPPED)
+    with timed(check_nginx.__doc__):
+        check_nginx(program, binary)
+
+
+if __name__ == "__main__":
+    main()
