@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <weft/error.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/chaos.h"
@@ -22,6 +23,10 @@ template <class Call>
   const ssize_t count = call(fd);
   return count >= 0 ? count : -errno;
 }
+
+// The kernel takes less than 2 GiB in one call, and io_uring's lengths have 32 bits. A short count
+// is to mean that the buffer is empty or full, never that.
+constexpr std::size_t kMostBytes = std::size_t{1} << 30;
 
 std::size_t total(std::span<const iovec> parts) noexcept {
   std::size_t sum = 0;
@@ -65,6 +70,7 @@ IoResult Reactor::attempt(const Descriptor& descriptor, Direction direction, std
 }
 
 IoResult Reactor::receive(const Descriptor& socket, std::span<std::byte> into) {
+  into = into.first(std::min(into.size(), kMostBytes));
   return attempt(socket, Direction::kRead, into.size(),
                  [&](int fd) { return receive_some(fd, into.data(), into.size()); },
                  {.call = Handover::Call::kReceive, .into = into});
@@ -72,7 +78,8 @@ IoResult Reactor::receive(const Descriptor& socket, std::span<std::byte> into) {
 
 IoResult Reactor::send(const Descriptor& socket, std::span<const iovec> parts) {
   if (parts.size() == 1) {
-    const std::span from(static_cast<const std::byte*>(parts[0].iov_base), parts[0].iov_len);
+    const std::span from(static_cast<const std::byte*>(parts[0].iov_base),
+                         std::min(parts[0].iov_len, kMostBytes));
     return attempt(socket, Direction::kWrite, from.size(),
                    [&](int fd) { return send_some(fd, from.data(), from.size()); },
                    {.call = Handover::Call::kSend, .from = from});
@@ -80,7 +87,8 @@ IoResult Reactor::send(const Descriptor& socket, std::span<const iovec> parts) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts.data());  // only read, for all its type says
   message.msg_iovlen = parts.size();
-  return attempt(socket, Direction::kWrite, total(parts),
+  const std::size_t wanted = total(parts);
+  return attempt(socket, Direction::kWrite, wanted <= kMostBytes ? wanted : 0,
                  [&](int fd) { return send_parts(fd, message); });
 }
 

@@ -3,6 +3,7 @@
 #include "base/chaos.h"
 #include "base/membarrier.h"
 #include "sched/worker.h"
+#include "time/clock.h"
 
 namespace weft::detail {
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr unsigned kEntries = 256;  // of a ring; when they are full they are handed over
 constexpr unsigned kReapedAtOnce = 256;
+constexpr Nanos kLongestFinish = 20'000;
 
 }  // namespace
 
@@ -59,15 +61,23 @@ bool UringReactor::has_waiting(unsigned worker) const noexcept {
 }
 
 // Its worker is in a fiber and does not look. What the kernel has yet to finish wants that thread
-// in the kernel: a barrier on all threads brings it there. It finishes shortly after, for the next
-// look to find.
+// in the kernel: a barrier on all threads brings it there, and it finishes on its way out. The seat
+// is free meanwhile: the barrier may take its time, and the owner waits for the seat.
 void UringReactor::take_over(unsigned worker, std::vector<Ready>& ready) noexcept {
   Ring& ring = *rings_[worker];
-  if (!ring.has_news() || !ring.take_seat()) return;
-  ring.wait(0);
-  if (ring.has_unfinished()) barrier_on_all_threads();
-  reap(ring, ready);
-  ring.leave_seat();
+  if (!ring.has_news()) return;
+  const auto sit = [&](auto act) {
+    if (!ring.take_seat()) return;
+    act();
+    ring.leave_seat();
+  };
+  sit([&] { ring.wait(0); });
+  if (ring.has_unfinished()) {
+    barrier_on_all_threads();
+    const Nanos until = now() + kLongestFinish;
+    while (ring.has_unfinished() && now() < until) cpu_relax();
+  }
+  sit([&] { reap(ring, ready); });
 }
 
 }  // namespace weft::detail

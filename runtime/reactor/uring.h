@@ -44,8 +44,8 @@ class UringReactor final : public Reactor {
   Ring& here() noexcept;
   static void reap(Ring& ring, std::vector<Ready>& ready) noexcept;
   static void finish(Request& request, Completion end, std::vector<Ready>& ready) noexcept;
-  static Wake run(Ring& ring, Request& request, const FdOperation& operation, Direction direction,
-                  const Handover& handover);
+  template <class Prepare>
+  static Wake run(Ring& ring, Request& request, const FdOperation& operation, Prepare prepare);
   static void cancel(Ring& ring, const Request& request) noexcept;
 
   std::vector<std::unique_ptr<Ring>> rings_;  // by worker

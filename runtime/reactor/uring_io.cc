@@ -1,7 +1,6 @@
 // Operations that wait: a request goes to the kernel, and its fiber sleeps until that has ended.
 
 #include <poll.h>
-#include <sched.h>
 #include <weft/error.h>
 
 #include <cerrno>
@@ -9,6 +8,7 @@
 
 #include "base/spinlock.h"
 #include "reactor/uring.h"
+#include "time/clock.h"
 
 namespace weft::detail {
 
@@ -18,6 +18,10 @@ struct UringReactor::Request {
   WakeToken waiter;    // under lock
   bool ended = false;  // under lock
   Completion end;      // under lock
+  // Not 0: an operation that goes on, until one of these poll events has come. It is to be stopped
+  // then.
+  int events = 0;
+  bool came = false;  // under lock
 };
 
 namespace {
@@ -29,7 +33,10 @@ void prepare(io_uring_sqe& entry, int fd, Direction direction, const Handover& h
       entry.ioprio |= IORING_RECVSEND_POLL_FIRST;  // there was nothing just now
       break;
     case Handover::Call::kSend:
-      io_uring_prep_send(&entry, fd, handover.from.data(), handover.from.size(), MSG_NOSIGNAL);
+      // Where there is no room it is not to wait in the kernel: once the peer has ended its half,
+      // that would occupy a thread of the kernel for each.
+      io_uring_prep_send(&entry, fd, handover.from.data(), handover.from.size(),
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
       break;
     case Handover::Call::kAccept:
       io_uring_prep_accept(&entry, fd, handover.peer, handover.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -52,15 +59,28 @@ void prepare(io_uring_sqe& entry, int fd, Direction direction, const Handover& h
   }
 }
 
+constexpr int kWritable = POLLOUT | POLLERR | POLLHUP;
+
+// The kernel adds POLLRDHUP to whatever is asked for. When only that has come, a poll that ends
+// with the first event would end again and again, so one takes its place that is told of changes.
+void prepare_edges(io_uring_sqe& entry, int fd) noexcept {
+  io_uring_prep_poll_multishot(&entry, fd, POLLOUT);
+}
+
 void unlock(void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }
 
 }  // namespace
 
 // By whoever reaps. Once the lock is free the request may be gone.
 void UringReactor::finish(Request& request, Completion end, std::vector<Ready>& ready) noexcept {
+  const bool goes_on = (end.flags & IORING_CQE_F_MORE) != 0;
   request.lock.lock();
-  request.end = end;
-  request.ended = true;
+  if (goes_on && (request.came || (end.result & request.events) == 0)) {
+    request.lock.unlock();
+    return;
+  }
+  if (!request.came) request.end = end;
+  (goes_on ? request.came : request.ended) = true;
   const WakeToken waiter = request.waiter;
   request.lock.unlock();
   try {
@@ -77,19 +97,33 @@ void UringReactor::cancel(Ring& ring, const Request& request) noexcept {
     io_uring_prep_cancel(&entry, const_cast<Request*>(&request), 0);
     entry.user_data = Ring::kNobody;
   };
-  // The kernel takes nothing only while it has no memory for an entry.
-  while (ring.push(ask) != 0) ::sched_yield();
-  while (ring.flush() != 0) ::sched_yield();
+  ring.push_now(ask);
 }
+
+namespace {
+
+// The kernel may look for a request to cancel while that is between two of its lists, and not find
+// it; so it is asked again.
+void wait_for_end(Spinlock& lock) {
+  constexpr Nanos kAskAgain = 10'000'000;
+  try {
+    suspend_until(now() + kAskAgain, &unlock, &lock, Cancellable::kNo);
+  } catch (const std::bad_alloc&) {
+    suspend(&unlock, &lock, Cancellable::kNo);
+  }
+}
+
+}  // namespace
 
 // Returns when the request has ended: with kNormal, or with why it was asked to. The lock is held
 // until the fiber is asleep: who reaps an early end waits for that.
+template <class Prepare>
 Wake UringReactor::run(Ring& ring, Request& request, const FdOperation& operation,
-                       Direction direction, const Handover& handover) {
+                       Prepare prepare) {
   request.waiter = current_token(WaitsFor::kDescriptor);
   request.lock.lock();
   const int error = ring.push([&](io_uring_sqe& entry) {
-    prepare(entry, operation.fd(), direction, handover);
+    prepare(entry);
     entry.user_data = reinterpret_cast<std::uintptr_t>(&request);
   });
   if (error != 0) {
@@ -106,54 +140,69 @@ Wake UringReactor::run(Ring& ring, Request& request, const FdOperation& operatio
       request.lock.unlock();
       return reason;
     }
-    if (reason == Wake::kNormal) {  // from another driver, which watches the descriptor, too
+    if (reason == Wake::kNormal && !request.came) {
+      // From another driver, which watches the descriptor, too.
       reason = operation.entry().wait_for_close(operation.generation(), request.lock);
     } else if (!asked) {
       request.lock.unlock();
       cancel(ring, request);
       asked = true;
     } else {
-      suspend(&unlock, &request.lock, Cancellable::kNo);
+      wait_for_end(request.lock);
+      asked = false;
     }
   }
 }
 
+namespace {
+
+// Not that the request was stopped or is to be made again.
+bool is_failure(int result) noexcept {
+  return result < 0 && result != -ECANCELED && result != -EINTR && result != -EAGAIN;
+}
+
+}  // namespace
+
 IoResult UringReactor::wait_or_do(const FdOperation& operation, Direction direction,
                                   const Handover& handover) {
   Handover::Call call = handover.call;
+  bool by_edges = false;
   for (;;) {
+    // Here nothing has been begun. Further down one that is pending might meet a call that succeeds
+    // at once, again and again, and never be told.
+    if (take_cancellation()) throw Cancelled{};
     Request request;
-    const Wake reason =
-        run(here(), request, operation, direction, call == handover.call ? handover : Handover{});
+    request.events = by_edges ? kWritable : 0;
+    const Wake reason = run(here(), request, operation, [&](io_uring_sqe& entry) {
+      if (by_edges) return prepare_edges(entry, operation.fd());
+      prepare(entry, operation.fd(), direction, call == handover.call ? handover : Handover{});
+    });
     const auto [result, flags] = request.end;
-    const bool transferred = result >= 0 && call != Handover::Call::kNone;
+    const bool waited = call == Handover::Call::kNone;
     if (reason == Wake::kCancelled) {
-      if (!transferred) throw Cancelled{};
+      if (waited || (result < 0 && !is_failure(result))) throw Cancelled{};
       // It has happened, so it is told; the cancellation is for the next wait.
       put_cancellation_back();
     }
-    if (transferred) {
+    if (result >= 0 && !waited) {
       const auto count = static_cast<std::size_t>(result);
       const bool more = count == handover.into.size() || (flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
       if (call == Handover::Call::kReceive && more) operation.entry().note_ready(direction);
       return {.count = count};
     }
+    if (is_failure(result)) return {.error = -result};
     if (reason == Wake::kClosed) return {.error = ECANCELED};
     if (result >= 0) {
+      by_edges = direction == Direction::kWrite && (result & kWritable) == 0;
+      if (by_edges) continue;
       operation.entry().note_ready(direction);
       return {.error = EAGAIN};
     }
-    switch (-result) {
-      case ECANCELED:  // not by us: the thread that had submitted it has ended
-      case EINTR:
-        break;
-      case EAGAIN:  // it does not wait for this descriptor
-        if (call == Handover::Call::kNone) return {.error = EPERM};
-        call = Handover::Call::kNone;
-        break;
-      default:
-        return {.error = -result};
+    if (result == -EAGAIN) {  // it does not wait for this descriptor
+      if (waited) return {.error = EPERM};
+      call = Handover::Call::kNone;
     }
+    // Else not stopped by us: the thread that had handed it over has ended.
   }
 }
 

@@ -1,5 +1,6 @@
 #include "reactor/uring_ring.h"
 
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/poll.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <initializer_list>
+#include <mutex>
 #include <system_error>
 
 #include "base/assert.h"
@@ -28,8 +30,7 @@ Atomic<unsigned> g_rings_unmapped{0};
 // As much as the kernel knows of what is wanted: each line is older than the one before.
 constexpr unsigned kFlags[] = {
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,  // 5.19
-    IORING_SETUP_SUBMIT_ALL,                                                          // 5.18
-    0,
+    IORING_SETUP_SUBMIT_ALL,  // 5.18; before 5.13 no operation could watch wake_up_ for good
 };
 
 // 0, or the errno of what refused.
@@ -66,7 +67,7 @@ Ring::Ring(unsigned entries) {
   g_rings_unmapped.load(std::memory_order_acquire);  // [uring-unmapped]
   constexpr unsigned kNeeded = IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG;
   int error = (ring_.features & kNeeded) == kNeeded && has_all_operations(ring_) ? 0 : ENOSYS;
-  const char* what = "weft: io_uring lacks what is needed (Linux 5.11)";
+  const char* what = "weft: io_uring lacks what is needed (Linux 5.18)";
   if (error == 0 && (wake_up_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
     error = errno;
     what = "weft: eventfd";
@@ -118,6 +119,13 @@ int Ring::flush() noexcept {
   return error;
 }
 
+// The kernel takes nothing only while it has no memory for an entry.
+void Ring::flush_all() noexcept {
+  while (unsubmitted() > 0) {
+    if (enter(0, 0, nullptr, 0) != 0) ::sched_yield();
+  }
+}
+
 void Ring::interrupt() noexcept {
   // Every write is a new edge. It fails only for a sum above 2^64 - 2.
   const int failed = ::eventfd_write(wake_up_, 1);
@@ -125,11 +133,17 @@ void Ring::interrupt() noexcept {
 }
 
 void Ring::watch_wake_up() noexcept {
-  const int error = push([this](io_uring_sqe& entry) {
+  const auto watch = [this](io_uring_sqe& entry) {
     io_uring_prep_poll_multishot(&entry, wake_up_, POLLIN);
     entry.user_data = kWakeUp;
-  });
-  wake_up_watched_ = error == 0;
+  };
+  const std::lock_guard lock(submission_lock_);
+  if (!write_entry(watch)) {
+    enter(0, 0, nullptr, 0);
+    if (!write_entry(watch)) return;
+  }
+  wake_up_watched_ = true;
+  enter(0, 0, nullptr, 0);
 }
 
 void Ring::wait(Nanos deadline) noexcept {

@@ -59,7 +59,17 @@ class Ring {
     }
     return 0;
   }
-  /// Hands what is queued to the kernel. 0, or an errno; then it stays queued.
+  /// The same, and hands it over, with all that was queued before. For any thread; push() is for
+  /// the owner.
+  template <class Prepare>
+  void push_now(Prepare prepare) noexcept {
+    submission_lock_.lock();
+    while (!write_entry(prepare)) flush_all();
+    flush_all();
+    submission_lock_.unlock();
+  }
+  /// Hands what is queued to the kernel. 0, or an errno; then some may still be queued. By the
+  /// owner or who holds the seat.
   int flush() noexcept;
   /// Makes a wait() return that sleeps now or is about to.
   void interrupt() noexcept;
@@ -98,23 +108,27 @@ class Ring {
   template <class Prepare>
   bool try_push(Prepare& prepare) noexcept {
     submission_lock_.lock();
-    const unsigned queued = tail_ - io_uring_smp_load_acquire(ring_.sq.khead);
-    const bool fits = queued < ring_.sq.ring_entries;
-    if (fits) {
-      io_uring_sqe& entry = ring_.sq.sqes[tail_ & ring_.sq.ring_mask];
-      prepare(entry);
-      // Release, so that who reaps has seen what the entry names. [uring-push]
-      if (entry.user_data > kWakeUp)
-        pushed_.store(pushed_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-      io_uring_smp_store_release(ring_.sq.ktail, ++tail_);
-    }
+    const bool fits = write_entry(prepare);
     submission_lock_.unlock();
     // What the kernel does not take now it takes later.
-    if (fits && queued + 1 >= kBatch) flush();
+    if (fits && unsubmitted() >= kBatch) flush();
     return fits;
+  }
+  // Under submission_lock_. False: the queue is full.
+  template <class Prepare>
+  bool write_entry(Prepare& prepare) noexcept {
+    if (tail_ - io_uring_smp_load_acquire(ring_.sq.khead) >= ring_.sq.ring_entries) return false;
+    io_uring_sqe& entry = ring_.sq.sqes[tail_ & ring_.sq.ring_mask];
+    prepare(entry);
+    // Release, so that who reaps has seen what the entry names. [uring-push]
+    if (entry.user_data > kWakeUp)
+      pushed_.store(pushed_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    io_uring_smp_store_release(ring_.sq.ktail, ++tail_);
+    return true;
   }
   bool has_completions() const noexcept;
   unsigned unsubmitted() const noexcept;
+  void flush_all() noexcept;  // under submission_lock_
   int enter(unsigned least, unsigned flags, const void* argument, std::size_t size) noexcept;
   void watch_wake_up() noexcept;
 
@@ -142,7 +156,7 @@ void Ring::reap(unsigned most, Reaped reaped) noexcept {
     if (entry.user_data == kWakeUp) {
       wake_up_watched_ = (entry.flags & IORING_CQE_F_MORE) != 0;
     } else if (entry.user_data != kNobody) {
-      ++ended;
+      if ((entry.flags & IORING_CQE_F_MORE) == 0) ++ended;
       reaped(entry.user_data, Completion{entry.res, entry.flags});
     }
   }

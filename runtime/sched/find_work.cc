@@ -54,6 +54,7 @@ void Worker::housekeeping() {
   age_unstarted();
   poll_driver();  // events before timers, as in asyncio
   if (timers_.next_deadline() != kNever) timers_.expire(now());
+  rescue();
   batching_ = false;
 }
 
@@ -177,7 +178,9 @@ Fiber* Worker::search() noexcept {
 // while: two workers that took them from each other at once would spend their time on that. `now`
 // is kNotWatched when the caller does not look long enough to tell.
 Fiber* Worker::steal_round(Nanos now) noexcept {
-  if (Fiber* const rescued = rescue()) return rescued;
+  if (rescue()) {
+    if (Fiber* const rescued = next_local()) return rescued;
+  }
   const unsigned workers = scheduler_.worker_count();
   const unsigned first = rng_.below(workers);
   for (unsigned i = 0; i < workers; ++i) {
@@ -196,13 +199,8 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
 
 Fiber* Worker::take_from_stuck(Worker& victim) noexcept {
   if (Fiber* const lone = take_lone(victim)) return lone;
-  Driver& driver = scheduler_.driver();
-  if (driver.shared()) return nullptr;
-  driver.take_over(victim.index_, events_);
-  if (events_.empty()) return nullptr;
-  const bool batching = std::exchange(batching_, true);
-  deliver();
-  batching_ = batching;
+  if (scheduler_.driver().shared()) return nullptr;
+  take_events(victim);
   return next_local();
 }
 
@@ -233,17 +231,27 @@ Fiber* Worker::steal_spawned(Worker& victim, bool even_lone) noexcept {
 
 // Takes over for the worker that the monitor has found stuck: its timers, which make fibers ready
 // here, and its lone fibers.
-Fiber* Worker::rescue() noexcept {
+bool Worker::rescue() noexcept {
   const int stuck = scheduler_.take_rescue();
-  if (stuck < 0 || static_cast<unsigned>(stuck) == index_) return nullptr;
+  if (stuck < 0 || static_cast<unsigned>(stuck) == index_) return false;
   Worker& victim = scheduler_.worker(static_cast<unsigned>(stuck));
-  batching_ = true;
+  const bool batching = std::exchange(batching_, true);
   victim.timers_.expire(now());
-  batching_ = false;
-  Fiber* const stolen = take_from_stuck(victim);
-  if (stolen == nullptr) return next_local();
-  stats_.steals.add();
-  return stolen;
+  if (Fiber* const lone = take_lone(victim)) {
+    stats_.steals.add();
+    enqueue(*lone);
+  }
+  take_events(victim);
+  batching_ = batching;
+  return true;
+}
+
+// What its driver has for a worker that is stuck becomes ready here.
+void Worker::take_events(Worker& victim) noexcept {
+  scheduler_.driver().take_over(victim.index_, events_);
+  const bool batching = std::exchange(batching_, true);
+  deliver();
+  batching_ = batching;
 }
 
 bool Worker::seems_stuck(Worker& victim, Nanos now) noexcept {

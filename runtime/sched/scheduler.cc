@@ -149,9 +149,9 @@ bool Scheduler::has_work() const noexcept {
 }
 
 void Scheduler::rescue(unsigned stuck) noexcept {
-  const int sleeper = idle_.pick_any();
-  if (sleeper == Idle::kNobody) return;  // those awake steal by themselves
   rescue_.store(static_cast<int>(stuck), std::memory_order_release);
+  const int sleeper = idle_.pick_any();
+  if (sleeper == Idle::kNobody) return;  // those awake look now and then
   workers_[static_cast<unsigned>(sleeper)]->unpark();
 }
 

@@ -181,7 +181,8 @@ class Worker {
   Fiber* steal_round(Nanos now) noexcept;
   Fiber* steal_from(Worker& victim, bool even_lone) noexcept;
   Fiber* steal_spawned(Worker& victim, bool even_lone) noexcept;
-  Fiber* rescue() noexcept;
+  bool rescue() noexcept;
+  void take_events(Worker& victim) noexcept;
   Fiber* take_from_stuck(Worker& victim) noexcept;
   Fiber* take_lone(Worker& victim) noexcept;
   bool seems_stuck(Worker& victim, Nanos now) noexcept;

@@ -335,5 +335,51 @@ TEST(ServeWithoutDescriptors, TakesTheNextAsSoonAsAConnectionEnds) {
   });
 }
 
+// One worker computes, all others have enough to do: nobody looks for work, and yet who waits on
+// the stuck one's connections is served.
+TEST(Serve, HandlerThatComputesHoldsUpNobodyElseThoughAllAreBusy) {
+  run([] {
+    if (metrics().workers < 2) return;  // one worker does one thing at a time
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    std::atomic<bool> computes{false}, enough{false};
+    Task<void> server = spawn([&] {
+      serve(listener, [&](TcpStream& stream) {
+        std::string byte(1, '?');
+        while (stream.read_some(bytes_of(byte)) != 0) {
+          if (byte == "c") {
+            computes = true;
+            const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+            while (std::chrono::steady_clock::now() < until) continue;
+            enough = true;
+          }
+          stream.write_all(byte);
+        }
+      });
+    });
+    std::vector<TcpStream> clients;
+    for (int i = 0; i < 16; ++i) clients.push_back(TcpStream::connect(listener.local_address()));
+    std::string byte = "e";
+    const auto ask = [&](TcpStream& client) {
+      client.write_all("e");
+      client.read_exactly(bytes_of(byte));
+    };
+    for (TcpStream& client : clients) ask(client);
+    std::vector<Task<void>> busy;
+    for (unsigned i = 0; i < 2 * metrics().workers; ++i) {
+      busy.push_back(spawn([&] {
+        while (!enough) yield();
+      }));
+    }
+    clients[0].write_all("c");
+    while (!computes) yield();
+    for (std::size_t i = 1; i < clients.size(); ++i) ask(clients[i]);
+    EXPECT_FALSE(enough) << "whoever was not the one that computes has waited for it";
+    for (Task<void>& task : busy) task.get();
+    listener.close();
+    clients.clear();
+    server.get();
+  });
+}
+
 }  // namespace
 }  // namespace weft

@@ -136,6 +136,25 @@ TEST(Cancel, ReachesAReaderThatNeverHasToWaitAndLosesNothing) {
   });
 }
 
+TEST(Cancel, ReachesAWriterThatNeverHasToWait) {
+  run([] {
+    Connected pair = connect_pair();
+    Task<void> reader = spawn([&] {
+      std::string sink(65536, '?');
+      while (pair.server.read_some(bytes_of(sink)) != 0) continue;
+    });
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_THROW(timeout(milliseconds(20),
+                         [&] {
+                           for (;;) pair.client.write_all("a few bytes");
+                         }),
+                 TimeoutError);
+    EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(10));
+    pair.client.shutdown();
+    reader.get();
+  });
+}
+
 TEST(Timeout, EndsReadAcceptAndConnect) {
   run([] {
     Connected pair = connect_pair();

@@ -2,7 +2,14 @@
 // readers. Method: every byte is a function of its position, so the receiver needs nothing but a
 // counter.
 
+#include <sys/mman.h>
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "support/build_kind.h"
@@ -64,6 +71,65 @@ void transfer_both_ways(std::size_t write_block, std::size_t read_block) {
 TEST(Transfer, BothWaysAtOnceInLargeBlocks) { transfer_both_ways(1 << 20, 1 << 18); }
 TEST(Transfer, BothWaysAtOnceInOddBlocks) { transfer_both_ways(70'001, 9'973); }
 TEST(Transfer, BothWaysAtOnceWithAReaderOfSmallBlocks) { transfer_both_ways(1 << 18, 1'499); }
+
+double cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// The peer has ended its half, which is an event of the descriptor, and does not read.
+TEST(Transfer, WriterThatWaitsForAHalfClosedPeerCostsNothing) {
+  run([] {
+    Connected pair = connect_pair();
+    pair.client.shutdown();
+    const std::string block(std::size_t{16} << 20, 'b');
+    const auto part = [&] { return iovec{const_cast<char*>(block.data()), block.size()}; };
+    Task<void> writer = spawn([&] { pair.server.write_all(std::array{part(), part()}); });
+    Task<void> other = spawn([&] { pair.server.write_all(""); });
+    sleep_for(std::chrono::milliseconds(50));
+    const double before = cpu_seconds();
+    sleep_for(std::chrono::milliseconds(300));
+    EXPECT_LT(cpu_seconds() - before, 0.15);
+    EXPECT_FALSE(writer.done());
+    Task<std::string> reader = spawn([&] { return pair.client.read_to_end(4 * block.size()); });
+    writer.get();
+    other.get();
+    pair.server.shutdown();
+    EXPECT_EQ(reader.get().size(), 2 * block.size());
+  });
+}
+
+// More than a length of 32 bits tells. Pages that were never written to are all one page.
+TEST(Transfer, BlocksOfFourGibibytes) {
+  if (kSanitized || kChaos) GTEST_SKIP() << "takes too long in this build";
+  constexpr std::size_t kSize = std::size_t{4} << 30;
+  void* const pages = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pages == MAP_FAILED) GTEST_SKIP() << "no room for a block of 4 GiB";
+  const std::span<std::byte> block(static_cast<std::byte*>(pages), kSize);
+  run([&] {
+    Connected pair = connect_pair();
+    pair.server.write_all("hello");
+    EXPECT_EQ(pair.client.read_some(block), 5U);
+    EXPECT_GT(timeout(std::chrono::seconds(20),
+                      [&] {
+                        Task<void> reader = spawn([&] {
+                          std::string sink(65536, '?');
+                          pair.server.read_some(bytes_of(sink));
+                          pair.server.close();
+                        });
+                        const std::size_t count = pair.client.write_some(block);
+                        reader.get();
+                        return count;
+                      }),
+              0U);
+  });
+  ::munmap(pages, kSize);
+}
 
 }  // namespace
 }  // namespace weft
