@@ -25,6 +25,7 @@ class Eventfd final : public Driver {
  public:
   const char* name() const noexcept override { return "model"; }
   bool active() const noexcept override { return true; }
+  bool unwatched() noexcept override { return !taken_.load(); }
   bool acquire(unsigned) noexcept override { return !taken_.exchange(true); }
   void release(unsigned) noexcept override { taken_.store(false); }
   void poll(unsigned, Nanos deadline, std::vector<Ready>&) noexcept override {
