@@ -36,7 +36,8 @@ SOURCES = {
     "task_end": ["runtime/task/task_end.cc"],
     "lifo_slot": [],
     "injector": ["runtime/sched/idle.cc"],
-    "fd_slot": ["runtime/reactor/epoll.cc", "runtime/reactor/operations.cc", "runtime/reactor/fd_table.cc"],
+    "fd_slot": ["runtime/reactor/epoll.cc", "runtime/reactor/operations.cc", "runtime/reactor/fd_table.cc",
+                "runtime/reactor/quiet_write.cc"],
     "stack_pool": ["runtime/fiber/guard.cc", "runtime/fiber/stack_pool.cc"],
     "census": ["runtime/sched/census.cc"],
 }
