@@ -21,12 +21,11 @@
 
 #include "io/io_error.h"
 #include "sched/mask_scope.h"
+#include "time/clock.h"
 
 namespace weft {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // The families take turns, each in the order given.
 std::vector<SocketAddress> interleaved(std::span<const SocketAddress> peers) {
@@ -76,7 +75,7 @@ class Race {
     // Nothing to race with.
     if (peers_.size() == 1) note(attempt(peers_[next_++]));
     while (!winner_.has_value() && (next_ < peers_.size() || !running_.empty())) {
-      if (next_ < peers_.size() && (running_.empty() || Clock::now() >= next_start_)) start();
+      if (next_ < peers_.size() && (running_.empty() || detail::now() >= next_start_)) start();
       take(wait_for_news());
     }
     if (winner_.has_value()) return std::move(*winner_);
@@ -94,13 +93,14 @@ class Race {
       throw;
     }
     ++next_;
-    next_start_ = Clock::now() + delay_;
+    next_start_ = detail::deadline_after(delay_);
   }
   // What has ended, if anything has before the next attempt is due.
   std::vector<Task<Attempt>> wait_for_news() {
     auto [done, pending] = next_ == peers_.size()
                                ? wait(running_, first_completed)
-                               : wait(running_, first_completed, next_start_ - Clock::now());
+                               : wait(running_, first_completed,
+                                      std::chrono::nanoseconds(next_start_ - detail::now()));
     running_ = std::move(pending);
     return std::move(done);
   }
@@ -112,7 +112,7 @@ class Race {
       if (!winner_.has_value()) winner_ = std::move(ended.stream);
       return;
     }
-    next_start_ = Clock::now();  // the next need not wait
+    next_start_ = detail::now();  // the next need not wait
     last_error_ = ended.error;
     if (!failures_.empty()) failures_ += "; ";
     failures_ += ended.peer.to_string() + ": " + ended.error.message();
@@ -122,7 +122,7 @@ class Race {
   const std::string name_;
   const std::chrono::nanoseconds delay_;
   std::size_t next_ = 0;
-  Clock::time_point next_start_;
+  detail::Nanos next_start_ = 0;
   std::vector<Task<Attempt>> running_;
   std::optional<TcpStream> winner_;
   std::string failures_;

@@ -22,6 +22,7 @@ struct HostText {
 
 // An interface's name or number; 0 if it is neither.
 std::uint32_t scope_id(std::string_view scope) {
+  if (scope.find('\0') != std::string_view::npos) return 0;
   std::uint32_t id = 0;
   const auto [end, error] = std::from_chars(scope.data(), scope.data() + scope.size(), id);
   if (error == std::errc() && end == scope.data() + scope.size()) return id;

@@ -53,7 +53,8 @@ void collect(Question& question, const addrinfo* first) {
   if (code == EAI_SYSTEM) {
     question.error = {errno, std::system_category()};
   } else if (code != 0) {
-    question.error = {code, resolve_category()};
+    // One error, whether it is a number or a name that has no address of the family.
+    question.error = {code == EAI_ADDRFAMILY ? EAI_NODATA : code, resolve_category()};
   } else {
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list(found, &::freeaddrinfo);
     collect(question, list.get());
@@ -111,6 +112,11 @@ std::vector<SocketAddress> ask_system(std::string_view host, std::uint16_t port,
   return std::move(question->addresses);
 }
 
+bool has_scope(const SocketAddress& address) noexcept {
+  return address.is_ipv6() &&
+         reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_scope_id != 0;
+}
+
 // Whether the options leave the question to the system, in as far as they make sense.
 bool is_for_system(const ResolveOptions& options) {
   if (options.timeout <= std::chrono::milliseconds(0) || options.tries < 1) {
@@ -121,6 +127,10 @@ bool is_for_system(const ResolveOptions& options) {
   }
   for (const SocketAddress& server : options.servers) {
     if (server.empty()) throw std::invalid_argument("weft::resolve: a server's address is empty");
+    if (has_scope(server)) {
+      throw std::invalid_argument("weft::resolve: the server " + server.to_string() +
+                                  " has a scope, which c-ares cannot be given");
+    }
   }
 #if defined(WEFT_HAVE_CARES)
   constexpr bool kHaveCares = true;
@@ -151,7 +161,7 @@ std::vector<SocketAddress> resolve(std::string_view host, std::uint16_t port,
   const int family = family_of(options.family);
   if (const auto numeric = SocketAddress::parse(host, port)) {
     if (family == AF_UNSPEC || numeric->data()->sa_family == family) return {*numeric};
-    throw_resolve_error(host, {EAI_ADDRFAMILY, resolve_category()});
+    throw_resolve_error(host, {EAI_NODATA, resolve_category()});
   }
   if (host.empty() || host.find('\0') != std::string_view::npos) {
     throw_resolve_error(host, {EAI_NONAME, resolve_category()});

@@ -25,11 +25,13 @@ namespace {
 
 Atomic<SignalSet> g_arrived{0};     // raised by the handler, taken by the thread [signal-events]
 Atomic<std::uint32_t> g_events{0};  // anything that the thread should look at [signal-events]
-Atomic<SignalSet> g_wanted{0};      // what some listener wants; written under the mutex
+Atomic<SignalSet> g_wanted{0};      // what some listener wants; written under `changing`
 
-void note_event() noexcept {
-  g_events.fetch_add(1, std::memory_order_seq_cst);
+// Its number.
+std::uint32_t note_event() noexcept {
+  const std::uint32_t number = g_events.fetch_add(1, std::memory_order_seq_cst) + 1;
   futex_wake(g_events, INT_MAX);
+  return number;
 }
 
 void on_signal(int number) {
@@ -71,16 +73,24 @@ class SignalThread {
   SignalThread(const SignalThread&) = delete;
   SignalThread& operator=(const SignalThread&) = delete;
 
+  /// Returns once the thread blocks what is not wanted any more. Not under a lock that it takes.
+  void close_to_unwanted() noexcept;
+
  private:
   void run() noexcept;
 
   Atomic<bool> stop_{false};
+  // The event as of which the thread's mask is right; written by the thread. seq_cst, as all here.
+  Atomic<std::uint32_t> masked_{g_events.load(std::memory_order_seq_cst)};
   std::thread thread_;
 };
 
 struct Listening {
-  std::mutex mutex;  // guards all below
-  std::vector<SignalListener*> listeners;
+  // By who adds or takes off a listener, and waits for the thread meanwhile; before the other.
+  std::mutex changing;
+  std::mutex mutex;                        // by the thread, too, for the listeners alone
+  std::vector<SignalListener*> listeners;  // changed under both
+  // Under `changing`:
   unsigned listeners_of[kMostSignal + 1] = {};
   struct sigaction before[kMostSignal + 1] = {};
   std::unique_ptr<SignalThread> thread;  // while there are listeners
@@ -116,14 +126,26 @@ void SignalThread::run() noexcept {
   static_cast<void>(error);  // Refused where /proc is not writable; a name is only for people.
   for (;;) {
     const std::uint32_t seen = g_events.load(std::memory_order_seq_cst);
-    if (stop_.load(std::memory_order_seq_cst)) return;
+    const bool stop = stop_.load(std::memory_order_seq_cst);  // set when nothing is wanted any more
     open_to_wanted_signals();
+    masked_.store(seen, std::memory_order_seq_cst);
+    futex_wake(masked_, INT_MAX);
+    if (stop) return;
     tell_listeners();
     wait_for_event(seen);
   }
 }
 
-// Those below are called under the mutex.
+void SignalThread::close_to_unwanted() noexcept {
+  const std::uint32_t event = note_event();
+  for (;;) {
+    const std::uint32_t masked = masked_.load(std::memory_order_seq_cst);
+    if (static_cast<std::int32_t>(masked - event) >= 0) return;  // the numbers may wrap around
+    futex_wait(masked_, masked);
+  }
+}
+
+// Those below are called under `changing`.
 
 void take_over(Listening& all, int number) noexcept {
   if (all.listeners_of[number]++ > 0) return;
@@ -137,9 +159,16 @@ void take_over(Listening& all, int number) noexcept {
   g_wanted.fetch_or(signal_bit(number), std::memory_order_seq_cst);
 }
 
+// The signals that nobody else listens for.
+SignalSet release(Listening& all, SignalSet wanted) noexcept {
+  SignalSet last = 0;
+  for_each_signal(wanted, [&](int number) {
+    if (--all.listeners_of[number] == 0) last |= signal_bit(number);
+  });
+  return last;
+}
+
 void give_back(Listening& all, int number) noexcept {
-  if (--all.listeners_of[number] > 0) return;
-  g_wanted.fetch_and(~signal_bit(number), std::memory_order_seq_cst);
   struct sigaction current {};
   ::sigaction(number, nullptr, &current);
   // Unless the program has put its own in place meanwhile.
@@ -152,6 +181,7 @@ void give_back(Listening& all, int number) noexcept {
 
 void watch_signals(SignalListener& listener) {
   Listening& all = listening();
+  const std::lock_guard changing(all.changing);
   const std::lock_guard lock(all.mutex);
   all.listeners.reserve(all.listeners.size() + 1);
   if (all.thread == nullptr) all.thread = std::make_unique<SignalThread>();
@@ -161,12 +191,22 @@ void watch_signals(SignalListener& listener) {
 }
 
 void unwatch_signals(SignalListener& listener) noexcept {
-  std::unique_ptr<SignalThread> superfluous;  // joined without the mutex, which it may want
   Listening& all = listening();
-  const std::lock_guard lock(all.mutex);
-  all.listeners.erase(std::find(all.listeners.begin(), all.listeners.end(), &listener));
-  for_each_signal(listener.wanted, [&](int number) { give_back(all, number); });
-  if (all.listeners.empty()) superfluous = std::move(all.thread);
+  const std::lock_guard changing(all.changing);
+  {
+    const std::lock_guard lock(all.mutex);
+    all.listeners.erase(std::find(all.listeners.begin(), all.listeners.end(), &listener));
+  }
+  const SignalSet last = release(all, listener.wanted);
+  g_wanted.fetch_and(~last, std::memory_order_seq_cst);
+  // What the signals did before comes back only when the thread blocks them as the program does: it
+  // may be the one thread that does not, and the default the end of the process.
+  if (all.listeners.empty()) {
+    all.thread.reset();
+  } else if (last != 0) {
+    all.thread->close_to_unwanted();
+  }
+  for_each_signal(last, [&](int number) { give_back(all, number); });
 }
 
 }  // namespace weft::detail

@@ -14,6 +14,9 @@
 //     takes g_arrived, and sleeps only if g_events is as it was. So none is slept through.
 //  2. Listeners are told under the mutex that they are taken off under: who has been taken off is
 //     not touched any more.
+//  3. The thread has a signal unblocked only while the handler is in place: it blocks the signal,
+//  and
+//     says so, before what the signal did earlier is put back.
 
 #include <weft/event.h>
 

@@ -5,16 +5,20 @@
 //    be given to another, so that the number tells whether the file is still its own.
 //  - One that is left over is known by its refusing connections. So does one that is about to be
 //    listened on. So those that replace files do it one after the other: under a lock of the
-//    folder.
+//    folder. Anybody who may read the folder may hold that lock for as long as they like, so it is
+//    waited for only so long, between tries.
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <weft/sleep.h>
 #include <weft/to_thread.h>
 #include <weft/unix.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <mutex>
 #include <optional>
@@ -26,6 +30,7 @@
 #include "io/unix_address.h"
 #include "reactor/reactor.h"
 #include "sched/wait.h"
+#include "time/clock.h"
 
 namespace weft {
 
@@ -44,6 +49,11 @@ std::optional<FileId> socket_file(const std::string& path) noexcept {
   return FileId{status.st_dev, status.st_ino};
 }
 
+// For the lock of a folder. Who replaces a file needs it for some microseconds.
+constexpr Nanos kPatience = 1'000'000'000;
+constexpr Nanos kShortestPause = 500'000;
+constexpr Nanos kLongestPause = 20'000'000;
+
 constexpr int kType = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 // Not inlined, here and below, where a fiber has suspended: compilers keep errno's address across
@@ -55,24 +65,21 @@ constexpr int kType = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
          errno == ECONNREFUSED;
 }
 
-// Of the folder, as long as it lives. Where it cannot be had, it is done without.
-OwnedFd lock_folder(const std::string& path) {
+// Whether nobody else holds the folder's lock; then `lock` does, as long as it lives. Where there
+// is no such thing, it is done without.
+bool lock_folder(const std::string& path, OwnedFd& lock) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  OwnedFd opened(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (opened) {
-    while (::flock(opened.get(), LOCK_EX) != 0 && errno == EINTR) {
-    }
-  }
-  return opened;
+  lock = OwnedFd(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return !lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }
 
-// 0, or the error of the first call that failed.
+// 0, or the error of the first call that failed; EAGAIN says that the folder is locked.
 [[gnu::noinline]] int listen_at(int fd, const UnixAddress& address, const std::string& path,
                                 const UnixListenOptions& options) {
   // A file that is made for the socket takes these over.
   if (!address.is_abstract() && ::fchmod(fd, options.mode & 0777) != 0) return errno;
   OwnedFd lock;
-  if (options.replace_stale && !address.is_abstract()) lock = lock_folder(path);
+  if (options.replace_stale && !address.is_abstract() && !lock_folder(path, lock)) return EAGAIN;
   int error = ::bind(fd, address.data(), address.size) == 0 ? 0 : errno;
   if (error == EADDRINUSE && options.replace_stale && is_stale(address, path)) {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) return errno;
@@ -148,16 +155,28 @@ UnixListener& UnixListener::operator=(UnixListener&& other) noexcept = default;
 UnixListener::~UnixListener() = default;
 
 UnixListener UnixListener::bind(std::string_view path, const UnixListenOptions& options) {
-  std::string name(path);
-  if (!options.replace_stale || detail::current_fiber() == nullptr) return bind_now(name, options);
-  return to_thread([name, options] { return bind_now(name, options); });
+  const std::string name(path);
+  const bool blocks = options.replace_stale && detail::current_fiber() != nullptr;
+  const detail::Nanos end = detail::now() + detail::kPatience;
+  for (detail::Nanos pause = detail::kShortestPause;;) {
+    auto listener = blocks ? to_thread([name, options] { return bind_now(name, options); })
+                           : bind_now(name, options);
+    if (listener.has_value()) return std::move(*listener);
+    if (detail::now() >= end) {
+      detail::throw_io_error(EAGAIN, "listen on", name + " (another holds the lock of its folder)");
+    }
+    sleep_for(std::chrono::nanoseconds(pause));
+    pause = std::min(2 * pause, detail::kLongestPause);
+  }
 }
 
-UnixListener UnixListener::bind_now(const std::string& path, const UnixListenOptions& options) {
+std::optional<UnixListener> UnixListener::bind_now(const std::string& path,
+                                                   const UnixListenOptions& options) {
   const auto address = detail::UnixAddress::of(path, "listen on");
   const int fd = detail::make_socket(path);
   auto state = std::make_unique<UnixListenerState>(detail::Descriptor(fd), path);
   const int error = detail::listen_at(fd, address, path, options);
+  if (error == EAGAIN) return std::nullopt;
   if (error != 0) detail::throw_io_error(error, "listen on", path);
   if (!address.is_abstract()) state->file = detail::socket_file(path);
   return UnixListener(std::move(state));

@@ -91,6 +91,29 @@ TEST(ConnectAny, SilenceMakesWayAfterTheDelay) {
   });
 }
 
+TEST(ConnectAny, DelayWithoutEndIsOne) {
+  run([] {
+    const Silent silent;
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    const std::vector peers{silent.address(), listener.local_address()};
+    const auto connect = [&](std::chrono::nanoseconds delay) {
+      return timeout(milliseconds(100),
+                     [&] { return TcpStream::connect_any(peers, kName, delay).peer_address(); });
+    };
+    EXPECT_THROW(connect(std::chrono::nanoseconds::max()), TimeoutError);
+    EXPECT_EQ(timeout(kGenerous,
+                      [&] {
+                        return TcpStream::connect_any(peers, kName, std::chrono::nanoseconds::min())
+                            .peer_address();
+                      }),
+              peers[1]);
+    const std::vector refused{refusing(), listener.local_address()};
+    EXPECT_EQ(
+        TcpStream::connect_any(refused, kName, std::chrono::nanoseconds::max()).peer_address(),
+        refused[1]);
+  });
+}
+
 // The first is slow to fail the race: the second is refused at once, and the third need not wait.
 TEST(ConnectAny, FailureOfALaterOneStartsTheNextAtOnce) {
   run([] {

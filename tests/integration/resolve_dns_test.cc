@@ -80,7 +80,7 @@ TEST_F(ResolveDns, FindsThoseOfOneFamilyOnly) {
     EXPECT_EQ(error_of([&] { resolve("four.test", 1, options(AddressFamily::kIpv6)); }),
               std::error_code(EAI_NODATA, resolve_category()));
     EXPECT_EQ(error_of([&] { resolve("127.0.0.1", 1, options(AddressFamily::kIpv6)); }),
-              std::error_code(EAI_ADDRFAMILY, resolve_category()));
+              std::error_code(EAI_NODATA, resolve_category()));
   });
 }
 
@@ -278,6 +278,9 @@ TEST_F(ResolveDns, RefusesOptionsThatMakeNoSense) {
   EXPECT_THAT(message({.timeout = 0ms}), HasSubstr("timeout"));
   EXPECT_THAT(message({.tries = 0}), HasSubstr("tries"));
   EXPECT_THAT(message({.servers = {SocketAddress()}}), HasSubstr("server's address is empty"));
+  EXPECT_THAT(
+      message({.servers = {server_.address(), SocketAddress::parse("fe80::1%7", 53).value()}}),
+      HasSubstr("[fe80::1%"));
   EXPECT_THAT(message({.servers = {server_.address()}, .use_system = true}),
               HasSubstr("use_system"));
 }

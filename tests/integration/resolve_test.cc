@@ -104,7 +104,11 @@ TEST(Resolve, TheSystemAnswersTheSame) {
     const ResolveOptions system{.family = AddressFamily::kIpv4, .use_system = true};
     EXPECT_EQ(resolve("localhost", 81, system).front().to_string(), "127.0.0.1:81");
     EXPECT_EQ(error_of([&] { resolve("::1", 81, system); }),
-              std::error_code(EAI_ADDRFAMILY, resolve_category()));
+              std::error_code(EAI_NODATA, resolve_category()));
+    // Short for 127.0.0.1, which only the system knows.
+    const ResolveOptions six{.family = AddressFamily::kIpv6, .use_system = true};
+    EXPECT_EQ(error_of([&] { resolve("127.1", 81, six); }),
+              std::error_code(EAI_NODATA, resolve_category()));
   });
 }
 

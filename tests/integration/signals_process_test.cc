@@ -6,11 +6,17 @@
 #include <unistd.h>
 #include <weft/weft.h>
 
+#include <atomic>
+#include <optional>
+#include <thread>
+
+#include "support/build_kind.h"
 #include "support/task_steps.h"
 
 namespace weft {
 namespace {
 
+using support::scaled;
 using support::sleep_forever;
 using support::throws_cancelled;
 using testing::ExitedWithCode;
@@ -27,6 +33,47 @@ bool is_at_default(int number) {
   struct sigaction action {};
   ::sigaction(number, nullptr, &action);
   return action.sa_handler == SIG_DFL;
+}
+
+void block(int number) {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, number);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+/// Takes one that is pending.
+bool take_pending(int number) {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, number);
+  const timespec none{};
+  return ::sigtimedwait(&set, nullptr, &none) == number;
+}
+
+/// Whether a signal that all threads of the program block stays pending from the end of its last
+/// listener on, while listeners for another signal stay or not.
+bool stays_pending_after_listeners(bool others_stay) {
+  handle(SIGUSR1, SIG_DFL);
+  block(SIGUSR1);
+  std::optional<Signals> other;
+  if (others_stay) other = Signals{SIGHUP};
+  for (int i = 0; i < scaled(300); ++i) {
+    { const Signals signals{SIGUSR1}; }
+    send(SIGUSR1);
+    if (!take_pending(SIGUSR1)) return false;
+  }
+  // At every moment of its end.
+  std::atomic<bool> stop{false};
+  std::thread sender([&] {
+    while (!stop) send(SIGUSR1);
+  });
+  for (int i = 0; i < scaled(300); ++i) {
+    Signals signals{SIGUSR1};
+    signals.wait();
+  }
+  stop = true;
+  sender.join();
+  return true;
 }
 
 class SignalsDeathTest : public testing::Test {
@@ -50,6 +97,15 @@ TEST_F(SignalsDeathTest, GetThroughWhereEveryThreadBlocksThem) {
         ::_exit(number == SIGTERM ? 3 : 4);
       },
       ExitedWithCode(3), "");
+}
+
+// Its default would end the process.
+TEST_F(SignalsDeathTest, StayBlockedAfterTheLast) {
+  EXPECT_EXIT(::_exit(stays_pending_after_listeners(false) ? 3 : 4), ExitedWithCode(3), "");
+}
+
+TEST_F(SignalsDeathTest, StayBlockedWhileOthersAreListenedFor) {
+  EXPECT_EXIT(::_exit(stays_pending_after_listeners(true) ? 3 : 4), ExitedWithCode(3), "");
 }
 
 TEST_F(SignalsDeathTest, SigintDoesNotCancelMainWhileOneListens) {

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -154,6 +155,45 @@ TEST(UnixListener, OneOfManyReplacesAStaleSocket) {
     listeners.clear();
     EXPECT_FALSE(std::filesystem::exists(path));
   }
+}
+
+// Anybody who may read a folder may lock it, and for as long as they like.
+TEST(UnixListener, LockedFolderIsWaitedForOnlyForAWhile) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "socket";
+  const OwnedFd lock(::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::flock(lock.get(), LOCK_EX), 0);
+  const auto fails = [&] {
+    try {
+      UnixListener::bind(path, kReplace);
+      ADD_FAILURE() << "it is locked";
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.code(), std::errc::resource_unavailable_try_again);
+      EXPECT_THAT(error.what(), HasSubstr("listen on " + path + " (another holds the lock"));
+    }
+  };
+  fails();
+  run(Options{.workers = 1}, [&] {
+    int turns = 0;
+    const Task<void> other = spawn([&] {
+      for (;; ++turns) sleep_for(std::chrono::milliseconds(1));
+    });
+    fails();
+    EXPECT_GT(turns, 20) << "others run meanwhile";
+    other.cancel();
+    const auto before = std::chrono::steady_clock::now();
+    EXPECT_THROW(
+        timeout(std::chrono::milliseconds(50), [&] { UnixListener::bind(path, kReplace); }),
+        TimeoutError);
+    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(900));
+    // Those that need no lock do not care.
+    EXPECT_TRUE(UnixListener::bind(path).is_open());
+    Task<UnixListener> late = spawn([&] { return UnixListener::bind(path, kReplace); });
+    sleep_for(std::chrono::milliseconds(30));
+    EXPECT_EQ(::flock(lock.get(), LOCK_UN), 0);
+    EXPECT_TRUE(late.get().is_open());
+  });
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST(UnixListener, FileHasThePermissionsAskedFor) {

@@ -16,7 +16,8 @@ enum class AddressFamily : std::uint8_t { kAny, kIpv4, kIpv6 };
 struct ResolveOptions {
   /// Only such addresses.
   AddressFamily family = AddressFamily::kAny;
-  /// Whom to ask instead of those in /etc/resolv.conf, in this order; port 0 is 53.
+  /// Whom to ask instead of those in /etc/resolv.conf, in this order; port 0 is 53. None
+  /// with a scope ("fe80::1%eth0").
   std::vector<SocketAddress> servers = {};
   /// How long a server is waited for the first time. From one try to the next it doubles.
   std::chrono::milliseconds timeout{2000};

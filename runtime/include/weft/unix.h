@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -89,7 +90,9 @@ struct UnixListenOptions {
   /// (net.core.somaxconn).
   int backlog = 4096;
   /// Takes the place of a socket file that nobody listens on any more, as a program leaves it that
-  /// was killed. One that somebody listens on, or a file of another kind, is an error as ever.
+  /// was killed. One that somebody listens on, or a file of another kind, is an error as ever. It
+  /// is done under a lock of the folder (flock(2)); one that another program holds for longer than
+  /// a second is an error, too: EAGAIN.
   bool replace_stale = false;
   /// The file's permissions, less what the umask forbids: whoever may write may connect.
   unsigned mode = 0777;
@@ -106,7 +109,8 @@ class UnixListener {
 
   /// Listens on `path` (see UnixStream). May be called by a plain thread too. Throws
   /// std::system_error that names the path. Suspends only for `replace_stale`, which the blocking
-  /// pool sees to.
+  /// pool sees to. Cancellable then: throws Cancelled; if it was about to listen, that
+  /// ends at once.
   static UnixListener bind(std::string_view path, const UnixListenOptions& options = {});
 
   /// Waits for the next connection. Throws std::system_error; one of EMFILE, ENFILE, ENOBUFS or
@@ -127,7 +131,9 @@ class UnixListener {
 
  private:
   explicit UnixListener(std::unique_ptr<detail::UnixListenerState>&& state) noexcept;
-  static UnixListener bind_now(const std::string& path, const UnixListenOptions& options);
+  // Nothing while another holds the lock of the folder.
+  static std::optional<UnixListener> bind_now(const std::string& path,
+                                              const UnixListenOptions& options);
 
   std::unique_ptr<detail::UnixListenerState> state_;
 };

@@ -30,6 +30,8 @@ TEST(SocketAddress, ScopeIsANameOrANumber) {
   if (::if_nametoindex("lo") != 0) {
     EXPECT_EQ(round_trip("fe80::1%lo", 1), "[fe80::1%lo]:1");
   }
+  EXPECT_EQ(round_trip(std::string_view("fe80::1%lo\0x", 12), 1), "nothing");
+  EXPECT_EQ(round_trip(std::string_view("fe80::1%lo\0", 11), 1), "nothing");
   EXPECT_EQ(round_trip("fe80::1%nosuchinterface", 1), "nothing");
   EXPECT_EQ(round_trip("fe80::1%", 1), "nothing");
   EXPECT_EQ(round_trip("127.0.0.1%lo", 1), "nothing");
