@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <string>
 #include <vector>
 
@@ -133,12 +134,28 @@ TEST_F(Files, SayWhichOneAndWhy) {
   });
 }
 
+// Whatever the direction, at once: nobody has the other end.
 TEST_F(Files, APipeIsNone) {
   run([&] {
     ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
-    const File fifo = File::open(path("fifo"), O_RDWR);
-    EXPECT_EQ(error_of([&] { text_at(fifo, 1, 0); }), std::errc::invalid_seek);
-    EXPECT_EQ(error_of([&] { fifo.write_at("x", 0); }), std::errc::invalid_seek);
+    for (const int flags : {O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_CREAT | O_TRUNC}) {
+      timeout(std::chrono::seconds(10), [&] {
+        EXPECT_EQ(error_of([&] { File::open(path("fifo"), flags); }), std::errc::invalid_seek);
+      });
+    }
+    EXPECT_THAT(message_of([&] { read_file(path("fifo"), 10); }),
+                HasSubstr("open '" + path("fifo") + "'"));
+  });
+}
+
+TEST_F(Files, AreOpenedWithTheFlagsThatWereAskedFor) {
+  run([&] {
+    const File plain = File::open(path(), O_RDWR | O_CREAT | O_APPEND);
+    const File other = File::open(path(), O_RDONLY | O_NONBLOCK);
+    constexpr int kAll = O_ACCMODE | O_APPEND | O_NONBLOCK;
+    EXPECT_EQ(::fcntl(plain.native_handle(), F_GETFL) & kAll, O_RDWR | O_APPEND);
+    EXPECT_EQ(::fcntl(other.native_handle(), F_GETFL) & kAll, O_RDONLY | O_NONBLOCK);
+    EXPECT_EQ(::fcntl(plain.native_handle(), F_GETFD), FD_CLOEXEC);
   });
 }
 
@@ -226,34 +243,44 @@ TEST_F(Files, ACallThatWaitsForAThreadIsWithdrawn) {
   });
 }
 
-// A call under way ends first: opening a FIFO takes until somebody opens the other end.
-TEST_F(Files, ACallUnderWayIsWaitedFor) {
+// A file that somebody has a lease on is opened when that is given back.
+class Leased {
+ public:
+  explicit Leased(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    before_ = std::signal(SIGIO, SIG_IGN);  // how the holder is asked to give it back
+    held_ = ::fcntl(fd_, F_SETLEASE, F_RDLCK) == 0;
+  }
+  ~Leased() {
+    give_back();
+    ::close(fd_);
+    std::signal(SIGIO, before_);
+  }
+  Leased(const Leased&) = delete;
+  Leased& operator=(const Leased&) = delete;
+
+  bool held() const noexcept { return held_; }
+  void give_back() const noexcept { ::fcntl(fd_, F_SETLEASE, F_UNLCK); }
+
+ private:
+  const int fd_;
+  sighandler_t before_;
+  bool held_ = false;
+};
+
+TEST_F(Files, OpeningOneUnderALeaseWaitsCancellably) {
   run(one_thread(), [&] {
-    ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
-    const auto begin = [&] {
-      Task<void> opening = spawn([&] { File::open(path("fifo"), O_RDONLY); });
-      sleep_for(std::chrono::milliseconds(5));
-      opening.cancel();
-      sleep_for(std::chrono::milliseconds(5));
-      opening.cancel();  // again
-      sleep_for(std::chrono::milliseconds(5));
-      return opening;
-    };
-    Task<void> opening = begin();
-    // Withdrawn, if the thread had not come so far.
-    for (int again = 0; again < 100 && opening.done(); ++again) opening = begin();
-    ASSERT_FALSE(opening.done());
-    const std::size_t before =
-        static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
-                                               std::filesystem::directory_iterator()));
-    const int other_end = ::open(path("fifo").c_str(), O_WRONLY | O_CLOEXEC);
-    ASSERT_GE(other_end, 0);
-    EXPECT_THROW(opening.get(), Cancelled);
-    const std::size_t after =
-        static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
-                                               std::filesystem::directory_iterator()));
-    EXPECT_EQ(after, before + 1) << "what it opened is still open";
-    ::close(other_end);
+    const Leased lease(write("text"));
+    if (!lease.held()) GTEST_SKIP() << "no leases here";
+    EXPECT_THROW(timeout(std::chrono::milliseconds(20), [&] { File::open(path(), O_WRONLY); }),
+                 TimeoutError);
+    EXPECT_EQ(error_of([&] { File::open(path(), O_WRONLY | O_NONBLOCK); }),
+              std::errc::resource_unavailable_try_again);
+    Task<File> opening = spawn([&] { return File::open(path(), O_RDWR); });
+    sleep_for(std::chrono::milliseconds(5));
+    EXPECT_FALSE(opening.done());
+    EXPECT_EQ(File::open(path()).size(), 4U) << "the thread is not occupied";
+    lease.give_back();
+    EXPECT_EQ(text_at(opening.get(), 10, 0), "text");
   });
 }
 

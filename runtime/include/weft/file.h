@@ -32,9 +32,9 @@ struct FileState;
 /// runtime: in a plain thread they throw std::logic_error. What fails is a std::system_error that
 /// names the operation and the path; its code is EBADF, or ECANCELED, if the file was closed.
 ///
-/// For files with a size: regular ones, block devices, /dev/null and the like. A pipe or a terminal
-/// is refused with ESPIPE by whatever reads or writes, and opening a FIFO may occupy a thread of
-/// the pool for as long as nobody opens its other end.
+/// For files with a size: regular ones, block devices, /dev/null and the like. A FIFO is refused
+/// with ESPIPE by open(), a terminal by whatever reads or writes; see PipeReader::adopt() and
+/// InheritedStream for those.
 class File {
  public:
   /// No file: every call fails with EBADF. Assign one.
@@ -43,8 +43,9 @@ class File {
   File& operator=(File&& other) noexcept;
   ~File();
 
-  /// open(2), with O_CLOEXEC. `mode` counts when the file is created. Cancelled, it is not open,
-  /// but may have been created or truncated.
+  /// open(2), with O_CLOEXEC. `mode` counts when the file is created. Waits, cancellably, until
+  /// whoever has a lease on the file gives it back, unless O_NONBLOCK is among the flags.
+  /// Cancelled, it is not open, but may have been created or truncated.
   static File open(const std::string& path, int flags = O_RDONLY, mode_t mode = 0666);
 
   // -- Anywhere.
