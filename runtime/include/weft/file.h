@@ -101,7 +101,10 @@ std::string read_file(const std::string& path, std::size_t limit);
 struct WriteFileOptions {
   /// Others see the old file or the new one, even after a crash, never a part: it is written beside
   /// the old one, brought to the disk and renamed. It keeps the old one's permissions; a symbolic
-  /// link is itself replaced. Cancelled or failed, the old file is as it was.
+  /// link is itself replaced. If Cancelled is thrown, the old file is as it was: once it has been
+  /// replaced the call returns normally, and the cancellation comes at the next wait. So it is
+  /// after any error but that of "sync the folder of": then the new file is in its place, but might
+  /// not be after a crash.
   bool atomically = false;
   /// Of a file that is created.
   mode_t mode = 0666;
