@@ -50,12 +50,10 @@ FileState& File::state(const char* operation) const {
 }
 
 File File::open(const std::string& path, int flags, mode_t mode) {
-  const std::string name = '\'' + path + '\'';
-  // open(2) would take what is before it.
-  if (path.find('\0') != std::string::npos) detail::throw_io_error(EINVAL, "open", name);
+  detail::check_path(path, "open");
   detail::Descriptor opened;
   const IoResult result = detail::file_operations().open(path, flags, mode, opened);
-  if (result.error != 0) detail::throw_io_error(result.error, "open", name);
+  if (result.error != 0) detail::throw_io_error(result.error, "open", '\'' + path + '\'');
   return File(std::make_unique<FileState>(std::move(opened), path));
 }
 

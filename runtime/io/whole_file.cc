@@ -115,6 +115,7 @@ class NewFile {
 
 void replace_file(const std::string& path, std::span<const std::byte> data,
                   const WriteFileOptions& options) {
+  detail::check_path(path, "replace");
   mode_t mode = options.mode;
   int missing = 0;
   detail::on_pool([&]() noexcept { missing = mode_of(path, mode); });

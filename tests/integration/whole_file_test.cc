@@ -18,6 +18,7 @@ namespace weft {
 namespace {
 
 using namespace support;
+using testing::AllOf;
 using testing::HasSubstr;
 
 class WholeFiles : public testing::Test {
@@ -113,6 +114,24 @@ TEST_F(WholeFiles, AFailedReplacementLeavesNothing) {
       EXPECT_THAT(names(), testing::UnorderedElementsAre("file", "folder"));
       write(std::string("old"));
     }
+  });
+}
+
+// The kernel would take what is before the zero byte, which is another file.
+TEST_F(WholeFiles, APathWithAZeroByteIsNone) {
+  run([&] {
+    const std::string other = path(std::string(120, 'v'));
+    write_file(other, "old");
+    const std::string wrong = other + std::string("\0x", 2);
+    for (const bool atomically : {false, true}) {
+      EXPECT_EQ(error_of([&] { write_file(wrong, "new", {.atomically = atomically}); }),
+                std::errc::invalid_argument);
+    }
+    EXPECT_THAT(message_of([&] { write_file(wrong, "new", {.atomically = true}); }),
+                AllOf(HasSubstr("replace '" + other + "\\0...'"), HasSubstr("Invalid argument")));
+    EXPECT_EQ(error_of([&] { read_file(wrong, 10); }), std::errc::invalid_argument);
+    EXPECT_EQ(read_file(other, 10), "old");
+    EXPECT_THAT(names(), testing::ElementsAre(std::string(120, 'v')));
   });
 }
 
