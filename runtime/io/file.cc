@@ -137,9 +137,7 @@ void File::close() noexcept {
 }
 
 bool File::is_open() const noexcept { return state_ != nullptr && state_->descriptor.is_open(); }
-int File::native_handle() const noexcept {
-  return state_ != nullptr ? state_->descriptor.fd() : -1;
-}
+int File::native_handle() const noexcept { return is_open() ? state_->descriptor.fd() : -1; }
 const std::string& File::path() const { return state("path of").path; }
 
 // ---- From a file to a stream.

@@ -208,8 +208,6 @@ void Stream::close() noexcept {
 
 bool Stream::is_open() const noexcept { return state_ != nullptr && state_->descriptor.is_open(); }
 
-int Stream::native_handle() const noexcept {
-  return state_ != nullptr ? state_->descriptor.fd() : -1;
-}
+int Stream::native_handle() const noexcept { return is_open() ? state_->descriptor.fd() : -1; }
 
 }  // namespace weft

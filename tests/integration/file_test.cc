@@ -203,6 +203,7 @@ TEST_F(Files, CloseWhileOthersUseThem) {
             << code;
       }
       EXPECT_FALSE(file.is_open());
+      EXPECT_EQ(file.native_handle(), -1);
     }
   });
 }

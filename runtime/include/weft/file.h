@@ -81,7 +81,7 @@ class File {
   /// the system finds only now (network file systems) are lost: sync() before, if they matter.
   void close() noexcept;
   bool is_open() const noexcept;
-  /// The descriptor, still owned by the file; -1 if there never was one.
+  /// The descriptor, still owned by the file; -1 unless it is open.
   int native_handle() const noexcept;
   /// As it was opened.
   const std::string& path() const;

@@ -82,8 +82,8 @@ class Stream {
   void close() noexcept;
   bool is_open() const noexcept;
 
-  /// The descriptor, still owned by the stream; -1 if there never was one. Whether it is
-  /// non-blocking is not to be changed.
+  /// The descriptor, still owned by the stream; -1 unless it is open. Whether it is non-blocking is
+  /// not to be changed.
   int native_handle() const noexcept;
 
  protected:
