@@ -25,12 +25,15 @@ struct FileState;
 /// close() may be called by anyone at any time. The object itself is moved or destroyed only while
 /// nobody is inside a call on it.
 ///
-/// What the kernel has in memory is read and written at once. For the rest a thread of the
-/// blocking pool waits (Options::blocking_threads) and the fiber with it, cancellably: a call that
-/// has not begun by then never will; one that has is waited for, so that nobody writes into memory
-/// whose owner has gone, and then Cancelled is thrown although it is done. Calls that wait need a
-/// runtime: in a plain thread they throw std::logic_error. What fails is a std::system_error that
-/// names the operation and the path; its code is EBADF, or ECANCELED, if the file was closed.
+/// What the kernel has in memory is read and written at once. For the rest the fiber waits: for the
+/// kernel, where the driver hands it reads, writes and syncs (io_uring), otherwise, and for all
+/// other calls, for a thread of the blocking pool (Options::blocking_threads). It waits
+/// cancellably: a call that has not begun by then never will; one that has is waited for, so that
+/// nobody writes into memory whose owner has gone. If such a call has been carried out, by a
+/// thread, Cancelled is thrown although it is done; by the kernel, it returns normally, and the
+/// cancellation comes at the next wait. Calls that wait need a runtime: in a plain thread they
+/// throw std::logic_error. What fails is a std::system_error that names the operation and the path;
+/// its code is EBADF, or ECANCELED, if the file was closed.
 ///
 /// For files with a size: regular ones, block devices, /dev/null and the like. A FIFO is refused
 /// with ESPIPE by open(), a terminal by whatever reads or writes; see PipeReader::adopt() and
