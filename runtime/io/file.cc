@@ -50,12 +50,10 @@ FileState& File::state(const char* operation) const {
 }
 
 File File::open(const std::string& path, int flags, mode_t mode) {
-  const std::string name = '\'' + path + '\'';
-  // open(2) would take what is before it.
-  if (path.find('\0') != std::string::npos) detail::throw_io_error(EINVAL, "open", name);
+  detail::check_path(path, "open");
   detail::Descriptor opened;
   const IoResult result = detail::file_operations().open(path, flags, mode, opened);
-  if (result.error != 0) detail::throw_io_error(result.error, "open", name);
+  if (result.error != 0) detail::throw_io_error(result.error, "open", '\'' + path + '\'');
   return File(std::make_unique<FileState>(std::move(opened), path));
 }
 
@@ -139,9 +137,7 @@ void File::close() noexcept {
 }
 
 bool File::is_open() const noexcept { return state_ != nullptr && state_->descriptor.is_open(); }
-int File::native_handle() const noexcept {
-  return state_ != nullptr ? state_->descriptor.fd() : -1;
-}
+int File::native_handle() const noexcept { return is_open() ? state_->descriptor.fd() : -1; }
 const std::string& File::path() const { return state("path of").path; }
 
 // ---- From a file to a stream.

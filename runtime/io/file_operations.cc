@@ -9,9 +9,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include <weft/error.h>
+#include <weft/sleep.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 
 #include "io/file_operations.h"
 #include "io/pool_call.h"
@@ -58,10 +60,31 @@ IoResult on_pool_held(const Descriptor& file, Call call) {
   return result;
 }
 
-IoResult open_file(const std::string& path, int flags, mode_t mode, Descriptor& opened) {
+// A FIFO is refused before it is opened, which would already tell its other end something.
+// O_NONBLOCK keeps all else from making the thread wait: a FIFO that has just come in the place of
+// what was asked about, a serial line without a carrier, a file that somebody has a lease on. Of
+// block devices it asks something else (to be opened without a medium).
+[[gnu::noinline]] IoResult open_at_once(const char* path, int flags, mode_t mode) noexcept {
+  struct stat status {};
+  const bool exists = ::stat(path, &status) == 0;
+  if (exists && S_ISFIFO(status.st_mode)) return {.error = ESPIPE};
+  const bool asked_for = (flags & (O_NONBLOCK | O_PATH)) != 0;
+  const bool adds = !asked_for && !(exists && S_ISBLK(status.st_mode));
+  const IoResult result =
+      result_of([&] { return ::open(path, flags | O_CLOEXEC | (adds ? O_NONBLOCK : 0), mode); });
+  if (result.error != 0 || !adds) return result;
+  const int fd = static_cast<int>(result.count);
+  const int now = ::fcntl(fd, F_GETFL);
+  if (now >= 0 && ::fcntl(fd, F_SETFL, now & ~O_NONBLOCK) == 0) return result;
+  const int error = errno;
+  ::close(fd);
+  return {.error = error};
+}
+
+IoResult try_open(const std::string& path, int flags, mode_t mode, Descriptor& opened) {
   IoResult result;
   on_pool([&]() noexcept {
-    result = result_of([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); });
+    result = open_at_once(path.c_str(), flags, mode);
     if (result.error != 0) return;
     try {
       opened = Descriptor(static_cast<int>(result.count));
@@ -70,6 +93,17 @@ IoResult open_file(const std::string& path, int flags, mode_t mode, Descriptor& 
     }
   });
   return result;
+}
+
+IoResult open_file(const std::string& path, int flags, mode_t mode, Descriptor& opened) {
+  // A blocking open(2) would wait for the holder of a lease, or for a device. The fiber does
+  // instead, and can be cancelled.
+  constexpr auto kFirst = std::chrono::milliseconds(1), kLast = std::chrono::milliseconds(50);
+  for (std::chrono::milliseconds pause = kFirst;; pause = std::min(2 * pause, kLast)) {
+    const IoResult result = try_open(path, flags, mode, opened);
+    if (result.error != EAGAIN || (flags & O_NONBLOCK) != 0) return result;
+    sleep_for(pause);
+  }
 }
 
 bool would_wait(const IoResult& result) noexcept {

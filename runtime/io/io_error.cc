@@ -15,6 +15,13 @@ void throw_io_error(int error, const char* operation, const std::string& object)
   throw std::system_error(error, std::system_category(), what);
 }
 
+void check_path(const std::string& path, const char* operation) {
+  const std::size_t zero = path.find('\0');
+  if (zero == std::string::npos) return;
+  // Of a message, too, many would take what is before it.
+  throw_io_error(EINVAL, operation, '\'' + path.substr(0, zero) + "\\0...': a zero byte in it");
+}
+
 Reactor& need_reactor(const char* operation) {
   Reactor* const reactor = current_reactor();
   if (reactor == nullptr) {

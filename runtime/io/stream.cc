@@ -1,6 +1,7 @@
 #include <weft/stream.h>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <weft/error.h>
 
 #include <algorithm>
@@ -83,7 +84,9 @@ struct SocketSource {
 [[gnu::noinline]] int shut_down(StreamState& state, Shutdown half) noexcept {
   const FdOperation operation(state.descriptor);
   if (!operation) return EBADF;
-  if (state.kind == StreamKind::kFile) {
+  struct stat status {};
+  if (::fstat(operation.fd(), &status) != 0) return errno;
+  if (S_ISFIFO(status.st_mode)) {
     const int flags = ::fcntl(operation.fd(), F_GETFL);
     if (flags < 0) return errno;
     const int access = flags & O_ACCMODE;
@@ -208,8 +211,6 @@ void Stream::close() noexcept {
 
 bool Stream::is_open() const noexcept { return state_ != nullptr && state_->descriptor.is_open(); }
 
-int Stream::native_handle() const noexcept {
-  return state_ != nullptr ? state_->descriptor.fd() : -1;
-}
+int Stream::native_handle() const noexcept { return is_open() ? state_->descriptor.fd() : -1; }
 
 }  // namespace weft

@@ -141,9 +141,7 @@ bool TcpListener::is_open() const noexcept {
   return state_ != nullptr && state_->descriptor.is_open();
 }
 
-int TcpListener::native_handle() const noexcept {
-  return state_ != nullptr ? state_->descriptor.fd() : -1;
-}
+int TcpListener::native_handle() const noexcept { return is_open() ? state_->descriptor.fd() : -1; }
 
 detail::ListenerState& TcpListener::state(const char* operation) const {
   if (state_ == nullptr) detail::throw_io_error(EBADF, operation, "(none)");

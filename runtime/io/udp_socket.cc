@@ -274,8 +274,6 @@ bool UdpSocket::is_open() const noexcept {
   return state_ != nullptr && state_->descriptor.is_open();
 }
 
-int UdpSocket::native_handle() const noexcept {
-  return state_ != nullptr ? state_->descriptor.fd() : -1;
-}
+int UdpSocket::native_handle() const noexcept { return is_open() ? state_->descriptor.fd() : -1; }
 
 }  // namespace weft

@@ -198,7 +198,7 @@ bool UnixListener::is_open() const noexcept {
 }
 
 int UnixListener::native_handle() const noexcept {
-  return state_ != nullptr ? state_->descriptor.fd() : -1;
+  return is_open() ? state_->descriptor.fd() : -1;
 }
 
 detail::ListenerState& UnixListener::state(const char* operation) const {

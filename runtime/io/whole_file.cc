@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "io/io_error.h"
 #include "io/pool_call.h"
+#include "sched/wait.h"
 
 namespace weft {
 
@@ -96,7 +97,13 @@ class NewFile {
       in_place_ = true;
       synced = sync_folder(folder.empty() ? "." : folder);
     };
-    detail::on_pool(move);
+    try {
+      detail::on_pool(move);
+    } catch (const Cancelled&) {
+      if (!in_place_) throw;
+      // It has happened, so it is told; the cancellation is for the next wait.
+      detail::put_cancellation_back();
+    }
     if (renamed != 0) detail::throw_io_error(renamed, "replace", '\'' + path + '\'');
     if (synced != 0) detail::throw_io_error(synced, "sync the folder of", '\'' + path + '\'');
   }
@@ -108,6 +115,7 @@ class NewFile {
 
 void replace_file(const std::string& path, std::span<const std::byte> data,
                   const WriteFileOptions& options) {
+  detail::check_path(path, "replace");
   mode_t mode = options.mode;
   int missing = 0;
   detail::on_pool([&]() noexcept { missing = mode_of(path, mode); });

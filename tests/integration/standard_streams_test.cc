@@ -200,7 +200,30 @@ TEST(StandardStreamsOf, PipesEndAndBreakLikeOthers) {
     out.theirs.reset();
     EXPECT_EQ(error_of([&] { output.write_all("x"); }), std::errc::broken_pipe);
     EXPECT_THAT(message_of([&] { output.write_all("x"); }), HasSubstr("write to standard output"));
-    EXPECT_EQ(error_of([&] { output.shutdown(); }), std::errc::not_a_socket);
+  });
+}
+
+TEST(StandardStreamsOf, PipesAreShutDownAndWhatIsNoPipeIsNot) {
+  run([] {
+    Sides out = output_of(Kind::kPipe);
+    InheritedStream output = InheritedStream::open(out.ours.get(), "the output");
+    output.shutdown(Shutdown::kRead);
+    EXPECT_TRUE(output.is_open()) << "it has no such half";
+    output.write_all("last");
+    output.shutdown();
+    EXPECT_FALSE(output.is_open());
+    out.ours.reset();
+    EXPECT_EQ(read_plainly(out.theirs.get(), 10), "last") << "and then the end";
+
+    Sides terminal = output_of(Kind::kTerminal);
+    const OwnedFd null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    const std::string path = "/proc/self/fd/" + std::to_string(terminal.ours.get());
+    const OwnedFd written(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
+    for (const int fd : {null.get(), terminal.ours.get(), written.get()}) {
+      InheritedStream other = InheritedStream::open(fd, "no pipe");
+      EXPECT_EQ(error_of([&] { other.shutdown(); }), std::errc::not_a_socket);
+      EXPECT_TRUE(other.is_open());
+    }
   });
 }
 

@@ -275,6 +275,20 @@ TEST(Tcp, ResetIsAnErrorForWhoeverReads) {
   });
 }
 
+// The number may be somebody else's by then.
+TEST(Tcp, WhatIsClosedHasNoNativeHandle) {
+  run([] {
+    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
+    Connected pair = connect_pair();
+    EXPECT_GE(pair.client.native_handle(), 0);
+    pair.client.close();
+    EXPECT_EQ(pair.client.native_handle(), -1);
+    EXPECT_GE(listener.native_handle(), 0);
+    listener.close();
+    EXPECT_EQ(listener.native_handle(), -1);
+  });
+}
+
 TEST(Tcp, HandleThatNeverWasIsABadDescriptor) {
   run([] {
     TcpStream stream;

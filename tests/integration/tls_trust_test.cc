@@ -181,6 +181,7 @@ TEST(TlsContexts, SayWhichFileIsWrong) {
   };
   EXPECT_EQ(error_of(load(missing, key)), std::errc::no_such_file_or_directory);
   EXPECT_THAT(message_of(load(missing, key)), HasSubstr("open '" + missing));
+  EXPECT_EQ(error_of(load(chain + std::string("\0x", 2), key)), std::errc::invalid_argument);
   EXPECT_EQ(error_of(load(chain, folder.path(""))), std::errc::is_a_directory);
   EXPECT_EQ(error_of(load(junk, key)), TlsErrc::kConfiguration);
   EXPECT_THAT(message_of(load(junk, key)), AllOf(HasSubstr(junk), HasSubstr("no start line")));

@@ -257,7 +257,9 @@ TEST(Udp, SeveralReceiversShareAndCloseEndsThemAll) {
       client.send("x");
       if (i % 50 == 0) until([&] { return got == i; });
     }
+    EXPECT_GE(server.native_handle(), 0);
     std::thread([&] { server.close(); }).join();
+    EXPECT_EQ(server.native_handle(), -1);
     for (Task<std::error_code>& receiver : receivers) {
       const std::error_code code = receiver.get();
       EXPECT_TRUE(code == std::errc::operation_canceled || code == std::errc::bad_file_descriptor)

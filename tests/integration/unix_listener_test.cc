@@ -59,7 +59,9 @@ TEST(UnixListener, RemovesItsFileWhenItEnds) {
   {
     UnixListener listener = UnixListener::bind(path);
     EXPECT_TRUE(std::filesystem::is_socket(path));
+    EXPECT_GE(listener.native_handle(), 0);
     listener.close();
+    EXPECT_EQ(listener.native_handle(), -1);
     EXPECT_FALSE(std::filesystem::exists(path));
     std::ofstream(path) << "another's";
     listener.close();

@@ -25,16 +25,19 @@ struct FileState;
 /// close() may be called by anyone at any time. The object itself is moved or destroyed only while
 /// nobody is inside a call on it.
 ///
-/// What the kernel has in memory is read and written at once. For the rest a thread of the
-/// blocking pool waits (Options::blocking_threads) and the fiber with it, cancellably: a call that
-/// has not begun by then never will; one that has is waited for, so that nobody writes into memory
-/// whose owner has gone, and then Cancelled is thrown although it is done. Calls that wait need a
-/// runtime: in a plain thread they throw std::logic_error. What fails is a std::system_error that
-/// names the operation and the path; its code is EBADF, or ECANCELED, if the file was closed.
+/// What the kernel has in memory is read and written at once. For the rest the fiber waits: for the
+/// kernel, where the driver hands it reads, writes and syncs (io_uring), otherwise, and for all
+/// other calls, for a thread of the blocking pool (Options::blocking_threads). It waits
+/// cancellably: a call that has not begun by then never will; one that has is waited for, so that
+/// nobody writes into memory whose owner has gone. If such a call has been carried out, by a
+/// thread, Cancelled is thrown although it is done; by the kernel, it returns normally, and the
+/// cancellation comes at the next wait. Calls that wait need a runtime: in a plain thread they
+/// throw std::logic_error. What fails is a std::system_error that names the operation and the path;
+/// its code is EBADF, or ECANCELED, if the file was closed.
 ///
-/// For files with a size: regular ones, block devices, /dev/null and the like. A pipe or a terminal
-/// is refused with ESPIPE by whatever reads or writes, and opening a FIFO may occupy a thread of
-/// the pool for as long as nobody opens its other end.
+/// For files with a size: regular ones, block devices, /dev/null and the like. A FIFO is refused
+/// with ESPIPE by open(), a terminal by whatever reads or writes; see PipeReader::adopt() and
+/// InheritedStream for those.
 class File {
  public:
   /// No file: every call fails with EBADF. Assign one.
@@ -43,8 +46,9 @@ class File {
   File& operator=(File&& other) noexcept;
   ~File();
 
-  /// open(2), with O_CLOEXEC. `mode` counts when the file is created. Cancelled, it is not open,
-  /// but may have been created or truncated.
+  /// open(2), with O_CLOEXEC. `mode` counts when the file is created. Waits, cancellably, until
+  /// whoever has a lease on the file gives it back, unless O_NONBLOCK is among the flags.
+  /// Cancelled, it is not open, but may have been created or truncated.
   static File open(const std::string& path, int flags = O_RDONLY, mode_t mode = 0666);
 
   // -- Anywhere.
@@ -80,7 +84,7 @@ class File {
   /// the system finds only now (network file systems) are lost: sync() before, if they matter.
   void close() noexcept;
   bool is_open() const noexcept;
-  /// The descriptor, still owned by the file; -1 if there never was one.
+  /// The descriptor, still owned by the file; -1 unless it is open.
   int native_handle() const noexcept;
   /// As it was opened.
   const std::string& path() const;
@@ -100,7 +104,10 @@ std::string read_file(const std::string& path, std::size_t limit);
 struct WriteFileOptions {
   /// Others see the old file or the new one, even after a crash, never a part: it is written beside
   /// the old one, brought to the disk and renamed. It keeps the old one's permissions; a symbolic
-  /// link is itself replaced. Cancelled or failed, the old file is as it was.
+  /// link is itself replaced. If Cancelled is thrown, the old file is as it was: once it has been
+  /// replaced the call returns normally, and the cancellation comes at the next wait. So it is
+  /// after any error but that of "sync the folder of": then the new file is in its place, but might
+  /// not be after a crash.
   bool atomically = false;
   /// Of a file that is created.
   mode_t mode = 0666;

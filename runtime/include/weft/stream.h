@@ -74,16 +74,17 @@ class Stream {
 
   // -- The end.
 
-  /// Tells the peer that nothing more will come (kWrite), or ignores what it sends (kRead). Never
-  /// suspends. Not for what is neither a socket nor a pipe: ENOTSOCK.
+  /// Tells the peer that nothing more will come (kWrite), or ignores what it sends (kRead). A
+  /// pipe's end has one half: to shut that down closes it, the other is none, and nothing happens.
+  /// Never suspends. Not for what is neither a socket nor a pipe: ENOTSOCK.
   void shutdown(Shutdown half = Shutdown::kWrite);
   /// Closes the descriptor, and wakes whoever waits on it. The number is given back when they have
   /// left. Closing again does nothing. Never suspends.
   void close() noexcept;
   bool is_open() const noexcept;
 
-  /// The descriptor, still owned by the stream; -1 if there never was one. Whether it is
-  /// non-blocking is not to be changed.
+  /// The descriptor, still owned by the stream; -1 unless it is open. Whether it is non-blocking is
+  /// not to be changed.
   int native_handle() const noexcept;
 
  protected:

@@ -122,6 +122,7 @@ class UdpSocket {
   /// Wakes who waits. Closing again does nothing. Never suspends.
   void close() noexcept;
   bool is_open() const noexcept;
+  /// The descriptor, still owned by the socket; -1 unless it is open.
   int native_handle() const noexcept;
 
  private:

@@ -124,6 +124,7 @@ class UnixListener {
   /// in accept() gets ECANCELED, new connections are refused. Closing again does nothing.
   void close() noexcept;
   bool is_open() const noexcept;
+  /// The descriptor, still owned by the listener; -1 unless it is open.
   int native_handle() const noexcept;
 
   /// For the library itself. Throws EBADF for a listener that never was.

@@ -14,6 +14,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "io/io_error.h"
 #include "io/tls/off_worker.h"
 
 namespace weft {
@@ -158,6 +159,7 @@ std::vector<X509Ptr> parse_certificates(std::string_view pem, const std::string&
 
 // Not inlined, for the sake of errno: it may be called by a fiber that has suspended.
 [[gnu::noinline]] std::string read_pem_file(const std::string& path) {
+  check_path(path, "open");
   const auto fail = [&path](const char* operation) {
     throw std::system_error(errno, std::system_category(), operation + (" '" + path + '\''));
   };
