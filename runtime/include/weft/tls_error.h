@@ -32,7 +32,8 @@ inline std::error_code make_error_code(TlsErrc error) noexcept {
 
 /// A failure of TLS. what() names the operation, the peer, OpenSSL's reason, and, if a certificate
 /// was rejected, why and which name was expected. Once a stream has failed so, every later call
-/// fails in the same way.
+/// fails in the same way; but update_keys() on a connection that cannot, as before TLS 1.3, leaves
+/// it as it was.
 class TlsError : public std::system_error {
  public:
   TlsError(TlsErrc error, const std::string& what, long verify_result = 0)

@@ -8,9 +8,12 @@
 #include <chrono>
 #include <exception>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "io/cancellable.h"
 #include "io/io_error.h"
 
 namespace weft::detail {
@@ -91,7 +94,8 @@ void TlsSession::flush() {
 
 // For who reads: see above.
 void TlsSession::flush_politely() {
-  if (!send_turn_.try_lock()) return;
+  // No time limit could end it, and then it would not be polite.
+  if (!may_be_cancelled() || !send_turn_.try_lock()) return;
   const std::lock_guard turn(send_turn_, std::adopt_lock);
   try {
     timeout(kPatience, [this] { drain(); });
@@ -224,8 +228,14 @@ void TlsSession::end_writing() {
 }
 
 void TlsSession::update_keys(bool both) {
-  write_step("TLS update of keys with",
-             [&](TlsEngine& engine) { return engine.update_keys(both); });
+  constexpr const char* kOperation = "TLS update of keys with";
+  try {
+    write_step(kOperation, [&](TlsEngine& engine) { return engine.update_keys(both); });
+  } catch (const TlsError& error) {
+    // What the engine says of itself does not name us.
+    if (std::string_view(error.what()).starts_with(kOperation)) throw;
+    throw TlsError(error.error(), std::string(kOperation) + ' ' + name_ + ": " + error.what());
+  }
   flush();
 }
 
