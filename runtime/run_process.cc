@@ -13,11 +13,13 @@
 #include <algorithm>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
 
 #include "base/spinlock.h"
+#include "io/process_state.h"
 #include "time/clock.h"
 
 namespace weft {
@@ -42,13 +44,16 @@ class Conversation {
                                   .in = options.input.empty() ? Stdio::null() : Stdio::pipe(),
                                   .out = Stdio::pipe(),
                                   .err = options.merge_errors ? Stdio::output() : Stdio::pipe(),
-                                  .new_group = options.new_group})) {}
-  // Left by an exception, it takes the process along. A wait meanwhile cannot be cancelled.
+                                  .new_group = options.new_group})) {
+    if (options.new_group) keeper_.emplace(process_.state("run"));
+  }
+  // Left by an exception, it takes the process along, and what is left of its group. A wait
+  // meanwhile cannot be cancelled.
   ~Conversation() {
-    if (ended_) return;
+    if (succeeded_) return;
     try {
       kill();
-      process_.wait();
+      if (!ended_) process_.wait();
     } catch (...) {
       // Somebody else has taken the status, or it cannot be told: it has been killed, at least, and
       // the handle sees to the rest.
@@ -68,6 +73,7 @@ class Conversation {
       await_talks();
     });
     if (failure_) std::rethrow_exception(failure_);
+    succeeded_ = true;
     return std::move(result_);
   }
 
@@ -119,7 +125,15 @@ class Conversation {
       const std::lock_guard lock(lock_);
       if (!failure_) failure_ = std::move(failure);
     }
-    kill();
+    try {
+      kill();
+    } catch (const std::system_error&) {
+      // One that has become another user's, say. What has failed first is what matters.
+    }
+  }
+  bool has_failed() {
+    const std::lock_guard lock(lock_);
+    return failure_ != nullptr;
   }
 
   void kill() {
@@ -142,23 +156,52 @@ class Conversation {
     ended_ = true;
   }
 
+  // Who holds on to the output may outlive the process.
   void await_talks() {
-    if (!options_.timeout.has_value()) return;  // the group waits
-    const nanoseconds left = result_.timed_out
-                                 ? kLastWords
-                                 : std::max(deadline_ - nanoseconds(detail::now()), kLastWords);
-    const auto [done, pending] = wait(talks_, all_completed, left);
-    if (pending.empty()) return;
-    result_.timed_out = true;
+    const nanoseconds last_words = nanoseconds(detail::now()) + kLastWords;
+    nanoseconds end = nanoseconds::max();
+    if (result_.timed_out) {
+      end = last_words;
+    } else if (options_.timeout.has_value()) {
+      end = std::max(deadline_, last_words);
+    }
+    std::vector<Task<void>> pending = await_talks_until(end);
+    // When one has failed, nobody will see what the others read.
+    if (!pending.empty() && !has_failed()) {
+      if (!result_.timed_out && options_.new_group) pending = stop_group(std::move(pending));
+      result_.timed_out = true;
+    }
     for (const Task<void>& task : pending) task.cancel();
+  }
+  // Or until one fails; those that go on.
+  std::vector<Task<void>> await_talks_until(nanoseconds end) {
+    std::vector<Task<void>> pending = talks_;
+    while (!pending.empty() && !has_failed()) {
+      auto [done, rest] = wait(pending, first_completed, end - nanoseconds(detail::now()));
+      pending = std::move(rest);
+      if (done.empty()) break;
+    }
+    return pending;
+  }
+  // When the process itself has ended. The talks that go on all the same.
+  std::vector<Task<void>> stop_group(std::vector<Task<void>> talks) {
+    process_.kill_group(SIGTERM);
+    auto [ended, deaf] = wait(talks, all_completed, options_.grace);
+    process_.kill_group(SIGKILL);
+    if (deaf.empty()) return {};
+    auto [silent, outside] = wait(deaf, all_completed, kLastWords);
+    return std::move(outside);
   }
 
   const RunProcessOptions& options_;
   const std::string program_;
   Process process_;
+  // Of a group's first: its number is needed until the end.
+  std::optional<detail::StatusKeeper> keeper_;
   const nanoseconds deadline_{
       detail::saturating_add(detail::now(), options_.timeout.value_or(nanoseconds(0)).count())};
-  bool ended_ = false;
+  bool ended_ = false;  // the process itself
+  bool succeeded_ = false;
   ProcessResult result_;
   std::vector<Task<void>> talks_;
   detail::Spinlock lock_;

@@ -30,12 +30,14 @@ namespace detail {
 // Those that look at errno are not inlined: compilers keep its address across calls, and after a
 // suspension it would be another thread's.
 
-[[gnu::noinline]] int take_status(const ChildProcess& child,
-                                  std::optional<ExitStatus>& status) noexcept {
+namespace {
+
+[[gnu::noinline]] int status_of(const ChildProcess& child, int options,
+                                std::optional<ExitStatus>& status) noexcept {
   siginfo_t info{};
   const bool by_descriptor = child.descriptor.is_open();
   const auto id = static_cast<id_t>(by_descriptor ? child.descriptor.fd() : child.pid);
-  while (::waitid(by_descriptor ? P_PIDFD : P_PID, id, &info, WEXITED | WNOHANG) != 0) {
+  while (::waitid(by_descriptor ? P_PIDFD : P_PID, id, &info, WEXITED | WNOHANG | options) != 0) {
     if (errno != EINTR) return errno;
   }
   if (info.si_pid == 0) return EAGAIN;
@@ -43,6 +45,29 @@ namespace detail {
                ? ExitStatus::of_code(info.si_status)
                : ExitStatus::of_signal(info.si_status, info.si_code == CLD_DUMPED);
   return 0;
+}
+
+}  // namespace
+
+int take_status(const ChildProcess& child, std::optional<ExitStatus>& status) noexcept {
+  return status_of(child, 0, status);
+}
+
+int look_at_status(const ChildProcess& child, std::optional<ExitStatus>& status) noexcept {
+  return status_of(child, WNOWAIT, status);
+}
+
+StatusKeeper::StatusKeeper(ProcessState& state) noexcept : state_(state) {
+  const std::lock_guard lock(state_.mutex);
+  ++state_.keepers;
+}
+
+StatusKeeper::~StatusKeeper() {
+  const std::lock_guard lock(state_.mutex);
+  if (--state_.keepers > 0 || !state_.is_zombie) return;
+  std::optional<ExitStatus> known;
+  take_status(state_.child, known);  // refused only if somebody else has taken it
+  state_.is_zombie = false;
 }
 
 [[gnu::noinline]] int send_signal(const ChildProcess& child, int signal) noexcept {
@@ -75,7 +100,10 @@ constexpr Nanos kLongestLook = 50'000'000;
 // Under the mutex. Whether the process is known to have ended.
 bool has_ended(ProcessState& state) {
   if (state.status.has_value() || state.lost) return true;
-  const int error = take_status(state.child, state.status);
+  const bool keep = state.keepers > 0;
+  const int error =
+      keep ? look_at_status(state.child, state.status) : take_status(state.child, state.status);
+  if (error == 0) state.is_zombie = keep;
   if (error == ECHILD) state.lost = true;
   if (error != 0 && error != ECHILD && error != EAGAIN) {
     throw_process_error(error, "wait for", state);
@@ -185,7 +213,7 @@ bool Process::kill_group(int signal) {
                            "' was started without a group of its own (ProcessOptions::new_group)");
   }
   const std::lock_guard lock(self.mutex);
-  if (self.status.has_value() || self.lost) return false;
+  if ((self.status.has_value() && !self.is_zombie) || self.lost) return false;
   const int error = detail::send_to_group(self.child, signal);
   if (error == ESRCH) return false;
   if (error != 0)
@@ -194,12 +222,18 @@ bool Process::kill_group(int signal) {
 }
 
 ExitStatus Process::stop(std::chrono::nanoseconds grace) {
-  const bool group = state("stop").leads_group;
-  const auto send = [&](int signal) { return group ? kill_group(signal) : kill(signal); };
-  send(SIGTERM);
-  if (const auto status = wait_for(grace)) return *status;
-  send(SIGKILL);
-  return wait();
+  ProcessState& self = state("stop");
+  if (!self.leads_group) {
+    terminate();
+    if (const auto status = wait_for(grace)) return *status;
+    kill();
+    return wait();
+  }
+  const detail::StatusKeeper keeper(self);
+  kill_group(SIGTERM);
+  const auto status = wait_for(grace);
+  kill_group(SIGKILL);  // what is left, also when the process itself is not
+  return status.has_value() ? *status : wait();
 }
 
 std::optional<ExitStatus> Process::wait_for(std::chrono::nanoseconds span) {

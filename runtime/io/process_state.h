@@ -22,6 +22,9 @@ struct ChildProcess {
 /// Takes the status if the child has ended. 0, or an errno: EAGAIN while it runs, ECHILD when
 /// somebody else has taken it.
 int take_status(const ChildProcess& child, std::optional<ExitStatus>& status) noexcept;
+/// The same, and leaves the status to be taken: the child stays a zombie, and nobody else is given
+/// its number.
+int look_at_status(const ChildProcess& child, std::optional<ExitStatus>& status) noexcept;
 /// 0 or an errno; by the number only if it is known to be the child's still.
 int send_signal(const ChildProcess& child, int signal) noexcept;
 
@@ -32,9 +35,25 @@ struct ProcessState {
   PipeReader out, err;
 
   ChildProcess child;  // constant once it runs
-  std::mutex mutex;    // guards the two below, and the child's number while it is used
+  std::mutex mutex;    // guards all below, and the child's number while it is used
   std::optional<ExitStatus> status;
-  bool lost = false;  // the status, to somebody else
+  bool lost = false;       // the status, to somebody else
+  unsigned keepers = 0;    // see StatusKeeper
+  bool is_zombie = false;  // the status is known and, for the keepers, not taken
+};
+
+/// While there is one, the status is looked at, and not taken. So the number stays that of the
+/// process's group, and what is left of the group can be sent a signal when the process itself has
+/// ended.
+class StatusKeeper {
+ public:
+  explicit StatusKeeper(ProcessState& state) noexcept;
+  ~StatusKeeper();
+  StatusKeeper(const StatusKeeper&) = delete;
+  StatusKeeper& operator=(const StatusKeeper&) = delete;
+
+ private:
+  ProcessState& state_;
 };
 
 }  // namespace weft::detail

@@ -130,6 +130,48 @@ TEST(ProcessEnd, OfAGroupTakesWhatItHasStarted) {
   });
 }
 
+// Started in the background, it does not end when it is asked to.
+constexpr const char* kDeafMember = "(trap '' TERM; echo ready; exec sleep 60) & echo $!; ";
+
+/// Starts a group with such a member; its number.
+int start_group(Process& leader, const std::string& then, const std::string& first = "") {
+  leader =
+      Process::spawn(sh(first + kDeafMember + then), {.out = Stdio::pipe(), .new_group = true});
+  const std::string both = leader.out().read_until("\n") + leader.out().read_until("\n");
+  return std::stoi(both.substr(both.find_first_of("0123456789")));
+}
+bool soon_is_gone(int pid) {
+  return eventually([&] { return !is_alive(pid); });
+}
+
+TEST(ProcessEnd, StopLeavesNothingOfAGroup) {
+  run([] {
+    Process process;
+    int member = start_group(process, "wait");
+    Task<ExitStatus> other = spawn([&] { return process.wait(); });
+    yield();
+    EXPECT_EQ(process.stop(20s).signal(), SIGTERM);
+    EXPECT_TRUE(soon_is_gone(member));
+    EXPECT_EQ(other.get().signal(), SIGTERM);
+    EXPECT_TRUE(has_no_children()) << "the status has been taken";
+    EXPECT_FALSE(process.kill_group(SIGKILL));
+    // One that has ended before, and nobody has waited for.
+    member = start_group(process, "exit 3");
+    until([&] { return !is_alive(process.pid()); });
+    EXPECT_TRUE(is_alive(member));
+    EXPECT_EQ(process.stop(20s).code(), 3);
+    EXPECT_TRUE(soon_is_gone(member));
+    EXPECT_TRUE(has_no_children());
+    // Cancelled, it has not killed.
+    member = start_group(process, "wait", "trap '' TERM; ");
+    EXPECT_THROW(timeout(30ms, [&] { process.stop(20s); }), TimeoutError);
+    EXPECT_TRUE(is_alive(member));
+    EXPECT_TRUE(process.kill_group(SIGKILL));
+    process.wait();
+    EXPECT_TRUE(has_no_children());
+  });
+}
+
 TEST(ProcessEnd, OfTheHandleKillsAndLeavesNoZombie) {
   int pid = 0;
   run([&] {
@@ -297,6 +339,10 @@ TEST_F(ProcessEndDeathTest, IsSeenWithoutProcessDescriptorsToo) {
           expect(!process.kill());
           expect(spawn_ready(kObedient).stop(20s).code() == 7);
           expect(spawn_ready(kDeaf).stop(20ms).signal() == SIGKILL);
+          Process leader;
+          const int member = start_group(leader, "wait");
+          expect(leader.stop(20s).signal() == SIGTERM);
+          expect(soon_is_gone(member) && has_no_children());
           spawn_ready(kDeaf);
           Process::spawn({"true"}).detach();
         });

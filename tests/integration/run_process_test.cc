@@ -5,14 +5,22 @@
 #include <weft/run_process.h>
 
 #include <gmock/gmock.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <cstddef>
+#include <fstream>
 
 #include "support/build_kind.h"
 #include "support/children.h"
 #include "support/process_state.h"
 #include "support/tcp.h"
+#include "support/temporary_folder.h"
 
 namespace weft {
 namespace {
@@ -136,6 +144,110 @@ TEST(RunProcess, StopsTheWholeGroupIfItHasOne) {
     const int grandchild = std::stoi(result.out);
     until([&] { return !is_alive(grandchild); });
   });
+}
+
+bool soon_is_gone(int pid) {
+  return eventually([&] { return !is_alive(pid); });
+}
+
+// The first of the group has ended, and what it has started goes on.
+TEST(RunProcess, StopsWhatIsLeftOfTheGroup) {
+  run([] {
+    const ProcessResult left =
+        run_process(sh("sleep 60 & echo $!"), {.new_group = true, .timeout = 200ms});
+    EXPECT_TRUE(left.timed_out);
+    EXPECT_EQ(left.status.code(), 0);
+    EXPECT_TRUE(soon_is_gone(std::stoi(left.out)));
+    const ProcessResult deaf = run_process(sh("(trap '' TERM; exec sleep 60) & echo $!"),
+                                           {.new_group = true, .timeout = 200ms, .grace = 50ms});
+    EXPECT_TRUE(deaf.timed_out);
+    EXPECT_TRUE(soon_is_gone(std::stoi(deaf.out)));
+    const ProcessResult polite =
+        run_process(sh("(trap 'echo bye; exit' TERM; while :; do sleep 0.01; done) &"),
+                    {.new_group = true, .timeout = 300ms, .grace = 20s});
+    EXPECT_TRUE(polite.timed_out);
+    EXPECT_EQ(polite.out, "bye\n");
+    EXPECT_TRUE(has_no_children());
+    // Who lets go of the output is not waited for, and lives.
+    const ProcessResult well =
+        run_process(sh("sleep 60 >/dev/null 2>&1 & echo $!"), {.new_group = true, .timeout = 20s});
+    EXPECT_FALSE(well.timed_out);
+    EXPECT_TRUE(is_alive(std::stoi(well.out)));
+    ::kill(std::stoi(well.out), SIGKILL);
+    EXPECT_TRUE(has_no_children());
+  });
+}
+
+TEST(RunProcess, CancelledOrFailedItStopsWhatIsLeftOfTheGroup) {
+  run([] {
+    const TemporaryFolder folder;
+    const auto member = [&](const std::string& name) {
+      int pid = 0;
+      until([&] { return static_cast<bool>(std::ifstream(folder / name) >> pid); });
+      return pid;
+    };
+    Task<void> cancelled = spawn(
+        [&] { run_process(sh("sleep 60 & echo $! > $1", {folder / "a"}), {.new_group = true}); });
+    const int first = member("a");
+    sleep_for(50ms);
+    EXPECT_TRUE(is_alive(first));
+    cancelled.cancel();
+    cancelled.join();
+    EXPECT_TRUE(soon_is_gone(first));
+    EXPECT_THROW(run_process(sh("sleep 60 & echo $! > $1; (sleep 0.2; exec yes) &", {folder / "b"}),
+                             {.new_group = true, .limit = 1000}),
+                 LimitExceeded);
+    EXPECT_TRUE(soon_is_gone(member("b")));
+    EXPECT_TRUE(has_no_children());
+  });
+}
+
+TEST(RunProcess, DoesNotReadOnWhenTheResultIsLost) {
+  run([] {
+    const std::size_t before = process_counts().descriptors;
+    const auto begin = std::chrono::steady_clock::now();
+    // Not a group: who holds on to the errors lives on.
+    EXPECT_THROW(run_process(sh("sleep 4 & exec yes"), {.limit = 1000}), LimitExceeded);
+    EXPECT_THROW(run_process(sh("sleep 4 & exec yes"), {.timeout = 20s, .limit = 1000}),
+                 LimitExceeded);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
+    EXPECT_TRUE(has_no_children());
+    EXPECT_EQ(process_counts().descriptors, before);
+  });
+}
+
+/// As if the process were another user's.
+void refuse_signals() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_send_signal, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+    ::_exit(77);
+  }
+}
+
+TEST(RunProcessDeathTest, OneThatCannotBeKilledHidesNoFailure) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        refuse_signals();
+        int code = 4;
+        run([&] {
+          try {
+            run_process({"yes"}, {.limit = 1000});
+          } catch (const LimitExceeded&) {
+            code = 3;
+          }
+        });
+        ::_exit(code);
+      },
+      testing::ExitedWithCode(3), "");
 }
 
 TEST(RunProcess, CancelledKillsAndLeavesNothing) {

@@ -144,17 +144,21 @@ class Process {
   /// Sends a signal to all of its group; false if the process itself has been waited for. Throws
   /// std::logic_error if it was started without a group or session of its own.
   bool kill_group(int signal);
-  /// Asks it to end, waits, and kills it after `grace`. Of one with a group or session of its own,
-  /// the group. Cancelled meanwhile, it throws Cancelled and has not killed.
+  /// Asks it to end, waits, and kills it after `grace`. With a group of its own, the whole group is
+  /// asked, and what is left of it is killed when the process itself has ended, or after `grace`;
+  /// if the process has been waited for before, it is too late for that. Cancelled meanwhile, it
+  /// throws Cancelled and has not killed.
   ExitStatus stop(std::chrono::nanoseconds grace);
 
   /// Lets it run on by itself. A thread of weft's takes its status when it ends. The handle is
   /// empty then, and the pipes that were not moved out of it are closed.
   void detach();
 
+  /// For the library itself. Throws ESRCH if there is none.
+  detail::ProcessState& state(const char* operation) const;
+
  private:
   explicit Process(std::unique_ptr<detail::ProcessState> state) noexcept;
-  detail::ProcessState& state(const char* operation) const;
 
   std::unique_ptr<detail::ProcessState> state_;
 };

@@ -20,7 +20,8 @@ struct RunProcessOptions {
   std::optional<std::map<std::string, std::string>> environment = {};
   /// Its standard error comes with its output, in the order in which it is written.
   bool merge_errors = false;
-  /// What it starts is stopped with it.
+  /// What it has started, and runs on, is stopped with it, or after it: when the time is over,
+  /// there is too much output, or the call is cancelled.
   bool new_group = false;
   /// How long it may take, output included. Then it is asked to end (SIGTERM), and killed after
   /// `grace`. Nothing: as long as it likes.
@@ -41,9 +42,9 @@ struct ProcessResult {
 /// worse. What it has started, and which holds on to its output, is waited for as well; a time
 /// limit bounds that, too.
 ///
-/// Throws what Process::spawn throws, and LimitExceeded for too much output: then it has been
-/// killed, and its status taken. Cancellable: throws Cancelled, and the same is true. Only in a
-/// fiber.
+/// Throws what Process::spawn throws, and LimitExceeded for too much output, at once: then it has
+/// been killed, and its status taken. Cancellable: throws Cancelled, and the same is true. Only in
+/// a fiber.
 ProcessResult run_process(const std::vector<std::string>& argv,
                           const RunProcessOptions& options = {});
 
