@@ -116,7 +116,7 @@ TEST(TlsCancel, HalfARecordIsNotLost) {
         shake_hands({std::move(near.client), std::move(far.server)}, client, server);
     there.cancel();  // from here on piece by piece
     EXPECT_THROW(there.get(), Cancelled);
-    bool done = false;
+    std::atomic<bool> done{false};
     Task<void> busy = spawn([&done, &right = right] {
       while (!done) {
         right.write_all(std::string(30'000, 'x'));
