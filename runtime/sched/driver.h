@@ -34,7 +34,8 @@ class Driver {
   virtual bool unwatched() noexcept = 0;
 
   /// Takes the right to poll for `worker`. Where the queue is shared one holds it at a time, and
-  /// false means that another polls. Never blocks.
+  /// false means that another polls. Where it is not, this succeeds, after a moment if another is
+  /// just taking over. Never sleeps.
   virtual bool acquire(unsigned worker) noexcept = 0;
   virtual void release(unsigned worker) noexcept = 0;
 

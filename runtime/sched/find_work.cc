@@ -229,8 +229,8 @@ Fiber* Worker::steal_spawned(Worker& victim, bool even_lone) noexcept {
   return first;
 }
 
-// Takes over for the worker that the monitor has found stuck: its timers, which make fibers ready
-// here, and its lone fibers.
+// Takes over for the worker that the monitor has found stuck: its timers and what its driver has
+// for it, which make fibers ready here, and its lone fibers. False: there is none.
 bool Worker::rescue() noexcept {
   const int stuck = scheduler_.take_rescue();
   if (stuck < 0 || static_cast<unsigned>(stuck) == index_) return false;

@@ -103,7 +103,8 @@ class Scheduler {
 
   // -- For the monitor and for reports.
 
-  /// Wakes a worker, if one sleeps, to take over what waits for one that is stuck.
+  /// Has somebody take over what waits for a worker that is stuck: one that sleeps, which is woken,
+  /// or else the next that looks after timers and the driver.
   void rescue(unsigned stuck) noexcept;
   /// Wakes a worker, if one sleeps, to watch the driver, if nobody does.
   void watch_driver() noexcept;

@@ -29,8 +29,8 @@ struct Options {
   /// Bytes of a task's stack, guard page included, from 16 KiB to 64 MiB, rounded up to a power of
   /// two. 0: 256 KiB. WEFT_STACK_SIZE.
   std::size_t stack_size = 0;
-  /// How to wait for descriptors: "epoll", or "auto" (or empty) for the best there is. WEFT_DRIVER
-  /// overrides even a value set here.
+  /// How to wait for descriptors: "epoll", "uring" (an error where the kernel refuses it), or
+  /// "auto" (or empty) for the best there is: epoll. WEFT_DRIVER overrides even a value set here.
   std::string driver = {};
   /// The most threads of the blocking pool, at most 4096. 0: 64. WEFT_BLOCKING_THREADS.
   unsigned blocking_threads = 0;
