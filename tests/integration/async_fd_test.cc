@@ -13,8 +13,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <thread>
@@ -23,6 +21,7 @@
 #include "support/process_state.h"
 #include "support/task_steps.h"
 #include "support/tcp.h"
+#include "support/temporary_folder.h"
 
 namespace weft {
 namespace {
@@ -118,16 +117,14 @@ TEST(AsyncFd, WaitsForATimerAndForAWatchedDirectory) {
       EXPECT_GE(expired, 1U);
     }
 
-    std::string folder = testing::TempDir() + "weft_async_fd_XXXXXX";
-    ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+    const TemporaryFolder folder;
     const Owned watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    ASSERT_GE(::inotify_add_watch(watch.get(), folder.c_str(), IN_CREATE), 0);
+    ASSERT_GE(::inotify_add_watch(watch.get(), folder.path().c_str(), IN_CREATE), 0);
     AsyncFd changes(watch.get(), "the folder");
-    Task<void> maker = spawn([&] { std::ofstream(folder + "/new_file") << "x"; });
+    Task<void> maker = spawn([&] { folder.write("new_file", "x"); });
     std::array<char, 1024> events{};
     EXPECT_GT(changes.when_readable([&] { return ::read(watch.get(), events.data(), 1024); }), 0);
     maker.get();
-    std::filesystem::remove_all(folder);
   });
 }
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "support/scratch_folder.h"
 #include "support/tcp.h"
+#include "support/temporary_folder.h"
 
 namespace weft {
 namespace {
@@ -26,7 +26,7 @@ std::string pattern(std::size_t size) {
 
 TEST(FileCopy, SendsAPart) {
   run([] {
-    const ScratchFolder folder;
+    const TemporaryFolder folder;
     const File file = File::open(folder.write("file", "0123456789"));
     Connected pair = connect_pair();
     TcpStream &client = pair.client, &server = pair.server;
@@ -42,7 +42,7 @@ TEST(FileCopy, SendsAPart) {
 // More than the socket takes at once: the fiber waits for the reader.
 TEST(FileCopy, SendsALot) {
   run([] {
-    const ScratchFolder folder;
+    const TemporaryFolder folder;
     const std::string text = pattern((std::size_t{24} << 20) + 17);
     const File file = File::open(folder.write("file", text));
     Connected pair = connect_pair();
@@ -82,7 +82,7 @@ struct Collector {
 
 TEST(FileCopy, ToAnythingThatWrites) {
   run([] {
-    const ScratchFolder folder;
+    const TemporaryFolder folder;
     const std::string text = pattern(200'000);
     const File file = File::open(folder.write("file", text));
     Collector all, part;
@@ -95,7 +95,7 @@ TEST(FileCopy, ToAnythingThatWrites) {
 
 TEST(FileCopy, TellsBothEndsWhenItFails) {
   run([] {
-    const ScratchFolder folder;
+    const TemporaryFolder folder;
     const std::string path = folder.write("file", pattern(std::size_t{16} << 20));
     const File file = File::open(path);
     Connected pair = connect_pair();
@@ -121,7 +121,7 @@ TEST(FileCopy, TellsBothEndsWhenItFails) {
 
 TEST(FileCopy, IsCancelledAndClosedWhileItWaits) {
   run([] {
-    const ScratchFolder folder;
+    const TemporaryFolder folder;
     const std::string text = pattern(std::size_t{16} << 20);
     const File file = File::open(folder.write("file", text));
     Connected pair = connect_pair();

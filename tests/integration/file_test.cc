@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "support/build_kind.h"
-#include "support/scratch_folder.h"
 #include "support/tcp.h"
+#include "support/temporary_folder.h"
 
 namespace weft {
 namespace {
@@ -24,18 +24,12 @@ using testing::HasSubstr;
 
 class Files : public testing::Test {
  protected:
-  std::string path(const std::string& name = "file") const { return folder_.path(name); }
+  std::string path(const std::string& name = "file") const { return folder_ / name; }
   std::string write(const std::string& text) const { return folder_.write("file", text); }
-  std::vector<std::string> names() const {
-    std::vector<std::string> all;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path(""))) {
-      all.push_back(entry.path().filename());
-    }
-    return all;
-  }
+  std::vector<std::string> names() const { return folder_.names(); }
 
  private:
-  const ScratchFolder folder_;
+  const TemporaryFolder folder_;
 };
 
 std::string text_at(const File& file, std::size_t size, std::uint64_t offset) {

@@ -8,13 +8,12 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "support/children.h"
 #include "support/process_state.h"
 #include "support/tcp.h"
+#include "support/temporary_folder.h"
 
 namespace weft {
 namespace {
@@ -36,24 +35,14 @@ std::string output_of(const std::vector<std::string>& argv, ProcessOptions optio
   return text;
 }
 
-class Folder {
+class Folder : public TemporaryFolder {
  public:
-  Folder() { EXPECT_NE(::mkdtemp(path_.data()), nullptr); }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  const std::string& path() const { return path_; }
-
   /// A file in it, with such permissions.
   std::string file(const std::string& name, const std::string& text, mode_t mode) const {
-    std::string at = path_ + "/" + name;
-    std::ofstream(at) << text;
+    std::string at = write(name, text);
     EXPECT_EQ(::chmod(at.c_str(), mode), 0);
     return at;
   }
-
- private:
-  std::string path_ = std::filesystem::temp_directory_path() / "weft-process-XXXXXX";
 };
 
 TEST(Process, TellsHowItEnded) {

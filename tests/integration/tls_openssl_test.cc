@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "support/child.h"
-#include "support/scratch_folder.h"
+#include "support/temporary_folder.h"
 #include "support/tls.h"
 
 namespace weft {
@@ -28,17 +28,13 @@ class OpenSsl : public testing::Test {
 
   Child start(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), program_);
-    return {arguments, folder_.path("output")};
+    return {arguments, folder_ / "output"};
   }
   // It chooses a port and says which.
   Child start_server(const std::vector<std::string>& more) const {
-    std::vector<std::string> arguments{"s_server",
-                                       "-accept",
-                                       "127.0.0.1:0",
-                                       "-cert",
-                                       folder_.path("chain.pem"),
-                                       "-key",
-                                       folder_.path("key.pem")};
+    std::vector<std::string> arguments{
+        "s_server", "-accept",          "127.0.0.1:0", "-cert", folder_ / "chain.pem",
+        "-key",     folder_ / "key.pem"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return start(arguments);
   }
@@ -57,7 +53,7 @@ class OpenSsl : public testing::Test {
                                        "-servername",
                                        "localhost",
                                        "-CAfile",
-                                       folder_.path("ca.pem"),
+                                       folder_ / "ca.pem",
                                        "-verify_return_error",
                                        "-verify_hostname",
                                        "localhost"};
@@ -71,7 +67,7 @@ class OpenSsl : public testing::Test {
   }
 
   const std::string program_ = find_program("openssl");
-  const ScratchFolder folder_;
+  const TemporaryFolder folder_;
 };
 
 TEST_F(OpenSsl, ServesOurClient) {
@@ -134,7 +130,7 @@ TEST_F(OpenSsl, IsRefusedWithoutTheRightName) {
 TEST_F(OpenSsl, AsksOurClientForACertificate) {
   run([&] {
     Child server = start_server(
-        {"-rev", "-Verify", "2", "-verify_return_error", "-CAfile", folder_.path("ca.pem")});
+        {"-rev", "-Verify", "2", "-verify_return_error", "-CAfile", folder_ / "ca.pem"});
     const std::uint16_t port = port_of(server);
     TlsClientOptions options = client_options();
     options.certificate = issue({.common_name = "known"});
@@ -211,7 +207,7 @@ TEST_F(OpenSslClient, ResumesItsSession) {
     const TlsContext context = server_context();
     for (const std::string version : {"-tls1_2", "-tls1_3"}) {
       for (const std::string what : {"-sess_out", "-sess_in"}) {
-        Child child = start_client(listener.local_port(), {version, what, folder_.path("session")});
+        Child child = start_client(listener.local_port(), {version, what, folder_ / "session"});
         child.say("x\n");
         TlsStream stream = TlsStream::accept(listener.accept(), context);
         stream.read_until("x\n");

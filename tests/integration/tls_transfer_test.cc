@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "support/build_kind.h"
-#include "support/scratch_folder.h"
+#include "support/temporary_folder.h"
 #include "support/tls.h"
 
 namespace weft {
@@ -113,13 +113,13 @@ TEST(TlsTransfer, AnAnswerDoesNotStopTheReader) {
 
 TEST(TlsTransfer, SendsAFile) {
   run([] {
-    const ScratchFolder folder;
+    const TemporaryFolder folder;
     const std::vector<std::byte> bytes = pattern(1'000'000);
-    write_file(folder.path("file"), bytes);
+    write_file(folder / "file", bytes);
     TlsConnected pair = tls_pair();
     TlsStream &client = pair.client, &server = pair.server;
     Task<void> sender = spawn([&] {
-      const File file = File::open(folder.path("file"));
+      const File file = File::open(folder / "file");
       EXPECT_EQ(copy(file, client, 0, UINT64_MAX), bytes.size());
       client.shutdown();
     });

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "support/scratch_folder.h"
+#include "support/temporary_folder.h"
 #include "support/tls.h"
 
 namespace weft {
@@ -150,7 +150,7 @@ TEST(TlsTrust, WithoutACommonVersionNobodyTalks) {
 }
 
 TEST(TlsContexts, ReadFiles) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const PemPair pair = authority().issue();
   const std::string chain = folder.write("chain.pem", pair.chain + authority().pem());
   const std::string key = folder.write("key.pem", pair.key);
@@ -168,21 +168,21 @@ TEST(TlsContexts, ReadFiles) {
 }
 
 TEST(TlsContexts, SayWhichFileIsWrong) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const PemPair pair = authority().issue();
   const std::string chain = folder.write("chain.pem", pair.chain);
   const std::string key = folder.write("key.pem", pair.key);
   const std::string other = folder.write("other.pem", authority().issue().key);
   const std::string junk = folder.write("junk.pem", "nothing of that kind\n");
   const std::string cut = folder.write("cut.pem", pair.chain + pair.chain.substr(0, 200));
-  const std::string missing = folder.path("missing.pem");
+  const std::string missing = folder / "missing.pem";
   const auto load = [](const std::string& a, const std::string& b) {
     return [=] { TlsCertificate::load(a, b); };
   };
   EXPECT_EQ(error_of(load(missing, key)), std::errc::no_such_file_or_directory);
   EXPECT_THAT(message_of(load(missing, key)), HasSubstr("open '" + missing));
   EXPECT_EQ(error_of(load(chain + std::string("\0x", 2), key)), std::errc::invalid_argument);
-  EXPECT_EQ(error_of(load(chain, folder.path(""))), std::errc::is_a_directory);
+  EXPECT_EQ(error_of(load(chain, folder.path())), std::errc::is_a_directory);
   EXPECT_EQ(error_of(load(junk, key)), TlsErrc::kConfiguration);
   EXPECT_THAT(message_of(load(junk, key)), AllOf(HasSubstr(junk), HasSubstr("no start line")));
   EXPECT_THAT(message_of(load(cut, key)), HasSubstr(cut));

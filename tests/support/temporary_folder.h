@@ -4,7 +4,10 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
+#include <system_error>
+#include <vector>
 
 namespace support {
 
@@ -24,9 +27,22 @@ class TemporaryFolder {
 
   const std::string& path() const { return path_; }
   std::string operator/(const std::string& name) const { return path_ + '/' + name; }
+  /// The path of a file in it, which then holds `text`.
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(*this / name, std::ios::binary) << text;
+    return *this / name;
+  }
+  /// Of what is in it.
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      all.push_back(entry.path().filename());
+    }
+    return all;
+  }
 
  private:
-  std::string path_ = "/tmp/weft_test_XXXXXX";
+  std::string path_ = "/tmp/weft_test_XXXXXX";  // mkdtemp() makes a name of it
 };
 
 }  // namespace support
