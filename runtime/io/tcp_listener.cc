@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "io/bind_anywhere.h"
 #include "io/io_error.h"
 #include "io/listener_state.h"
 #include "reactor/reactor.h"
@@ -117,16 +118,8 @@ TcpListener::~TcpListener() = default;
 TcpListener TcpListener::bind(std::string_view host, std::uint16_t port,
                               const ListenOptions& options) {
   if (!host.empty()) return bind(resolve(host, port).front(), options);
-  try {
-    return bind(SocketAddress::parse("::", port).value(), options);
-  } catch (const std::system_error& error) {
-    // A kernel without IPv6, or one told to do without.
-    if (error.code() != std::errc::address_family_not_supported &&
-        error.code() != std::errc::address_not_available) {
-      throw;
-    }
-  }
-  return bind(SocketAddress::parse("0.0.0.0", port).value(), options);
+  return detail::bind_anywhere(
+      port, [&](const SocketAddress& address) { return bind(address, options); });
 }
 
 TcpStream TcpListener::accept() { return TcpStream(state("accept on").accept()); }

@@ -6,26 +6,13 @@
 #include <limits>
 
 #include "io/io_error.h"
+#include "io/socket_option.h"
 #include "io/stream_state.h"
 
 namespace weft {
 
 namespace detail {
 namespace {
-
-// Not inlined where a fiber has suspended: compilers keep errno's address across calls.
-[[gnu::noinline]] int set_option(int fd, int level, int option, const void* value,
-                                 socklen_t size) noexcept {
-  return ::setsockopt(fd, level, option, value, size) == 0 ? 0 : errno;
-}
-
-template <class Value>
-void set(const StreamState& state, int level, int option, const Value& value, const char* what) {
-  const FdOperation operation(state.descriptor);
-  const int error =
-      operation ? set_option(operation.fd(), level, option, &value, sizeof(value)) : EBADF;
-  if (error != 0) throw_io_error(error, what, state.name());
-}
 
 template <class Number>
 int as_int(Number number) noexcept {
