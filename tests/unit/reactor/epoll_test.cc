@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "support/descriptor_pair.h"
 #include "support/waiting_thread.h"
 #include "time/clock.h"
 
@@ -30,28 +31,7 @@ constexpr unsigned kWorker = 0;
 constexpr Nanos kMillisecond = 1'000'000;
 constexpr Nanos kLong = 20'000 * kMillisecond;
 
-struct Pair {
-  Pair() {
-    int fds[2];
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    ours = Descriptor(fds[0]);
-    peer = fds[1];
-  }
-  ~Pair() { hang_up(); }
-  void send(std::string_view text) const {
-    EXPECT_EQ(::send(peer, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
-  }
-  void hang_up() {
-    if (peer >= 0) ::close(peer);
-    peer = -1;
-  }
-  Readiness readiness(Direction direction) const {
-    return FdTable::instance().find(ours.fd())->readiness(direction);
-  }
-
-  Descriptor ours;
-  int peer = -1;
-};
+using Pair = support::DescriptorPair;
 
 IoResult receive(EpollReactor& reactor, const Descriptor& from, std::string& text) {
   std::array<char, 16> buffer;
