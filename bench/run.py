@@ -108,7 +108,7 @@ def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
             say(f"building {workload}-go")
             build_go(build, workload)
         require_program(build, workload, runtime)
-        if workload in ("echo", "stall"):
+        if workload in ("echo", "stall", "idle_connections"):
             require_program(build, *LOAD)
         if workload == "http":
             require_wrk()

@@ -8,6 +8,7 @@
 // ends its half and waits for the answer. The proxy must pass the end on, and go on in the other
 // direction.
 
+#include <weft/copy.h>
 #include <weft/error.h>
 #include <weft/gather.h>
 #include <weft/runtime.h>
@@ -15,12 +16,10 @@
 #include <weft/task_group.h>
 #include <weft/tcp.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,23 +27,17 @@
 
 // Everything that comes from the one goes to the other, and so does the end. What one side cannot
 // take yet is not read from the other: that is all the flow control there is to do.
-std::size_t copy(weft::Stream& from, weft::Stream& to) {
-  std::array<std::byte, std::size_t{16} * 1024> buffer;
-  std::size_t total = 0;
-  while (const std::size_t got = from.read_some(buffer)) {
-    to.write_all(std::span(buffer).first(got));
-    total += got;
-  }
+void pass_on(weft::Stream& from, weft::Stream& to) {
+  weft::copy(from, to);
   to.shutdown(weft::Shutdown::kWrite);
-  return total;
 }
 
 // A failure of one direction ends the other, too: the group cancels it.
 void forward(weft::TcpStream& client, std::string_view host, std::uint16_t port) {
   weft::TcpStream server = weft::TcpStream::connect(host, port);
   weft::task_group([&](weft::TaskGroup& group) {
-    group.spawn([&] { copy(client, server); });
-    copy(server, client);
+    group.spawn([&] { pass_on(client, server); });
+    pass_on(server, client);
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "base/debug_mode.h"
 #include "debug/reports.h"
 #include "interrupt.h"
 #include "offload/blocking_pool.h"
@@ -44,6 +45,7 @@ struct Runtime::Inside {
         reactor(detail::make_driver(options.driver, options.workers)),
         blocking(options.blocking_threads),
         scheduler(scheduler_options(options, given.slow_fiber.count()), *reactor) {
+    if (debug) detail::g_debugged_runtimes.fetch_add(1, std::memory_order_relaxed);
     detail::Services& services = scheduler.services();
     services.reactor = reactor.get();
     services.blocking.store(&blocking, std::memory_order_release);
@@ -58,6 +60,7 @@ struct Runtime::Inside {
     scheduler.services().blocking.store(nullptr, std::memory_order_release);
     blocking.finish();
     scheduler.cancel_all_and_wait();
+    if (debug) detail::g_debugged_runtimes.fetch_sub(1, std::memory_order_relaxed);
   }
 
   const bool debug;

@@ -19,6 +19,7 @@
 #include "base/spinlock.h"
 #include "io/io_error.h"
 #include "io/listener_state.h"
+#include "time/clock.h"
 
 namespace weft::detail {
 
@@ -28,6 +29,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kShortestPause{5};
 constexpr milliseconds kLongestPause{1000};
+// A want of resources has passed when for so long nothing has failed for it. Much longer than the
+// longest pause: while it lasts, connections that end let others in.
+constexpr Nanos kCalm = 5'000'000'000;
 constexpr std::size_t kLeastKeptTasks = 64;
 
 bool is_want_of_resources(const std::error_code& code) noexcept {
@@ -96,6 +100,7 @@ class Server {
   bool wait_for_departure();  // under lock_, which it releases
 
   void accept_until_closed();
+  void tell_of_want(const std::exception_ptr& error) noexcept;
   std::exception_ptr accept_one();
   bool is_listening() const noexcept { return listener_.descriptor.is_open(); }
   void admit(std::unique_ptr<StreamState> connection);
@@ -118,7 +123,7 @@ class Server {
   std::vector<Task<void>> tasks_;  // ended ones are dropped now and then
   std::size_t tidy_at_ = kLeastKeptTasks;
   milliseconds pause_ = kShortestPause;
-  bool told_ = false;
+  Nanos last_want_ = -kCalm;  // when resources were last found wanting
 };
 
 // ---- Places.
@@ -208,16 +213,19 @@ void Server::accept_until_closed() {
         starved() ? std::make_exception_ptr(StackAllocationError()) : accept_one();
     if (exhausted == nullptr) {
       // Unless what was taken before it has starved meanwhile.
-      if (starved()) continue;
-      told_ = false;
-      pause_ = kShortestPause;
+      if (!starved()) pause_ = kShortestPause;
     } else if (is_listening()) {
-      if (!std::exchange(told_, true)) {
-        report(ServeError::Stage::kAccept, listener_.address(), exhausted);
-      }
+      tell_of_want(exhausted);
       pause(departures);
     }
   }
+}
+
+// Once, until it has passed.
+void Server::tell_of_want(const std::exception_ptr& error) noexcept {
+  const Nanos at = now();
+  if (at - std::exchange(last_want_, at) < kCalm) return;
+  report(ServeError::Stage::kAccept, listener_.address(), error);
 }
 
 // Returns the error when one says that resources have run out, or that the listener has been
@@ -328,10 +336,7 @@ void Server::run() {
     failure = std::current_exception();
   }
   listener_.close();
-  if (starved() && !told_) {
-    report(ServeError::Stage::kAccept, listener_.address(),
-           std::make_exception_ptr(StackAllocationError()));
-  }
+  if (starved()) tell_of_want(std::make_exception_ptr(StackAllocationError()));
   cancelled |= drain();
   if (failure) std::rethrow_exception(failure);
   if (cancelled) throw Cancelled();

@@ -22,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "idle_connections.h"
 #include "load_options.h"
 
 namespace {
@@ -42,6 +43,8 @@ struct Summary {
   std::uint64_t fastest = 0;
   double seconds = 0;
   double server_cpu_us = 0;  // a request; 0 if not measured
+  double idle_bytes = 0;     // resident in the server for each idle connection
+  double idle_table_bytes = 0;
   Histogram latency_ns;
   Histogram burn_latency_ns;
   Histogram late_ns;
@@ -146,6 +149,10 @@ void print_json(const LoadOptions& options, const Summary& sum) {
               ", \"fairness\": %.4f,\n",
               sum.slowest, sum.fastest, sum.fairness());
   if (options.server != 0) std::printf(" \"server_cpu_us\": %.4f,\n", sum.server_cpu_us);
+  if (options.idle > 0) {
+    std::printf(" \"idle\": %d, \"idle_bytes\": %.1f, \"idle_table_bytes\": %.1f,\n", options.idle,
+                sum.idle_bytes, sum.idle_table_bytes);
+  }
   std::printf(" \"lost\": %" PRIu64 ", \"broken\": %" PRIu64 ", \"corrupted\": %" PRIu64 "}\n",
               sum.lost, sum.broken, sum.corrupted);
 }
@@ -167,6 +174,10 @@ void print_text(const LoadOptions& options, const Summary& sum) {
   std::printf("requests a connection: slowest %" PRIu64 ", fastest %" PRIu64 "\n", sum.slowest,
               sum.fastest);
   if (options.server != 0) std::printf("server CPU: %.3f us a request\n", sum.server_cpu_us);
+  if (options.idle > 0) {
+    std::printf("%d idle connections: %.0f bytes resident each, %.0f of page tables\n",
+                options.idle, sum.idle_bytes, sum.idle_table_bytes);
+  }
   std::printf("lost %" PRIu64 ", broken %" PRIu64 ", corrupted %" PRIu64 "\n", sum.lost, sum.broken,
               sum.corrupted);
 }
@@ -183,7 +194,13 @@ int main(int argc, char** argv) {
   }
   raise_open_file_limit();
   prctl(PR_SET_TIMERSLACK, 1);  // or the kernel would be up to 50 us late for an arrival
-  const Summary sum = summarise(run_clients(options, plan, server_cpu));
+  std::optional<IdleConnections> idle;
+  if (options.idle > 0) idle.emplace(plan.server, plan.size, options.idle, options.server);
+  Summary sum = summarise(run_clients(options, plan, server_cpu));
+  if (idle.has_value()) {
+    sum.idle_bytes = idle->resident_bytes_each();
+    sum.idle_table_bytes = idle->page_table_bytes_each();
+  }
   if (options.json) {
     print_json(options, sum);
   } else {

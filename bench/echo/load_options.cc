@@ -10,8 +10,8 @@ namespace bench {
 namespace {
 
 constexpr char kUsage[] =
-    "usage: echo-load --port PORT [--host 127.0.0.1] [--connections N] [--threads N]\n"
-    "                 [--duration SECONDS] [--warmup SECONDS] [--size BYTES]\n"
+    "usage: echo-load --port PORT [--host 127.0.0.1] [--connections N] [--idle N]\n"
+    "                 [--threads N] [--duration SECONDS] [--warmup SECONDS] [--size BYTES]\n"
     "                 [--rate PER-SECOND-AND-CONNECTION] [--burns PER-SECOND-AND-CONNECTION]\n"
     "                 [--server-pid PID] [--json]\n";
 
@@ -19,6 +19,7 @@ enum Name {
   kHost,
   kPort,
   kConnections,
+  kIdle,
   kThreads,
   kDuration,
   kWarmup,
@@ -31,6 +32,7 @@ enum Name {
 constexpr option kNames[] = {{"host", required_argument, nullptr, kHost},
                              {"port", required_argument, nullptr, kPort},
                              {"connections", required_argument, nullptr, kConnections},
+                             {"idle", required_argument, nullptr, kIdle},
                              {"threads", required_argument, nullptr, kThreads},
                              {"duration", required_argument, nullptr, kDuration},
                              {"warmup", required_argument, nullptr, kWarmup},
@@ -76,6 +78,9 @@ LoadOptions parse_load_options(int argc, char** argv) {
       case kConnections:
         options.connections = whole("connections", 1, 1'000'000);
         break;
+      case kIdle:
+        options.idle = whole("idle", 0, 1'000'000);
+        break;
       case kThreads:
         options.threads = whole("threads", 1, 256);
         break;
@@ -104,6 +109,10 @@ LoadOptions parse_load_options(int argc, char** argv) {
         std::fputs(kUsage, stderr);
         std::exit(2);
     }
+  }
+  if (options.idle > 0 && options.server == 0) {
+    std::fputs("echo-load: --idle needs --server-pid, whose memory it measures\n", stderr);
+    std::exit(2);
   }
   if (options.port == 0 || optind < argc || options.threads > options.connections) {
     if (options.threads > options.connections) {

@@ -12,6 +12,7 @@ struct LoadOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;
   int connections = 1;
+  int idle = 0;  // connections besides, which are served one request each and then say nothing
   int threads = 1;
   double duration_s = 5;
   double warmup_s = 1;

@@ -7,6 +7,7 @@ import re
 import select
 import subprocess
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Iterator
 
 from .model import BenchError, Case, Setting
@@ -59,6 +60,15 @@ def run_echo(case: Case, setting: Setting) -> dict[str, float]:
 
 def run_stall(case: Case, setting: Setting) -> dict[str, float]:
     return _run_under_load(case, setting, 0.6 if setting.quick else 1.0, [f"--burns={BURNS}"])
+
+
+def run_idle(case: Case, setting: Setting) -> dict[str, float]:
+    """Of all connections one in a hundred talks, in a closed loop; the others have talked before."""
+    connections = dict(case.params)["connections"]
+    active = connections // 100
+    params = (("connections", active), ("idle", connections - active))
+    seconds = 0.8 if setting.quick else 1.0
+    return _run_under_load(replace(case, params=params), setting, seconds, [])
 
 
 def _run_under_load(

@@ -2,7 +2,7 @@
 
 import platform
 
-from .echo import run_echo, run_stall
+from .echo import run_echo, run_idle, run_stall
 from .host import grants_uring
 from .http import run_http
 from .model import Metric, Workload, Yardstick
@@ -199,6 +199,20 @@ WORKLOADS = (
         runtimes={WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_uring"}, BOTH), "go": BOTH},
         params=fibers(64),
         measure=run_plain,
+    ),
+    Workload(
+        name="idle_connections",
+        about="TCP, 64 bytes, 10,000 connections of which 1 % talk, in a closed loop",
+        metrics=(
+            Metric("idle_bytes", "bytes a connection", yardsticks=(Yardstick("go"),), digits=0),
+            Metric("idle_table_bytes", "bytes of page tables a connection", digits=0),
+            Metric("server_cpu_us", "server CPU us a request", yardsticks=(Yardstick("go"),), digits=2),
+            Metric("requests_per_s", "requests/s", lower_is_better=False, digits=0),
+            Metric("p99_us", "p99 us"),
+        ),
+        runtimes={WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_uring"}, BOTH), "go": BOTH},
+        params=connections(10_000),
+        measure=run_idle,
     ),
     Workload(
         name="stall",

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -14,8 +16,9 @@ namespace bench {
 
 namespace detail {
 
-inline std::int64_t kib_of(std::initializer_list<std::string_view> keys) {
-  std::ifstream status("/proc/self/status");
+inline std::int64_t kib_of(std::initializer_list<std::string_view> keys, pid_t process = 0) {
+  const std::string name = process != 0 ? std::to_string(process) : "self";
+  std::ifstream status("/proc/" + name + "/status");
   std::int64_t kib = 0;
   std::size_t found = 0;
   for (std::string key; status >> key;) {
@@ -25,7 +28,7 @@ inline std::int64_t kib_of(std::initializer_list<std::string_view> keys) {
     kib += std::stoll(rest);
     ++found;
   }
-  check(found == keys.size(), "/proc/self/status names the kinds of memory");
+  check(found == keys.size(), "/proc/PID/status names the kinds of memory");
   return kib;
 }
 
@@ -35,6 +38,14 @@ inline std::int64_t kib_of(std::initializer_list<std::string_view> keys) {
 // them. A sparse mapping can cost nearly as much in tables as in pages, so both count.
 inline std::int64_t resident_and_page_table_bytes() {
   return detail::kib_of({"VmRSS:", "VmPTE:"}) * 1024;
+}
+
+// The two apart, of another process.
+inline std::int64_t resident_bytes(pid_t process) {
+  return detail::kib_of({"VmRSS:"}, process) * 1024;
+}
+inline std::int64_t page_table_bytes(pid_t process) {
+  return detail::kib_of({"VmPTE:"}, process) * 1024;
 }
 
 // The most that has been resident at once so far, in units of 1,000,000 bytes.

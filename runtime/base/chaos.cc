@@ -3,6 +3,8 @@
 #if defined(WEFT_CHAOS)
 
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -59,7 +61,8 @@ void dawdle() noexcept {
   const int saved = errno;  // the caller may be between a system call and its look at this
   if (below(kSleepOneIn) == 0) {
     const timespec span{0, static_cast<long>(below(kLongestSleep))};
-    ::nanosleep(&span, nullptr);
+    // Not by libc, where a hook would suspend the fiber.
+    ::syscall(SYS_nanosleep, &span, nullptr);
   } else {
     ::sched_yield();
   }

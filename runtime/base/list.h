@@ -48,6 +48,21 @@ class List {
     head_.prev_->next_ = &node;
     head_.prev_ = &node;
   }
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (Node* node = head_.next_; node != &head_; node = node->next_) {
+      visit(static_cast<T&>(*node));
+    }
+  }
+  /// Unlinks those for which `unwanted(item)` is true. The last it does with them is to ask.
+  template <class Unwanted>
+  void remove_if(Unwanted unwanted) {
+    for (Node* node = head_.next_; node != &head_;) {
+      Node* const next = node->next_;
+      if (unwanted(static_cast<T&>(*node))) node->unlink();
+      node = next;
+    }
+  }
   T* pop_front() noexcept { return empty() ? nullptr : &take_front(); }
   /// Of a list that is not empty.
   T& take_front() noexcept {

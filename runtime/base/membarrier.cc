@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/own_call.h"
+
 namespace weft::detail {
 
 void barrier_on_all_threads() noexcept {
@@ -11,6 +13,7 @@ void barrier_on_all_threads() noexcept {
       ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
   if (registered && ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) return;
   // Refused: by a filter, or an old kernel. Every processor switches threads within this.
+  const OwnCall scope;
   ::usleep(20'000);
 }
 

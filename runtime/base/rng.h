@@ -8,7 +8,7 @@ namespace weft::detail {
 /// victim.
 class Rng {
  public:
-  explicit Rng(std::uint64_t seed) noexcept : state_(seed) {}
+  constexpr explicit Rng(std::uint64_t seed) noexcept : state_(seed) {}
 
   std::uint64_t next() noexcept {
     std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);

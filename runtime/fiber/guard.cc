@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -37,7 +38,7 @@ std::size_t read_max_map_count() noexcept {
   const int fd = ::open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return kDefaultMaxMapCount;
   char text[32] = {};
-  const ssize_t length = ::read(fd, text, sizeof text - 1);
+  const ssize_t length = ::syscall(SYS_read, fd, text, sizeof text - 1);
   ::close(fd);
   const unsigned long count = length > 0 ? std::strtoul(text, nullptr, 10) : 0;
   return count > 0 ? count : kDefaultMaxMapCount;

@@ -64,8 +64,11 @@ InheritedStream InheritedStream::open(int fd, std::string_view name) {
   detail::Opened opened = detail::open_inherited(fd);
   if (opened.error != 0) detail::throw_io_error(opened.error, "open", std::string(name));
   detail::Descriptor owned(opened.fd.release());
-  return InheritedStream(
-      std::make_unique<StreamState>(std::move(owned), opened.kind, std::string(name)));
+  auto state = std::make_unique<StreamState>(std::move(owned), opened.kind, std::string(name));
+  if (opened.kind == detail::StreamKind::kSharedFile) {
+    state->calls = std::make_unique<detail::BlockingCalls>();
+  }
+  return InheritedStream(std::move(state));
 }
 
 InheritedStream standard_input() { return InheritedStream::open(STDIN_FILENO, "standard input"); }

@@ -86,7 +86,7 @@ bool wait_for(Shared& shared, Cancellable cancellable) {
 
 }  // namespace
 
-void call_on_pool(void (*call)(void*) noexcept, void* argument, Cancellable cancellable) {
+BlockingPool& need_pool() {
   Scheduler* const scheduler = Scheduler::current();
   if (scheduler == nullptr) {
     throw std::logic_error(
@@ -94,10 +94,15 @@ void call_on_pool(void (*call)(void*) noexcept, void* argument, Cancellable canc
   }
   BlockingPool* const pool = scheduler->services().blocking.load(std::memory_order_acquire);
   if (pool == nullptr) throw std::logic_error("weft: a file is used while the runtime is ending");
+  return *pool;
+}
+
+void call_on_pool(void (*call)(void*) noexcept, void* argument, Cancellable cancellable) {
+  BlockingPool& pool = need_pool();
   const auto shared = std::make_shared<Shared>();
   shared->call = call;
   shared->argument = argument;
-  pool->submit(std::make_unique<Job>(shared));
+  pool.submit(std::make_unique<Job>(shared));
   if (wait_for(*shared, cancellable)) throw Cancelled{};
 }
 

@@ -12,6 +12,11 @@
 
 namespace weft::detail {
 
+class BlockingPool;
+
+/// That of the calling fiber's runtime. Throws std::logic_error where there is none.
+BlockingPool& need_pool();
+
 /// The untyped core. Throws std::logic_error outside a fiber; std::system_error and std::bad_alloc
 /// if there is no thread or memory, and then the call is not made; Cancelled: then it was not made
 /// if it had not begun, and has been made in full if it had.

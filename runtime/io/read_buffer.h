@@ -24,6 +24,8 @@ class ReadBuffer {
     consume(count);
     return count;
   }
+  /// They are somewhere else by now.
+  void drop(std::size_t count) noexcept { consume(count); }
   std::string take_text(std::size_t count) {
     std::string taken(text().substr(0, count));
     consume(count);
@@ -37,12 +39,17 @@ class ReadBuffer {
   }
 
   /// Room behind what there is, of at least one byte and at most `most`. Valid until the next call.
-  std::span<std::byte> room(std::size_t most) {
-    if (storage_.size() - end_ < std::min(most, kLeastRoom)) make_room(std::min(most, kLeastRoom));
+  std::span<std::byte> room(std::size_t most) { return room(most, usual_room()); }
+  /// The same, of `least` bytes or more if `most` is no less.
+  std::span<std::byte> room(std::size_t most, std::size_t least) {
+    if (storage_.size() - end_ < std::min(most, least)) make_room(std::min(most, least));
     return std::as_writable_bytes(
         std::span(storage_.data() + end_, std::min(most, storage_.size() - end_)));
   }
   void commit(std::size_t count) noexcept { end_ += count; }
+
+  /// Gives its memory back. Only when it is empty.
+  void release() noexcept { storage_ = {}; }
 
   /// Takes back what had been taken. Only when it is empty.
   void put_back(std::span<const std::byte> data) {
@@ -52,6 +59,9 @@ class ReadBuffer {
   }
 
  private:
+  // Most connections wait most of the time, and say little: a larger room is for what has filled a
+  // small one.
+  static constexpr std::size_t kFirstRoom = 512;
   static constexpr std::size_t kLeastRoom = 4096;
   static constexpr std::size_t kMostKept = std::size_t{64} * 1024;
 
@@ -60,6 +70,11 @@ class ReadBuffer {
     if (begin_ != end_) return;
     begin_ = end_ = 0;
     if (storage_.capacity() > kMostKept) storage_ = {};
+  }
+  std::size_t usual_room() const noexcept {
+    if (storage_.empty()) return kFirstRoom;
+    const bool still_fits = storage_.size() <= kFirstRoom && kFirstRoom - size() >= kFirstRoom / 4;
+    return still_fits ? kFirstRoom / 4 : kLeastRoom;
   }
   void make_room(std::size_t least) {
     storage_.erase(0, begin_);

@@ -1,13 +1,11 @@
 #include "io/shared_file.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <weft/error.h>
 #include <weft/to_thread.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -24,6 +22,7 @@ namespace {
 
 ssize_t or_errno(ssize_t count) noexcept { return count >= 0 ? count : -errno; }
 
+// RWF_NOWAIT is not for this file, or not for this kernel.
 bool is_refusal(ssize_t count) noexcept {
   return count == -EOPNOTSUPP || count == -EINVAL || count == -ENOSYS;
 }
@@ -33,15 +32,7 @@ bool is_refusal(ssize_t count) noexcept {
     return or_errno(::recv(fd, into.data(), into.size(), MSG_DONTWAIT));
   }
   const iovec part{into.data(), into.size()};
-  const ssize_t count = or_errno(::preadv2(fd, &part, 1, -1, RWF_NOWAIT));
-  return is_refusal(count) ? or_errno(::read(fd, into.data(), into.size())) : count;
-}
-
-// A pipe that is ready takes PIPE_BUF bytes, and so many at once or none.
-[[gnu::noinline]] ssize_t write_what_fits(int fd, std::span<const iovec> parts) noexcept {
-  iovec beginning = parts.front();
-  beginning.iov_len = std::min<std::size_t>(beginning.iov_len, PIPE_BUF);
-  return or_errno(write_quietly(fd, &beginning, 1));
+  return or_errno(::preadv2(fd, &part, 1, -1, RWF_NOWAIT));
 }
 
 [[gnu::noinline]] ssize_t write_now(StreamKind kind, int fd,
@@ -52,8 +43,7 @@ bool is_refusal(ssize_t count) noexcept {
     message.msg_iovlen = parts.size();
     return or_errno(::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
   }
-  const ssize_t count = or_errno(write_quietly(fd, parts.data(), parts.size(), RWF_NOWAIT));
-  return is_refusal(count) ? write_what_fits(fd, parts) : count;
+  return or_errno(write_quietly(fd, parts.data(), parts.size(), RWF_NOWAIT));
 }
 
 // Asked before anything is waited for: a pipe's end never becomes ready for the other direction.
@@ -85,7 +75,7 @@ IoResult wait_and_call(Reactor& reactor, const StreamState& state, Direction dir
     if (ready.error != 0 && ready.error != EPERM) return ready;
     const FdOperation operation(state.descriptor);
     if (!operation) return {.error = ECANCELED};
-    const ssize_t count = call(operation.fd());
+    const ssize_t count = call(operation);
     if (count >= 0) return {.count = static_cast<std::size_t>(count)};
     // EAGAIN: another process was quicker.
     if (count != -EAGAIN && count != -EINTR) return {.error = static_cast<int>(-count)};
@@ -95,16 +85,31 @@ IoResult wait_and_call(Reactor& reactor, const StreamState& state, Direction dir
 }  // namespace
 
 IoResult read_shared(Reactor& reactor, const StreamState& state, std::span<std::byte> into) {
-  return wait_and_call(reactor, state, Direction::kRead, [&](int fd) {
-    if (state.kind != StreamKind::kDisk) return read_now(state.kind, fd, into);
-    return call_on_disk([&] { return ::read(fd, into.data(), into.size()); });
+  if (state.kind == StreamKind::kSharedFile && state.calls->has_begun_to_read()) {
+    const FdOperation operation(state.descriptor);
+    if (!operation) return {.error = EBADF};
+    const ssize_t count = state.calls->read(operation, into);
+    if (count >= 0) return {.count = static_cast<std::size_t>(count)};
+    if (count != -EAGAIN) return {.error = static_cast<int>(-count)};
+  }
+  return wait_and_call(reactor, state, Direction::kRead, [&](const FdOperation& operation) {
+    const int fd = operation.fd();
+    if (state.kind == StreamKind::kDisk) {
+      return call_on_disk([&] { return ::read(fd, into.data(), into.size()); });
+    }
+    const ssize_t count = read_now(state.kind, fd, into);
+    return state.calls && is_refusal(count) ? state.calls->read(operation, into) : count;
   });
 }
 
 IoResult write_shared(Reactor& reactor, const StreamState& state, std::span<const iovec> parts) {
-  return wait_and_call(reactor, state, Direction::kWrite, [&](int fd) {
-    if (state.kind != StreamKind::kDisk) return write_now(state.kind, fd, parts);
-    return call_on_disk([&] { return write_quietly(fd, parts.data(), parts.size()); });
+  return wait_and_call(reactor, state, Direction::kWrite, [&](const FdOperation& operation) {
+    const int fd = operation.fd();
+    if (state.kind == StreamKind::kDisk) {
+      return call_on_disk([&] { return write_quietly(fd, parts.data(), parts.size()); });
+    }
+    const ssize_t count = write_now(state.kind, fd, parts);
+    return state.calls && is_refusal(count) ? state.calls->write(operation, parts) : count;
   });
 }
 

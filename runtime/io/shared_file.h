@@ -6,9 +6,10 @@
 // not to block by other means:
 //
 //   sockets             MSG_DONTWAIT
-//   pipes and the like  RWF_NOWAIT; where the kernel refuses that, a call that the kernel has just
-//                       said would not block, of a size that fits
+//   pipes and the like  RWF_NOWAIT
 //   terminals           are opened anew, with a flag of their own: see io/inherited_stream.cc
+//   what cannot be and  the blocking pool, once the kernel says that it is ready, for others may be
+//   refuses the flag    quicker: io/blocking_calls.h
 //   files on disk       the blocking pool, as they are always ready and never quick
 
 #include <span>

@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "base/futex.h"
+#include "base/own_call.h"
 #include "base/signal_mask.h"
 #include "fiber/sanitizer.h"
 #include "time/clock.h"
@@ -180,6 +181,7 @@ void give_back(Listening& all, int number) noexcept {
 }  // namespace
 
 void watch_signals(SignalListener& listener) {
+  const OwnCall scope;
   Listening& all = listening();
   const std::lock_guard changing(all.changing);
   const std::lock_guard lock(all.mutex);
@@ -191,6 +193,7 @@ void watch_signals(SignalListener& listener) {
 }
 
 void unwatch_signals(SignalListener& listener) noexcept {
+  const OwnCall scope;
   Listening& all = listening();
   const std::lock_guard changing(all.changing);
   {

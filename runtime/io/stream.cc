@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "io/buffered.h"
 #include "io/io_error.h"
@@ -20,12 +21,18 @@ namespace weft {
 namespace detail {
 namespace {
 
+// Of the calls that one operation makes. What closes the stream between two of them closes it
+// meanwhile.
+enum class Turn : bool { kFirst, kLater };
+
 // An end of a pipe has one direction only, and refuses the other as if it were closed.
-[[noreturn]] void throw_failure(int error, const char* operation, const StreamState& state) {
+[[noreturn]] void throw_failure(int error, const char* operation, const StreamState& state,
+                                Turn turn) {
   if (error == EBADF && state.descriptor.is_open()) {
     throw std::system_error(error, std::system_category(),
                             std::string(operation) + ' ' + state.name() + ": not open for that");
   }
+  if (error == EBADF && turn == Turn::kLater) error = ECANCELED;
   throw_io_error(error, operation, state.name());
 }
 
@@ -52,29 +59,32 @@ namespace {
   }
 }
 
-std::size_t receive(StreamState& state, std::span<std::byte> into) {
+std::size_t receive(StreamState& state, std::span<std::byte> into, Turn turn) {
   Reactor& reactor = need_reactor("read");
   const IoResult result = state.kind == StreamKind::kSocket
                               ? reactor.receive(state.descriptor, into)
                               : receive_otherwise(reactor, state, into);
-  if (result.error != 0) throw_failure(result.error, "read from", state);
+  if (result.error != 0) throw_failure(result.error, "read from", state, turn);
   return result.count;
 }
 
-std::size_t send(StreamState& state, std::span<const iovec> parts) {
+std::size_t send(StreamState& state, std::span<const iovec> parts, Turn turn) {
   Reactor& reactor = need_reactor("write");
   const IoResult result = state.kind == StreamKind::kSocket ? reactor.send(state.descriptor, parts)
                                                             : send_otherwise(reactor, state, parts);
-  if (result.error != 0) throw_failure(result.error, "write to", state);
+  if (result.error != 0) throw_failure(result.error, "write to", state, turn);
   return result.count;
 }
 
 // What the buffered algorithms read from.
 struct SocketSource {
   StreamState& state;
+  mutable Turn turn = Turn::kFirst;
 
   ReadBuffer& received() const noexcept { return state.received; }
-  std::size_t receive(std::span<std::byte> into) const { return detail::receive(state, into); }
+  std::size_t receive(std::span<std::byte> into) const {
+    return detail::receive(state, into, std::exchange(turn, Turn::kLater));
+  }
   std::string name() const { return state.name(); }
   void close() const noexcept { state.descriptor.close(); }
 };
@@ -135,6 +145,7 @@ class Unsent {
 }  // namespace detail
 
 using detail::StreamState;
+using detail::Turn;
 
 Stream::Stream() noexcept = default;
 Stream::Stream(std::unique_ptr<StreamState>&& state) noexcept : state_(std::move(state)) {}
@@ -152,7 +163,8 @@ StreamState& Stream::state(const char* operation) const {
 std::size_t Stream::read_some(std::span<std::byte> into) {
   StreamState& self = state("read from");
   if (into.empty()) return 0;
-  return self.received.empty() ? detail::receive(self, into) : self.received.take(into);
+  return self.received.empty() ? detail::receive(self, into, Turn::kFirst)
+                               : self.received.take(into);
 }
 
 void Stream::read_exactly(std::span<std::byte> into) {
@@ -177,14 +189,14 @@ std::size_t Stream::write_some(std::span<const std::byte> data) {
   StreamState& self = state("write to");
   if (data.empty()) return 0;
   const iovec part{const_cast<std::byte*>(data.data()), data.size()};
-  return detail::send(self, {&part, 1});
+  return detail::send(self, {&part, 1}, Turn::kFirst);
 }
 
 void Stream::write_all(std::span<const std::byte> data) {
   StreamState& self = state("write to");
-  while (!data.empty()) {
+  for (Turn turn = Turn::kFirst; !data.empty(); turn = Turn::kLater) {
     const iovec part{const_cast<std::byte*>(data.data()), data.size()};
-    data = data.subspan(detail::send(self, {&part, 1}));
+    data = data.subspan(detail::send(self, {&part, 1}, turn));
   }
 }
 
@@ -193,7 +205,9 @@ void Stream::write_all(std::string_view text) { write_all(std::as_bytes(std::spa
 void Stream::write_all(std::span<const iovec> parts) {
   StreamState& self = state("write to");
   detail::Unsent unsent(parts);
-  while (!unsent.done()) unsent.sent(detail::send(self, unsent.next()));
+  for (Turn turn = Turn::kFirst; !unsent.done(); turn = Turn::kLater) {
+    unsent.sent(detail::send(self, unsent.next(), turn));
+  }
 }
 
 // ---- The end.

@@ -8,10 +8,12 @@
 #include <weft/stream.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
 
+#include "io/blocking_calls.h"
 #include "io/read_buffer.h"
 #include "reactor/fd_table.h"
 
@@ -59,7 +61,8 @@ struct StreamState {
   Descriptor descriptor;
   const StreamKind kind = StreamKind::kSocket;
   const std::variant<SocketAddress, std::string> peer;
-  ReadBuffer received;  // by whoever reads
+  ReadBuffer received;                   // by whoever reads
+  std::unique_ptr<BlockingCalls> calls;  // for a kSharedFile
 };
 
 /// Where a socket is bound; the empty address, and errno, when it cannot be told.

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "io/adopt.h"
 #include "io/bind_anywhere.h"
 #include "io/io_error.h"
 #include "io/listener_state.h"
@@ -120,6 +121,16 @@ TcpListener TcpListener::bind(std::string_view host, std::uint16_t port,
   if (!host.empty()) return bind(resolve(host, port).front(), options);
   return detail::bind_anywhere(
       port, [&](const SocketAddress& address) { return bind(address, options); });
+}
+
+[[gnu::noinline]] TcpListener TcpListener::adopt(int fd) {
+  detail::Descriptor owned = detail::adopt_socket(fd, detail::SocketRole::kTcpListener);
+  const SocketAddress address = detail::bound_address(fd);
+  const int on = 1;
+  if (address.empty() || ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) {
+    detail::throw_io_error(errno, "listen on", address.to_string());
+  }
+  return TcpListener(std::make_unique<TcpListenerState>(std::move(owned), address));
 }
 
 TcpStream TcpListener::accept() { return TcpStream(state("accept on").accept()); }

@@ -89,7 +89,7 @@ TcpStream TcpStream::connect(const SocketAddress& peer) {
 }
 
 TcpStream TcpStream::adopt(int fd) {
-  detail::Descriptor owned = detail::adopt_socket(fd, AF_INET, AF_INET6);
+  detail::Descriptor owned = detail::adopt_socket(fd, detail::SocketRole::kTcpConnection);
   const SocketAddress peer = detail::peer_address(fd);
   return TcpStream(std::make_unique<StreamState>(std::move(owned), peer));
 }

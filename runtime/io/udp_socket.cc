@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "io/adopt.h"
 #include "io/bind_anywhere.h"
 #include "io/datagram_state.h"
 #include "io/io_error.h"
@@ -48,6 +49,13 @@ constexpr std::size_t kMostAtOnce = 64;
 
 [[gnu::noinline]] int connect_to(int fd, const SocketAddress& peer) noexcept {
   return ::connect(fd, peer.data(), peer.size()) == 0 ? 0 : errno;
+}
+
+int family_of(int fd) noexcept {
+  int family = AF_UNSPEC;
+  socklen_t size = sizeof(family);
+  static_cast<void>(::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size));
+  return family;
 }
 
 using Messages = std::array<mmsghdr, kMostAtOnce>;
@@ -149,6 +157,11 @@ UdpSocket UdpSocket::connect(const SocketAddress& peer) {
 
 UdpSocket UdpSocket::connect(std::string_view host, std::uint16_t port) {
   return connect(resolve(host, port).front());
+}
+
+UdpSocket UdpSocket::adopt(int fd) {
+  detail::Descriptor owned = detail::adopt_socket(fd, detail::SocketRole::kUdpSocket);
+  return UdpSocket(std::make_unique<DatagramState>(std::move(owned), detail::family_of(fd)));
 }
 
 void UdpSocket::connect_to(const SocketAddress& peer) {

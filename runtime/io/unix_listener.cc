@@ -25,6 +25,7 @@
 #include <system_error>
 #include <utility>
 
+#include "io/adopt.h"
 #include "io/io_error.h"
 #include "io/listener_state.h"
 #include "io/unix_address.h"
@@ -92,6 +93,14 @@ bool lock_folder(const std::string& path, OwnedFd& lock) {
   return error;
 }
 
+[[gnu::noinline]] std::string bound_path(int fd) {
+  UnixAddress address;
+  if (::getsockname(fd, address.data(), &address.size) != 0) {
+    throw_io_error(errno, "path of", "descriptor " + std::to_string(fd));
+  }
+  return address.path();
+}
+
 [[gnu::noinline]] int make_socket(const std::string& path) {
   const int fd = ::socket(AF_UNIX, kType, 0);
   if (fd < 0) throw_io_error(errno, "listen on", path);
@@ -101,10 +110,10 @@ bool lock_folder(const std::string& path, OwnedFd& lock) {
 }  // namespace
 
 struct UnixListenerState final : ListenerState {
-  UnixListenerState(Descriptor&& owned, std::string where)
+  UnixListenerState(Descriptor&& owned, std::string where, std::string absolute_path)
       : ListenerState(std::move(owned)),
         path(std::move(where)),
-        absolute(std::filesystem::absolute(path).string()) {}
+        absolute(std::move(absolute_path)) {}
   ~UnixListenerState() override { remove_file(); }
 
   std::unique_ptr<StreamState> accept() override;
@@ -129,7 +138,7 @@ struct UnixListenerState final : ListenerState {
   const std::string path;
   const std::string absolute;  // for the end: the program may have changed its folder by then
   std::mutex closing;
-  std::optional<FileId> file;  // under closing, once it listens
+  std::optional<FileId> file;  // under closing, once it listens; none if it is another's
 };
 
 std::unique_ptr<StreamState> UnixListenerState::accept() {
@@ -173,13 +182,21 @@ UnixListener UnixListener::bind(std::string_view path, const UnixListenOptions& 
 std::optional<UnixListener> UnixListener::bind_now(const std::string& path,
                                                    const UnixListenOptions& options) {
   const auto address = detail::UnixAddress::of(path, "listen on");
+  std::string absolute = std::filesystem::absolute(path).string();
   const int fd = detail::make_socket(path);
-  auto state = std::make_unique<UnixListenerState>(detail::Descriptor(fd), path);
+  auto state =
+      std::make_unique<UnixListenerState>(detail::Descriptor(fd), path, std::move(absolute));
   const int error = detail::listen_at(fd, address, path, options);
   if (error == EAGAIN) return std::nullopt;
   if (error != 0) detail::throw_io_error(error, "listen on", path);
   if (!address.is_abstract()) state->file = detail::socket_file(path);
   return UnixListener(std::move(state));
+}
+
+UnixListener UnixListener::adopt(int fd) {
+  detail::Descriptor owned = detail::adopt_socket(fd, detail::SocketRole::kUnixListener);
+  return UnixListener(
+      std::make_unique<UnixListenerState>(std::move(owned), detail::bound_path(fd), std::string()));
 }
 
 UnixStream UnixListener::accept() { return UnixStream(state("accept on").accept()); }

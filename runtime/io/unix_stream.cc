@@ -10,6 +10,7 @@
 
 #include "io/adopt.h"
 #include "io/io_error.h"
+#include "io/stream_state.h"
 #include "io/unix_address.h"
 #include "reactor/reactor.h"
 
@@ -116,7 +117,7 @@ std::pair<UnixStream, UnixStream> UnixStream::pair() {
 }
 
 UnixStream UnixStream::adopt(int fd) {
-  detail::Descriptor owned = detail::adopt_socket(fd, AF_UNIX, AF_UNIX);
+  detail::Descriptor owned = detail::adopt_socket(fd, detail::SocketRole::kUnixConnection);
   return UnixStream(std::make_unique<StreamState>(std::move(owned), StreamKind::kUnixSocket,
                                                   "Unix socket " + std::to_string(fd)));
 }

@@ -44,7 +44,15 @@ EpollReactor::EpollReactor(bool nanoseconds)
 }
 
 bool EpollReactor::active() const noexcept {
-  return home_->descriptors.load(std::memory_order_relaxed) > 0;
+  return home_->descriptors.load(std::memory_order_relaxed) > 0 ||
+         has_foreign_waits_.load(std::memory_order_relaxed);
+}
+
+ForeignWaits& EpollReactor::foreign_waits() noexcept {
+  if (!has_foreign_waits_.load(std::memory_order_relaxed)) {
+    has_foreign_waits_.store(true, std::memory_order_relaxed);
+  }
+  return foreign_waits_;
 }
 
 bool EpollReactor::unwatched() noexcept {
@@ -102,6 +110,7 @@ int EpollReactor::wait_for_events(Nanos deadline) noexcept {
 
 void EpollReactor::report(const epoll_event& event, std::vector<Ready>& ready) noexcept {
   if (event.data.u64 == kWakeUpKey) return;
+  if (ForeignWaits::owns(event.data.u64)) return foreign_waits_.post(event, ready);
   const auto fd = static_cast<int>(event.data.u64 & std::numeric_limits<std::uint32_t>::max());
   FdEntry* const entry = FdTable::instance().find(fd);
   WEFT_ASSERT(entry != nullptr, "only numbers that have an entry are added");

@@ -35,6 +35,7 @@ class EpollReactor final : public Reactor {
   void release(unsigned worker) noexcept override;
   void poll(unsigned worker, Nanos deadline, std::vector<Ready>& ready) noexcept override;
   void interrupt(unsigned worker) noexcept override;
+  ForeignWaits& foreign_waits() noexcept override;
 
  protected:
   IoResult wait_or_do(const FdOperation& operation, Direction direction, const Handover&) override;
@@ -43,7 +44,7 @@ class EpollReactor final : public Reactor {
   static constexpr std::size_t kEventsAtOnce = 128;
 
   int wait_for_events(Nanos deadline) noexcept;
-  static void report(const epoll_event& event, std::vector<Ready>& ready) noexcept;
+  void report(const epoll_event& event, std::vector<Ready>& ready) noexcept;
   int watch(const FdOperation& operation);
 
   class KernelObject {
@@ -61,6 +62,9 @@ class EpollReactor final : public Reactor {
   const KernelObject epoll_;
   const KernelObject wake_up_;  // an eventfd, whose edges end a sleep; what it counts is never read
   const std::shared_ptr<FdHome> home_ = std::make_shared<FdHome>();
+  ForeignWaits foreign_waits_{epoll_.fd()};
+  // Set by the first to ask for them, read by active(). Only a hint.
+  Atomic<bool> has_foreign_waits_{false};
   // The right to poll: taken by a worker with acquire, left with release, so that events_ goes from
   // one to the next.
   Atomic<bool> seat_taken_{false};

@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include <mutex>
-#include <string>
-#include <system_error>
 #include <utility>
 
 #include "base/assert.h"
@@ -72,7 +70,7 @@ void FdEntry::finish_close() noexcept {
   if (home != nullptr) home->descriptors.fetch_sub(1, std::memory_order_relaxed);
   // An error here means that data could not be kept, which a socket reports nowhere; and the number
   // is free even so.
-  ::close(fd_);
+  ::close(fd());
 }
 
 // ---- Readiness.
@@ -217,38 +215,6 @@ FdTable& FdTable::instance() noexcept {
   // Never destroyed: handles may be closed by destructors of static objects.
   static constinit FdTable table;
   return table;
-}
-
-FdEntry& FdTable::entry(int fd) {
-  WEFT_ASSERT(fd >= 0, "the kernel's numbers are not negative");
-  const auto number = static_cast<std::size_t>(fd);
-  if (number / kChunkSize >= kChunks) {
-    throw std::system_error(EMFILE, std::system_category(), "descriptor " + std::to_string(fd));
-  }
-  // Acquire: the entries were made by another thread. [fd-chunk]
-  Chunk* chunk = chunks_[number / kChunkSize].load(std::memory_order_acquire);
-  if (chunk == nullptr) chunk = make_chunk(number / kChunkSize);
-  return chunk->entries[number % kChunkSize];
-}
-
-FdEntry* FdTable::find(int fd) noexcept {
-  const auto number = static_cast<std::size_t>(fd);
-  if (fd < 0 || number / kChunkSize >= kChunks) return nullptr;
-  Chunk* const chunk = chunks_[number / kChunkSize].load(std::memory_order_acquire);  // [fd-chunk]
-  return chunk == nullptr ? nullptr : &chunk->entries[number % kChunkSize];
-}
-
-FdTable::Chunk* FdTable::make_chunk(std::size_t index) {
-  auto chunk = std::make_unique<Chunk>();
-  int fd = static_cast<int>(index * kChunkSize);
-  for (FdEntry& entry : chunk->entries) entry.fd_ = fd++;
-  Chunk* existing = nullptr;
-  // Release: see entry(). Two may have made one; the first stays. [fd-chunk]
-  if (chunks_[index].compare_exchange_strong(existing, chunk.get(), std::memory_order_acq_rel,
-                                             std::memory_order_acquire)) {
-    return chunk.release();
-  }
-  return existing;
 }
 
 // ---- Handles.

@@ -33,6 +33,7 @@
 #include "base/atomic.h"
 #include "base/list.h"
 #include "base/spinlock.h"
+#include "reactor/number_table.h"
 #include "sched/driver.h"
 #include "sched/wait.h"
 
@@ -74,15 +75,13 @@ struct FdHome {
   Atomic<std::int64_t> descriptors{0};
 };
 
-class alignas(64) FdEntry {
+class alignas(64) FdEntry : public Numbered {
  public:
   using Generation = std::uint32_t;
 
   FdEntry() = default;
   FdEntry(const FdEntry&) = delete;
   FdEntry& operator=(const FdEntry&) = delete;
-
-  int fd() const noexcept { return fd_; }
 
   // -- Life.
 
@@ -128,8 +127,6 @@ class alignas(64) FdEntry {
   void post(Generation generation, FdEvent event, std::vector<Ready>& woken) noexcept;
 
  private:
-  friend class FdTable;
-
   struct Waiter : ListNode<> {
     explicit Waiter(WakeToken waiter) noexcept : token(waiter) {}
     const WakeToken token;
@@ -164,33 +161,15 @@ class alignas(64) FdEntry {
   // anyone. They publish nothing but themselves, yet acquire and release keep a system call between
   // the read and the note. [fd-ready]
   Atomic<std::uint64_t> readiness_[2] = {Atomic<std::uint64_t>{0}, Atomic<std::uint64_t>{0}};
-  int fd_ = -1;  // constant once the table shows the entry
   Spinlock lock_;
   List<Waiter> waiters_[2];       // under lock_
   std::shared_ptr<FdHome> home_;  // under lock_
 };
 
-class FdTable {
+/// By number, for numbers that come back from the kernel, too.
+class FdTable : public NumberTable<FdEntry> {
  public:
   static FdTable& instance() noexcept;
-
-  /// The entry of a number, made if need be. Throws std::bad_alloc, and std::system_error(EMFILE)
-  /// for a number above four million: a program has that many open first.
-  FdEntry& entry(int fd);
-  /// Null when there is none. For numbers that come back from the kernel.
-  FdEntry* find(int fd) noexcept;
-
- private:
-  static constexpr std::size_t kChunkSize = 1024;
-  static constexpr std::size_t kChunks = 4096;
-
-  struct Chunk {
-    FdEntry entries[kChunkSize];
-  };
-  Chunk* make_chunk(std::size_t index);
-
-  // Written once each, by the first to need a chunk of 1,024 numbers; read by anyone. [fd-chunk]
-  Atomic<Chunk*> chunks_[kChunks] = {};
 };
 
 /// Owns one descriptor: closes it when it dies. Its members do not change while it lives, so any

@@ -1,5 +1,6 @@
 #include "reactor/quiet_write.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -44,6 +45,28 @@ void change_mask(int how, const sigset_t& mask, sigset_t* before) noexcept {
   WEFT_ASSERT(error == 0, "the mask is changed in a valid way");
 }
 
+// The result and errno are those of `call`.
+template <class Call>
+ssize_t with_signal_blocked(Call call) noexcept {
+  sigset_t pipe_signal;
+  ::sigemptyset(&pipe_signal);
+  ::sigaddset(&pipe_signal, SIGPIPE);
+  sigset_t before;
+  change_mask(SIG_BLOCK, pipe_signal, &before);
+  // One that was pending stays pending: it is not of our making, and ours merges with it.
+  const bool was_pending = contains_pipe_signal(before) && is_pending();
+  const ssize_t result = call();
+  const int error = errno;
+  if (result < 0 && error == EPIPE && !was_pending) {
+    const timespec at_once{};
+    while (::sigtimedwait(&pipe_signal, nullptr, &at_once) < 0 && errno == EINTR) {
+    }
+  }
+  change_mask(SIG_SETMASK, before, nullptr);
+  errno = error;
+  return result;
+}
+
 }  // namespace
 
 ssize_t write_quietly(int fd, const iovec* parts, std::size_t count, int flags) noexcept {
@@ -60,24 +83,16 @@ ssize_t write_quietly(int fd, const iovec* parts, std::size_t count, int flags) 
 
 ssize_t write_with_signal_blocked(int fd, const iovec* parts, std::size_t count,
                                   int flags) noexcept {
-  sigset_t pipe_signal;
-  ::sigemptyset(&pipe_signal);
-  ::sigaddset(&pipe_signal, SIGPIPE);
-  sigset_t before;
-  change_mask(SIG_BLOCK, pipe_signal, &before);
-  // One that was pending stays pending: it is not of our making, and ours merges with it.
-  const bool was_pending = contains_pipe_signal(before) && is_pending();
-  const ssize_t written = flags == 0 ? ::writev(fd, parts, static_cast<int>(count))
-                                     : write_at_position(fd, parts, count, flags);
-  const int error = errno;
-  if (written < 0 && error == EPIPE && !was_pending) {
-    const timespec at_once{};
-    while (::sigtimedwait(&pipe_signal, nullptr, &at_once) < 0 && errno == EINTR) {
-    }
-  }
-  change_mask(SIG_SETMASK, before, nullptr);
-  errno = error;
-  return written;
+  return with_signal_blocked([&] {
+    return flags == 0 ? ::writev(fd, parts, static_cast<int>(count))
+                      : write_at_position(fd, parts, count, flags);
+  });
+}
+
+ssize_t splice_quietly(int from, int to, off_t* offset, std::size_t count) noexcept {
+  return with_signal_blocked([&] {
+    return ::splice(from, nullptr, to, offset, count, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+  });
 }
 
 }  // namespace weft::detail

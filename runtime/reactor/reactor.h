@@ -12,6 +12,7 @@
 #include <span>
 
 #include "reactor/fd_table.h"
+#include "reactor/foreign_waits.h"
 #include "sched/driver.h"
 
 namespace weft::detail {
@@ -65,6 +66,9 @@ class Reactor : public Driver {
   IoResult read_at(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset);
   IoResult write_at(const Descriptor& file, std::span<const std::byte> from, std::uint64_t offset);
   IoResult sync(const Descriptor& file, bool with_metadata);
+
+  /// For descriptors that are not ours. Throws std::system_error.
+  virtual ForeignWaits& foreign_waits() = 0;
 
   static constexpr std::size_t kMostParts = 64;  // well below IOV_MAX
 

@@ -1,5 +1,14 @@
 #include "reactor/uring.h"
 
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <mutex>
+#include <system_error>
+
 #include "base/chaos.h"
 #include "base/membarrier.h"
 #include "sched/worker.h"
@@ -12,18 +21,40 @@ namespace {
 constexpr unsigned kEntries = 256;  // of a ring; when they are full they are handed over
 constexpr unsigned kReapedAtOnce = 256;
 constexpr Nanos kLongestFinish = 20'000;
+constexpr std::uint64_t kForeignKey = 2;  // no request's address
 
 }  // namespace
 
-UringReactor::UringReactor(unsigned workers) : Reactor(/*hands_over=*/true) {
+struct UringReactor::Foreign {
+  explicit Foreign(int fd) noexcept : epoll(fd), waits(fd) {}
+  ~Foreign() { ::close(epoll); }
+  Foreign(const Foreign&) = delete;
+  Foreign& operator=(const Foreign&) = delete;
+
+  const int epoll;
+  ForeignWaits waits;
+};
+
+UringReactor::UringReactor(unsigned workers) : Reactor(/*hands_over=*/true), foreign_(workers) {
   rings_.reserve(workers);
   for (unsigned i = 0; i < workers; ++i) rings_.push_back(std::make_unique<Ring>(kEntries));
 }
 
-Ring& UringReactor::here() noexcept {
-  const Worker* const worker = current_worker();
-  return *rings_[worker != nullptr ? worker->index() : 0];
+UringReactor::~UringReactor() {
+  for (const Atomic<Foreign*>& foreign : foreign_) delete foreign.load(std::memory_order_relaxed);
 }
+
+namespace {
+
+// A plain thread stands in for the first.
+unsigned index_of_current_worker() noexcept {
+  const Worker* const worker = current_worker();
+  return worker != nullptr ? worker->index() : 0;
+}
+
+}  // namespace
+
+Ring& UringReactor::here() noexcept { return *rings_[index_of_current_worker()]; }
 
 bool UringReactor::active() const noexcept {
   for (const auto& ring : rings_) {
@@ -43,17 +74,59 @@ void UringReactor::release(unsigned worker) noexcept { rings_[worker]->leave_sea
 void UringReactor::interrupt(unsigned worker) noexcept { rings_[worker]->interrupt(); }
 
 void UringReactor::poll(unsigned worker, Nanos deadline, std::vector<Ready>& ready) noexcept {
-  Ring& ring = *rings_[worker];
-  ring.wait(deadline);
-  reap(ring, ready);
+  rings_[worker]->wait(deadline);
+  reap(worker, ready);
 }
 
-void UringReactor::reap(Ring& ring, std::vector<Ready>& ready) noexcept {
+void UringReactor::reap(unsigned worker, std::vector<Ready>& ready) noexcept {
+  Ring& ring = *rings_[worker];
   const unsigned most =
       chaos::strikes(chaos::Kind::kDriver, 1) ? 1 + chaos::below(4) : kReapedAtOnce;
   ring.reap(most, [&](std::uint64_t request, Completion end) noexcept {
+    if (request == kForeignKey) {
+      post_foreign(ring, *foreign_[worker].load(std::memory_order_acquire), end,
+                   ready);  // [foreign]
+      return;
+    }
     finish(*reinterpret_cast<Request*>(request), end, ready);
   });
+}
+
+// ---- Descriptors of others.
+
+ForeignWaits& UringReactor::foreign_waits() {
+  const unsigned worker = index_of_current_worker();
+  Foreign* foreign = foreign_[worker].load(std::memory_order_relaxed);
+  if (foreign != nullptr) [[likely]]
+    return foreign->waits;
+  const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
+  if (epoll < 0) throw std::system_error(errno, std::system_category(), "weft: epoll_create1");
+  foreign = new Foreign(epoll);
+  foreign_[worker].store(foreign, std::memory_order_release);  // [foreign]
+  watch(*rings_[worker], *foreign);
+  return foreign->waits;
+}
+
+void UringReactor::watch(Ring& ring, const Foreign& foreign) noexcept {
+  ring.push_now([&](io_uring_sqe& entry) {
+    io_uring_prep_poll_multishot(&entry, foreign.epoll, POLLIN);
+    entry.user_data = kForeignKey;
+  });
+}
+
+void UringReactor::post_foreign(Ring& ring, Foreign& foreign, Completion news,
+                                std::vector<Ready>& ready) noexcept {
+  constexpr int kEventsAtOnce = 64;
+  std::array<epoll_event, kEventsAtOnce> events;
+  int count;
+  do {
+    count = ::epoll_wait(foreign.epoll, events.data(), kEventsAtOnce, 0);
+    for (int i = 0; i < count; ++i) {
+      foreign.waits.post(events[static_cast<std::size_t>(i)], ready);
+    }
+  } while (count == kEventsAtOnce);
+  // The kernel gives a poll up that it cannot tell of, and whoever asks anew is answered at once.
+  if ((news.flags & IORING_CQE_F_MORE) == 0) watch(ring, foreign);
 }
 
 bool UringReactor::has_waiting(unsigned worker) const noexcept {
@@ -77,7 +150,7 @@ void UringReactor::take_over(unsigned worker, std::vector<Ready>& ready) noexcep
     const Nanos until = now() + kLongestFinish;
     while (ring.has_unfinished() && now() < until) cpu_relax();
   }
-  sit([&] { reap(ring, ready); });
+  sit([&] { reap(worker, ready); });
 }
 
 }  // namespace weft::detail

@@ -22,6 +22,7 @@ class UringReactor final : public Reactor {
  public:
   /// Throws std::system_error where the kernel grants no such rings.
   explicit UringReactor(unsigned workers);
+  ~UringReactor() override;
 
   const char* name() const noexcept override { return "uring"; }
   bool active() const noexcept override;
@@ -33,6 +34,7 @@ class UringReactor final : public Reactor {
   void interrupt(unsigned worker) noexcept override;
   bool has_waiting(unsigned worker) const noexcept override;
   void take_over(unsigned worker, std::vector<Ready>& ready) noexcept override;
+  ForeignWaits& foreign_waits() override;
 
  protected:
   IoResult wait_or_do(const FdOperation& operation, Direction direction,
@@ -42,13 +44,23 @@ class UringReactor final : public Reactor {
   struct Request;
 
   Ring& here() noexcept;
-  static void reap(Ring& ring, std::vector<Ready>& ready) noexcept;
+  void reap(unsigned worker, std::vector<Ready>& ready) noexcept;
   static void finish(Request& request, Completion end, std::vector<Ready>& ready) noexcept;
   template <class Prepare>
   static Wake run(Ring& ring, Request& request, const FdOperation& operation, Prepare prepare);
   static void cancel(Ring& ring, const Request& request) noexcept;
 
+  // Descriptors of others are watched by an epoll instance for each worker, which its ring watches:
+  // with no wait left, nothing is left in the kernel that names a fiber's memory or holds their
+  // file open.
+  struct Foreign;
+  static void watch(Ring& ring, const Foreign& foreign) noexcept;
+  static void post_foreign(Ring& ring, Foreign& foreign, Completion news,
+                           std::vector<Ready>& ready) noexcept;
+
   std::vector<std::unique_ptr<Ring>> rings_;  // by worker
+  // Likewise. Each is made by the worker when first needed, and read by who reaps. [foreign]
+  std::vector<Atomic<Foreign*>> foreign_;
 };
 
 }  // namespace weft::detail

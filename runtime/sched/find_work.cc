@@ -25,6 +25,8 @@ constexpr Nanos kNotWatched = 0;
 constexpr Nanos kLongestUnstarted = 100'000'000;
 constexpr unsigned kPollsSkippedInARow = 8;
 constexpr Nanos kLongAway = 100'000;
+// Timers and the driver wait for no longer than this where turns are that short.
+constexpr Nanos kLongestRound = 500'000;
 constexpr unsigned kCallsAfterLong = 64;
 // A worker that has slept for this long gives free stacks back, a batch each time.
 constexpr Nanos kIdleBeforeTrim = 100'000'000;
@@ -37,8 +39,15 @@ Fiber* Worker::find_work() {
     if constexpr (chaos::kOn) {
       if (Fiber* const stolen = stir()) return found(stolen);
     }
-    // Now and then the injector goes first, or a full ring would starve it.
-    if (Fiber* const injected = take_injected()) return found(injected);
+    // Now and then the injector goes first, or a full ring would starve it; but not twice in a row,
+    // as a round may be of one turn: to what it gave, and back.
+    if (!fifo_ && stats_.turns.read() - injected_at_ <= 2) {
+      if (Fiber* const local = next_local()) return found(local);
+    }
+    if (Fiber* const injected = take_injected()) {
+      injected_at_ = stats_.turns.read();
+      return found(injected);
+    }
     if (Fiber* const local = next_local()) return found(local);
     if (Fiber* const elsewhere = search()) return found(elsewhere);
     if (scheduler_.stopping()) return nullptr;
@@ -47,15 +56,42 @@ Fiber* Worker::find_work() {
 }
 
 void Worker::housekeeping() {
-  turns_left_ = kTurnsBetweenHousekeeping;
   note_return();
   fail_starved();
   batching_ = true;
   age_unstarted();
-  poll_driver();  // events before timers, as in asyncio
-  if (timers_.next_deadline() != kNever) timers_.expire(now());
+  // Events before timers, as in asyncio.
+  const Nanos deadline = timers_.next_deadline();
+  has_timers_ = deadline != kNever;
+  const bool due = has_timers_ && deadline <= now();
+  // Before the last of what it waits for is taken from it: more is likely to come.
+  has_driver_ = scheduler_.driver().active();
+  if (!may_leave_driver(due)) poll_driver();
+  if (due) timers_.expire(now());
+  begin_round();
   rescue();
   batching_ = false;
+}
+
+void Worker::begin_round() noexcept {
+  const bool timed = has_timers_ || has_driver_;
+  if (timed) {
+    begin_pacing();
+  } else {
+    paced_ = false;
+  }
+  turns_left_ = turns_given_ = timed ? turns_in_round_ : kTurnsBetweenHousekeeping;
+}
+
+// Whether the driver need not be asked now: it has just been, or will be when this worker goes to
+// sleep, as it is about to. It is not left so twice in a row.
+bool Worker::may_leave_driver(bool timers_due) noexcept {
+  if (std::exchange(just_polled_, false)) return true;
+  const bool sleeps_next = alone_ && !timers_due && own_.empty() && unstarted_.empty() &&
+                           !lifo_.waits() && inbox_.looks_empty() &&
+                           scheduler_.injector().size() == 0;
+  left_driver_ = sleeps_next && !left_driver_;
+  return left_driver_;
 }
 
 // Depth first, those that were spawned first may wait for ever: under a chain of fibers, say, each
@@ -122,8 +158,9 @@ Fiber* Worker::found(Fiber* fiber) noexcept {
 // them for it. Mostly that is for a moment. Where it was for long of late, it calls somebody who
 // looks after the driver in its stead, each time for a while.
 void Worker::note_departure() noexcept {
-  if (alone_ || !scheduler_.driver().active()) return;
-  if (calls_left_ > 0) {
+  const bool has_driver = scheduler_.driver().active();
+  if (!has_driver && !has_driver_ && !has_timers_) return;
+  if (has_driver && !alone_ && calls_left_ > 0) {
     --calls_left_;
     wake_another();
   }
@@ -132,8 +169,21 @@ void Worker::note_departure() noexcept {
 
 void Worker::note_return() noexcept {
   if (away_since_ == kNever) return;
-  if (now() - away_since_ > kLongAway) calls_left_ = kCallsAfterLong;
-  away_since_ = kNever;
+  const Nanos away = now() - std::exchange(away_since_, kNever);
+  if (away > kLongAway) calls_left_ = kCallsAfterLong;
+  pace(away);
+}
+
+// Turns are counted, not timed: most are over before a clock is read. Where they took long, a round
+// has fewer of them; but not in strict order, where those that are ready come before timers.
+void Worker::pace(Nanos round) noexcept {
+  if (fifo_) return;
+  if (round > kLongestRound) {
+    const Nanos turns = turns_in_round_ - std::max(turns_left_, 0);
+    turns_in_round_ = std::max(1, static_cast<int>(turns * kLongestRound / round));
+  } else if (round < kLongestRound / 2) {
+    turns_in_round_ = std::min(2 * turns_in_round_, kTurnsBetweenHousekeeping);
+  }
 }
 
 Fiber* Worker::take_injected() noexcept {
@@ -310,6 +360,8 @@ void Worker::park() {
     const Nanos deadline = std::min(timers_.next_deadline(), trim_time());
     if (watches) {
       parker_.park(driver, index_, deadline, events_);
+      just_polled_ = true;
+      left_driver_ = false;
     } else {
       parker_.park(deadline);
     }

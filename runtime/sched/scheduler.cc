@@ -16,6 +16,9 @@ namespace weft::detail {
 
 namespace {
 
+// Set before any worker starts, which thereby sees it; null in most programs.
+constinit Atomic<const WorkerWatch*> g_worker_watch{nullptr};
+
 bool describe_current(CurrentFiberInfo& info) noexcept {
   const Fiber* const fiber = current_fiber();
   if (fiber == nullptr || fiber->stack == nullptr) return false;
@@ -29,6 +32,10 @@ bool describe_current(CurrentFiberInfo& info) noexcept {
 }
 
 }  // namespace
+
+void watch_workers(const WorkerWatch& watch) noexcept {
+  g_worker_watch.store(&watch, std::memory_order_relaxed);
+}
 
 Scheduler::Scheduler(SchedulerOptions options, Driver& driver)
     : options_(std::move(options)), driver_(driver), idle_(options_.workers) {
@@ -75,7 +82,11 @@ void Scheduler::run_worker(unsigned index) {
   ::pthread_setname_np(::pthread_self(), name.c_str());  // may be refused; it is for people
   // If there is none, a stack overflow ends the process without a report: no reason not to start.
   const AlternateSignalStack signal_stack;
-  workers_[index]->run();
+  Worker& worker = *workers_[index];
+  const WorkerWatch* const watch = g_worker_watch.load(std::memory_order_relaxed);
+  if (watch != nullptr) watch->begins(worker);
+  worker.run();
+  if (watch != nullptr) watch->ends(worker);
 }
 
 // ---- Fibers.

@@ -44,6 +44,14 @@ struct Services {
   const LostExceptionHandler* lost_exceptions = nullptr;
 };
 
+/// Called on the thread of each worker, before it runs fibers and after.
+struct WorkerWatch {
+  void (*begins)(Worker&) noexcept;
+  void (*ends)(Worker&) noexcept;
+};
+/// For libraries above, before the first scheduler of the process starts. `watch` stays for ever.
+void watch_workers(const WorkerWatch& watch) noexcept;
+
 /// Sums over the workers.
 struct SchedulerStats {
   std::uint64_t switches = 0, spawned = 0, finished = 0, steals = 0, parks = 0, wakes = 0,

@@ -62,7 +62,8 @@ Wake Worker::suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable 
   WaitTimer timer({&current(), current().word.epoch()});
   // The parting action arms it, on this worker: armed now, a rescuer could fire it while the word
   // still says running, and the fiber would sleep for ever.
-  timers_.reserve_one();
+  settle_late();  // which takes room, too
+  timers_.reserve(1);
   arm_timer_ = &timer;
   arm_deadline_ = deadline;
   const Wake reason = suspend_with(&put_to_sleep_until, arm, argument, cancellable);
@@ -75,6 +76,7 @@ Wake Worker::suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable 
   Fiber& self = current();
   WEFT_ASSERT(&self != &root_, "a worker's own stack never waits");
   show_wait();
+  settle_late();
   arm_ = arm;
   arm_argument_ = argument;
   cancellable_ = cancellable;
@@ -110,6 +112,7 @@ void Worker::put_to_sleep_until(Worker& here, Fiber& previous) {
   // Between publish() and the arming of its timer the fiber could be cancelled, run elsewhere and
   // leave the frame that the timer is in. So the timer's queue keeps its lock over both, and the
   // fiber, which cancels its timer before it goes on, waits for that.
+  here.note_timer();
   const bool sleeps = here.timers_.arm(*here.arm_timer_, here.arm_deadline_, publish);
   if (!sleeps) return stay_awake(here, previous, arm, argument);
   if (arm != nullptr) arm(argument);
@@ -143,6 +146,7 @@ Wake Worker::run_at_once(Fiber& child, HeldWait& wait) {
   Fiber& self = current();
   const Epoch epoch = self.word.epoch();
   show_wait();
+  settle_late();
   unstarted_.pop();
   lifo_run_ = 0;
   ++starts_run_;
@@ -169,8 +173,25 @@ Wake Worker::run_at_once(Fiber& child, HeldWait& wait) {
   if (!sleeps) enqueue(waiter);
 }
 
+// The outermost first: of equal limits it ends first.
+[[gnu::noinline]] void Worker::arm_late_timers() noexcept {
+  LateTimer* outermost = nullptr;
+  for (LateTimer* timer = std::exchange(late_, nullptr); timer != nullptr;) {
+    LateTimer* const outer = std::exchange(timer->outer, outermost);
+    outermost = std::exchange(timer, outer);
+  }
+  late_count_ = 0;
+  note_timer();
+  while (outermost != nullptr) {
+    LateTimer& timer = *std::exchange(outermost, outermost->outer);
+    timer.keeper = nullptr;
+    timers_.arm(timer, timer.due);
+  }
+}
+
 bool Worker::yield() {
   show_wait();
+  settle_late();
   if (--turns_left_ <= 0 || chaos::strikes(chaos::Kind::kTurn, 8))
     return switch_to(root_, &requeue_in_batch).take_cancellation();
   Fiber* const next = next_local();

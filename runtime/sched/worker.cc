@@ -99,8 +99,10 @@ void Worker::wake_another() noexcept {
 
 // Pinned fibers and the others take turns, so that neither starves the other.
 Fiber* Worker::next_with_own() noexcept {
-  const bool others_turn = (stats_.turns.read() & 1) == 0;
-  if (others_turn) {
+  // Not by the count of turns: whoever comes here in every second turn would see the same ever
+  // again.
+  others_turn_ = !others_turn_;
+  if (others_turn_) {
     if (Fiber* const other = next_unpinned()) return other;
   }
   if (Fiber* const pinned = own_.pop()) return pinned;

@@ -4,8 +4,10 @@
 // stack runs when there is none to switch to, and every 61st turn, to look after timers, the driver
 // and the injector. It sleeps only there: a fiber's stack may be wanted by another worker.
 
+#include <algorithm>
 #include <cstdint>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/assert.h"
@@ -29,6 +31,16 @@
 namespace weft::detail {
 
 class Scheduler;
+class Worker;
+
+/// A timer that is armed late, if at all: see Worker::arm_late().
+struct LateTimer : Timer {
+  using Timer::Timer;
+
+  Nanos due = kNever;
+  LateTimer* outer = nullptr;
+  Worker* keeper = nullptr;  // while it is to be armed
+};
 
 class Worker {
  public:
@@ -54,6 +66,33 @@ class Worker {
   void show_wait(const Fiber* only = nullptr) noexcept {
     if (held_ != nullptr && (only == nullptr || held_ == only)) [[unlikely]]
       show_held();
+  }
+  /// Arms the timer here when the fiber that runs gives way for the next time, which comes to the
+  /// same: while it runs nobody else does here. Most time limits are over by then. The last that is
+  /// given is the first to be cancelled. Throws std::bad_alloc.
+  void arm_late(LateTimer& timer, Nanos due) {
+    timers_.reserve(late_count_ + 1);
+    timer.due = due;
+    timer.outer = std::exchange(late_, &timer);
+    timer.keeper = this;
+    ++late_count_;
+  }
+  /// Afterwards such a timer will not fire, or has fired.
+  static void cancel_late(LateTimer& timer) noexcept {
+    Worker* const keeper = timer.keeper;
+    if (keeper == nullptr) {
+      TimerQueue::cancel(timer);
+      return;
+    }
+    WEFT_ASSERT(keeper->late_ == &timer, "time limits end from the inside out");
+    keeper->late_ = timer.outer;
+    --keeper->late_count_;
+    timer.keeper = nullptr;
+  }
+  /// Arms them now.
+  void settle_late() noexcept {
+    if (late_ != nullptr) [[unlikely]]
+      arm_late_timers();
   }
   /// Comes back when others have run, if there are any. True when a cancellation was delivered.
   bool yield();
@@ -138,6 +177,7 @@ class Worker {
   static void bury(Worker& here, Fiber& previous);
   static Wake told(Fiber& self) noexcept;
   void show_held() noexcept;
+  void arm_late_timers() noexcept;
 
   // worker_inline.h and worker.cc: choosing what runs next.
   void take_ids() noexcept;
@@ -170,10 +210,23 @@ class Worker {
   void age_unstarted() noexcept;
   void fail_starved() noexcept;
   void deliver() noexcept;
+  bool may_leave_driver(bool timers_due) noexcept;
   void poll_driver() noexcept;
   Fiber* found(Fiber* fiber) noexcept;
   void note_departure() noexcept;
   void note_return() noexcept;
+  void pace(Nanos round) noexcept;
+  /// A timer has been armed. Where there was none, this round was not to be a short one.
+  void note_timer() noexcept {
+    if (std::exchange(has_timers_, true)) return;
+    begin_pacing();
+    turns_given_ = std::min(turns_given_, turns_in_round_);
+    turns_left_ = std::min(turns_left_, turns_in_round_);
+  }
+  void begin_pacing() noexcept {
+    if (!std::exchange(paced_, true) && !fifo_) turns_in_round_ = 1;
+  }
+  void begin_round() noexcept;
   Fiber* take_injected() noexcept;
   Fiber* search() noexcept;
   Fiber* stir() noexcept;
@@ -205,8 +258,10 @@ class Worker {
   WaitTimer* arm_timer_ = nullptr;
   Nanos arm_deadline_ = 0;
   Cancellable cancellable_ = Cancellable::kYes;
-  Fiber* held_ = nullptr;  // waits for the fiber that runs, which does not know yet
+  Fiber* held_ = nullptr;      // waits for the fiber that runs, which does not know yet
+  LateTimer* late_ = nullptr;  // of the fiber that runs; the innermost
   HeldWait* held_wait_ = nullptr;
+  unsigned late_count_ = 0;
   bool alone_ = false;  // the only worker: no thieves, no barriers
   bool fifo_ = false;   // strict order: no LIFO slot
   bool batching_ =
@@ -216,9 +271,15 @@ class Worker {
   int* errno_ = nullptr;
   ExceptionState* exceptions_ = nullptr;
   int turns_left_ = kTurnsBetweenHousekeeping;
+  // From one housekeeping to the next, where there is something to look after.
+  int turns_in_round_ = kTurnsBetweenHousekeeping;
+  int turns_given_ = kTurnsBetweenHousekeeping;  // to the round that it is in
+  bool paced_ = false;                           // nobody knows yet how long they take
   int budget_ = kOperationsPerTurn;
   int lifo_run_ = 0;
   int starts_run_ = 0;
+  bool others_turn_ = false;       // not that of pinned fibers
+  std::uint64_t injected_at_ = 0;  // the count of turns when the injector last gave one
   struct {
     const Fiber* offered = nullptr;  // for which another worker was woken last
     bool was_vain = false;           // this worker ran it itself
@@ -260,7 +321,11 @@ class Worker {
   Nanos spin_budget_;
   unsigned parks_until_probe_ = 0;
   unsigned polls_skipped_ = 0;
-  Nanos away_since_ = kNever;       // from the driver, while it runs fibers
+  bool has_timers_ = false;   // had, at the last housekeeping: one that is gone is soon armed again
+  bool has_driver_ = false;   // the same of the driver, which may have told of the last it had
+  bool just_polled_ = false;  // on the way to sleep
+  bool left_driver_ = false;  // at the last housekeeping
+  Nanos away_since_ = kNever;       // from timers and the driver, while it runs fibers
   unsigned calls_left_ = 0;         // so many times more it calls somebody in its stead
   Nanos unstarted_since_ = kNever;  // some have waited at each housekeeping since
   bool trimmed_ = true;             // the stacks, since fibers ran here last

@@ -51,9 +51,9 @@ inline bool Worker::may_run_at_once(const Fiber& child) const noexcept {
          !chaos::strikes(chaos::Kind::kQueue, 4);
 }
 
-// Depth first, but not for ever: others wait, too.
+// Depth first, but not for ever: others wait, too. See pace().
 inline bool Worker::starts_go_first() noexcept {
-  if (++starts_run_ <= kStartsInARow) return true;
+  if (++starts_run_ <= std::min(kStartsInARow, turns_given_)) return true;
   starts_run_ = 0;
   return false;
 }

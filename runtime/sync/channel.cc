@@ -87,7 +87,7 @@ bool ChannelCore::wait(WaitList& list, void* item) {
 void ChannelCore::send(void* item, bool locked) {
   const std::uint32_t state = lock(locked);
   // Every other time at a rendezvous: without a call that saves more registers than it has to.
-  const bool full = count_ == capacity_ && receivers_.first == nullptr && state == 0;
+  const bool full = count() == capacity_ && receivers_.first == nullptr && state == 0;
   const Done done = full ? Done::kMustWait : send_at_once(item, state);
   if (done == Done::kYes) return;
   if (done == Done::kClosed || !wait(senders_, item)) throw ChannelClosed();
@@ -104,7 +104,7 @@ bool ChannelCore::try_send(void* item, bool locked) {
 bool ChannelCore::receive(void* receiver, bool locked) {
   const std::uint32_t state = lock(locked);
   // As in send().
-  const bool empty = count_ == 0 && senders_.first == nullptr && state == 0;
+  const bool empty = count() == 0 && senders_.first == nullptr && state == 0;
   const Done done = empty ? Done::kMustWait : receive_at_once(receiver, state);
   return done == Done::kMustWait ? wait(receivers_, receiver) : done == Done::kYes;
 }
@@ -130,9 +130,9 @@ void ChannelCore::close() {
 
 std::size_t ChannelCore::size() const noexcept {
   const std::uint32_t state = lock(false);
-  const std::size_t count = count_;
+  const std::size_t items = count();
   unlock(state);
-  return count;
+  return items;
 }
 
 }  // namespace weft::detail

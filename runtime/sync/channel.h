@@ -43,18 +43,18 @@ inline ChannelCore::Attempt ChannelCore::match_send(void* item, std::uint32_t st
     moves_.hand_over(item, receiver.waiter->item);
     return {Done::kYes, receiver.claimed};
   }
-  if (count_ == capacity_) return {Done::kMustWait, {}};
-  moves_.store(item, slot(count_++));
+  if (count() == capacity_) return {Done::kMustWait, {}};
+  moves_.store(item, push_slot());
   return {Done::kYes, {}};
 }
 
 inline ChannelCore::Attempt ChannelCore::match_receive(void* receiver,
                                                        std::uint32_t state) noexcept {
-  const bool buffered = count_ > 0;
+  const bool buffered = count() > 0;
   if (buffered) moves_.fetch(pop_slot(), receiver);
   if (const Match sender = claim_first(senders_); sender.waiter != nullptr) {
     if (buffered) {
-      moves_.store(sender.waiter->item, slot(count_++));
+      moves_.store(sender.waiter->item, push_slot());
     } else {
       moves_.hand_over(sender.waiter->item, receiver);
     }

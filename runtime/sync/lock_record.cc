@@ -22,8 +22,13 @@ using Fibers = std::vector<const Fiber*>;
 struct Holder {
   const Fiber* fiber;
   std::uint64_t id;
-  /// It may have ended without giving the lock back, and its descriptor serve another.
-  bool lives() const { return fiber->id.load(std::memory_order_relaxed) == id; }
+  bool is_thread;  // whose stand-in says nothing of its life
+  /// It may have ended without giving the lock back, and its descriptor serve another by now, or
+  /// nobody yet.
+  bool lives() const {
+    return fiber->id.load(std::memory_order_relaxed) == id &&
+           (is_thread || fiber->life.load(std::memory_order_relaxed) == Life::kInUse);
+  }
 };
 using Holders = std::vector<Holder>;
 
@@ -130,7 +135,8 @@ void note_taken(const void* lock) noexcept {
     const Fiber& self = current_waiter();
     Record& known = record();
     const std::lock_guard guard(known.mutex);
-    known.holders[lock].push_back({&self, self.id.load(std::memory_order_relaxed)});
+    const bool is_thread = self.scheduler.load(std::memory_order_relaxed) == nullptr;
+    known.holders[lock].push_back({&self, self.id.load(std::memory_order_relaxed), is_thread});
   } catch (const std::bad_alloc&) {
   }
 }

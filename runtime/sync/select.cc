@@ -8,10 +8,10 @@
 #include "base/random.h"
 #include "sync/channel.h"
 
-// First each channel is asked by itself, in a random order: who finds one that is ready holds no
-// other lock. If none is, all are locked, in the order of their addresses, and asked again; still
-// none, the select waits at all of them before it unlocks any. So nothing can become ready between
-// the last look and the wait.
+// First each channel that seems ready is asked by itself, in a random order if there are several:
+// who finds one that is holds no other lock. If none is, all are locked, in the order of their
+// addresses, and asked again; still none, the select waits at all of them before it unlocks any. So
+// nothing can become ready between the last look and the wait.
 //
 // Whoever claims it at one channel marks the waiter there as served. Afterwards the select takes
 // the others off their lists, under the lock of each, as a cancelled waiter does.
@@ -26,7 +26,7 @@ ChannelWaiter& waiter_of(SelectCase& one) noexcept {
 
 class Selection {
  public:
-  explicit Selection(std::span<SelectCase> cases) noexcept;
+  explicit Selection(std::span<SelectCase> cases) noexcept : cases_(cases) {}
 
   /// Each by itself; which was done, if any.
   std::size_t try_each();
@@ -40,11 +40,14 @@ class Selection {
 
   static std::uint32_t lock(ChannelCore& channel) noexcept { return channel.lock(false); }
   static void unlock(ChannelCore& channel) noexcept;
+  static bool take_short_way(SelectCase& one) noexcept;
   static Attempt attempt(SelectCase& one, std::uint32_t state) noexcept;
   static WaitList& list_of(SelectCase& one) noexcept {
     return one.sends ? one.channel->senders_ : one.channel->receivers_;
   }
 
+  std::size_t try_one(SelectCase& one);
+  void shuffle() noexcept;
   void sort() noexcept;
   void lock_all() noexcept;
   void unlock_all() noexcept;
@@ -55,16 +58,18 @@ class Selection {
   std::size_t end_wait(Wake reason, const WakeToken& token) noexcept;
 
   const std::span<SelectCase> cases_;
+  bool shuffled_ = false;
   bool sorted_ = false;
 };
 
 // A random permutation (Fisher and Yates; Durstenfeld 1964): to begin at a random place and go
 // round would favour the first of those that are ready.
-Selection::Selection(std::span<SelectCase> cases) noexcept : cases_(cases) {
-  for (std::size_t i = 0; i < cases.size(); ++i) {
+void Selection::shuffle() noexcept {
+  if (std::exchange(shuffled_, true)) return;
+  for (std::size_t i = 0; i < cases_.size(); ++i) {
     const std::size_t place = i == 0 ? 0 : random_below(static_cast<std::uint32_t>(i + 1));
-    cases[i].in_turn = cases[place].in_turn;
-    cases[place].in_turn = &cases[i];
+    cases_[i].in_turn = cases_[place].in_turn;
+    cases_[place].in_turn = &cases_[i];
   }
 }
 
@@ -83,14 +88,48 @@ std::size_t Selection::finish(const SelectCase& one, Done done) const {
   return static_cast<std::size_t>(&one - cases_.data());
 }
 
+// With the lock of a channel that is open, and without it if this succeeds: where nobody waits.
+bool Selection::take_short_way(SelectCase& one) noexcept {
+  ChannelCore& channel = *one.channel;
+  void* const slot = one.sends ? channel.add_slot() : channel.remove_slot();
+  if (slot == nullptr) return false;
+  if (one.sends) {
+    channel.moves_.store(one.item, slot);
+  } else {
+    channel.moves_.fetch(slot, one.item);
+  }
+  channel.unlock_open();
+  return true;
+}
+
+std::size_t Selection::try_one(SelectCase& one) {
+  const bool at_once = one.channel->try_lock_open();
+  if (at_once && take_short_way(one)) return finish(one, Done::kYes);
+  const std::uint32_t state = at_once ? 0 : lock(*one.channel);
+  const Attempt tried = attempt(one, state);
+  if (one.channel->finish(tried, state) != Done::kMustWait) return finish(one, tried.done);
+  one.channel->unlock(state);
+  return kNoCase;
+}
+
 std::size_t Selection::try_each() {
+  const auto may_be_ready = [](const SelectCase& one) {
+    return one.channel != nullptr && !one.channel->seems_to_wait(one.sends);
+  };
+  SelectCase* last = nullptr;
+  int candidates = 0;
+  for (SelectCase& one : cases_) {
+    if (!may_be_ready(one)) continue;
+    last = &one;
+    ++candidates;
+  }
+  if (candidates == 0) return kNoCase;
+  if (candidates == 1) return try_one(*last);
+  shuffle();
   for (const SelectCase& place : cases_) {
     SelectCase& one = *place.in_turn;
-    if (one.channel == nullptr) continue;
-    const std::uint32_t state = lock(*one.channel);
-    const Attempt tried = attempt(one, state);
-    if (one.channel->finish(tried, state) != Done::kMustWait) return finish(one, tried.done);
-    one.channel->unlock(state);
+    if (!may_be_ready(one)) continue;
+    if (const std::size_t done = try_one(one); done != kNoCase) return done;
   }
   return kNoCase;
 }
@@ -133,6 +172,7 @@ void Selection::unlock_all() noexcept {
 }
 
 std::size_t Selection::try_locked() {
+  shuffle();
   for (const SelectCase& place : cases_) {
     SelectCase& one = *place.in_turn;
     if (one.channel == nullptr) continue;

@@ -129,6 +129,7 @@ std::string name() {
 }
 
 bool cancel_requested() noexcept {
+  if (detail::Worker* const here = detail::current_worker()) here->settle_late();
   const Fiber* const self = current_fiber();
   return self != nullptr && self->word.cancel_pending();
 }
@@ -141,6 +142,7 @@ bool cancel() noexcept {
 }
 
 unsigned cancelling() noexcept {
+  if (detail::Worker* const here = detail::current_worker()) here->settle_late();
   const Fiber* const self = current_fiber();
   return self != nullptr ? self->word.requests() : 0;
 }

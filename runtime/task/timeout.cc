@@ -30,9 +30,10 @@ using detail::kNever;
 using detail::Nanos;
 using detail::Timer;
 using detail::TimerQueue;
+using detail::Worker;
 
-struct TimeoutScope::Inside : Timer {
-  explicit Inside(Fiber& owner) noexcept : Timer(&Inside::fired), fiber(owner) {}
+struct TimeoutScope::Inside : detail::LateTimer {
+  explicit Inside(Fiber& owner) noexcept : LateTimer(&Inside::fired), fiber(owner) {}
 
   // Under the lock of the timer's queue; the fiber is in the scope, hence alive.
   static void fired(Timer& timer) noexcept {
@@ -79,8 +80,8 @@ bool TimeoutScope::finish() noexcept {
   Inside& self = inside();
   if (self.finished) return false;
   self.finished = true;
-  TimerQueue::cancel(self);
-  if (!expired()) return false;
+  Worker::cancel_late(self);
+  if (!self.expired.load(std::memory_order_relaxed)) return false;
   const bool others_since = self.fiber.word.uncancel() > self.requests_before;
   if (others_since) return false;
   const std::uint32_t told = self.fiber.cancellations - self.told_before;
@@ -93,13 +94,13 @@ bool TimeoutScope::finish() noexcept {
 }
 
 void TimeoutScope::reschedule(TimePoint when) {
-  TimerQueue::cancel(inside());
+  stop();
   if (expired()) throw std::logic_error("weft::TimeoutScope: it has expired and cannot be moved");
   arm(inside(), detail::limit_at(when.time_since_epoch()));
 }
 
 void TimeoutScope::reschedule(std::nullopt_t) {
-  TimerQueue::cancel(inside());
+  stop();
   if (expired()) throw std::logic_error("weft::TimeoutScope: it has expired and cannot be moved");
   inside().limit = kNever;
 }
@@ -110,7 +111,14 @@ std::optional<TimeoutScope::TimePoint> TimeoutScope::when() const noexcept {
   return detail::to_time_point(limit);
 }
 
+// Others may be further inside, and be armed later than this one from now on.
+void TimeoutScope::stop() noexcept {
+  detail::current_worker()->settle_late();
+  TimerQueue::cancel(inside());
+}
+
 bool TimeoutScope::expired() const noexcept {
+  detail::current_worker()->settle_late();
   return inside().expired.load(std::memory_order_relaxed);
 }
 
@@ -119,7 +127,7 @@ void TimeoutScope::arm(Inside& inside, detail::TimeLimit limit) {
   if (limit.passed) {
     inside.expire();
   } else if (limit.moment != kNever) {
-    detail::current_worker()->timers().arm(inside, limit.moment);
+    detail::current_worker()->arm_late(inside, limit.moment);
   }
 }
 

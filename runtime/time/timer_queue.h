@@ -97,16 +97,16 @@ class TimerQueue {
   /// not call the queue.
   template <class Publish>
   std::invoke_result_t<Publish> arm(Timer& timer, Nanos deadline, Publish publish) {
-    reserve_one();
+    reserve(1);
     lock();
     std::lock_guard guard(lock_, std::adopt_lock);
     insert(timer, deadline);
     return publish();
   }
 
-  /// Makes the owner's next arm() certain to succeed. Throws std::bad_alloc.
-  void reserve_one() {
-    if (size() == capacity_) grow();
+  /// Makes the owner's next `count` calls of arm() certain to succeed. Throws std::bad_alloc.
+  void reserve(std::size_t count) {
+    while (size() + count > capacity_) grow();
   }
 
   /// From any thread that cannot race with arm() of the same timer. True: it was queued and will

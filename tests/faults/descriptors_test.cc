@@ -15,6 +15,7 @@
 #include "faults/bounded.h"
 #include "faults/fail_each.h"
 #include "support/process_state.h"
+#include "support/tcp.h"
 #include "support/temporary_folder.h"
 
 namespace weft {
@@ -50,6 +51,24 @@ TEST(DescriptorsWithoutMemory, OfPipesSocketsAndDuplicates) {
       ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
       const OwnedFd other(ends[1]);
       UnixStream::adopt(ends[0]);
+    });
+    expect_none_left([] { UdpSocket::adopt(::socket(AF_INET, SOCK_DGRAM, 0)); });
+    expect_none_left([] {
+      const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+      ASSERT_EQ(::listen(fd, 1), 0);
+      TcpListener::adopt(fd);
+    });
+    expect_none_left([] {
+      const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+      const sockaddr anonymous{AF_UNIX, {}};  // the kernel finds a name
+      ASSERT_EQ(::bind(fd, &anonymous, sizeof(anonymous.sa_family)), 0);
+      ASSERT_EQ(::listen(fd, 1), 0);
+      UnixListener::adopt(fd);
+    });
+    expect_none_left([] {
+      // Refused.
+      EXPECT_NE(error_of([] { TcpListener::adopt(::socket(AF_INET, SOCK_STREAM, 0)); }),
+                std::error_code());
     });
   });
 }

@@ -88,11 +88,12 @@ int last_error(int fd) {
 
 std::string describe(const Fault& fault) {
   static constexpr const char* kNames[] = {
-      "receive",      "send",       "accept",       "connect",    "socket",
-      "setsockopt",   "listen",     "getsockname",  "shutdown",   "close",
-      "epoll_create", "epoll_ctl",  "epoll_pwait2", "epoll_wait", "eventfd",
-      "futex",        "membarrier", "mmap",         "mprotect",   "madvise",
-      "sigaltstack",  "thread",     "getaddrinfo",  "new",        "malloc",
+      "receive",      "send",           "recvmsg",        "recvmmsg", "sendmmsg",     "read",
+      "splice",       "pipe2",          "accept",         "connect",  "socket",       "setsockopt",
+      "listen",       "getsockname",    "shutdown",       "close",    "epoll_create", "epoll_ctl",
+      "epoll_pwait2", "epoll_wait",     "eventfd",        "futex",    "membarrier",   "mmap",
+      "mprotect",     "madvise",        "sigaltstack",    "thread",   "getaddrinfo",  "new",
+      "malloc",       "io_uring_setup", "io_uring_enter",
   };
   const std::string name = kNames[static_cast<std::size_t>(fault.call)];
   if (fault.call == Call::kResolve) return name + " error " + std::to_string(fault.error);

@@ -20,6 +20,12 @@ namespace faults {
 enum class Call : std::uint8_t {
   kReceive,
   kSend,  // sendmsg, too
+  kReceiveMessage,
+  kReceiveMany,
+  kSendMany,
+  kRead,
+  kSplice,
+  kPipe,
   kAccept,
   kConnect,
   kSocket,
@@ -43,6 +49,8 @@ enum class Call : std::uint8_t {
   kResolve,  // its errors are EAI_...
   kNew,      // not where ThreadSanitizer brings its own: see new.cc
   kMalloc,
+  kRingSetup,
+  kRingEnter,  // a short count: of entries that the kernel takes
 };
 
 /// One kind of fault.

@@ -111,6 +111,24 @@ TEST_P(ServeFaults, WantOfResourcesIsNoReasonToSpin) {
   });
 }
 
+// Every other connection finds nothing left, then all is well for a while.
+TEST(Serve, WantOfResourcesIsToldAnewWhenItHadPassed) {
+  faults::bounded(1, [] {
+    Greeter server;
+    for (std::size_t told = 1; told <= 2; ++told) {
+      for (int i = 0; i < 5; ++i) {
+        const Injection injection(
+            Fault{.call = Call::kAccept, .error = EMFILE, .fd = server.fd(), .times = 1});
+        EXPECT_EQ(greeting_on(server.connect()), "hello");
+        EXPECT_EQ(Injection::hits(), 1U);
+        EXPECT_EQ(greeting_on(server.connect()), "hello");
+      }
+      EXPECT_EQ(server.errors().size(), told);
+      if (told == 1) sleep_for(std::chrono::milliseconds(5'100));
+    }
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Errors, ServeFaults, testing::Values(EMFILE, ENFILE, ENOBUFS, ENOMEM));
 
 // Whatever allocation of its fails, the server goes on. The connection it had in hand may be lost,

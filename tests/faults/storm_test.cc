@@ -61,6 +61,9 @@ const std::vector<Fault>& storm() {
       once_in(4, Call::kAdvise, EINVAL),        once_in(4, Call::kProtect, ENOMEM),
       once_in(3, Call::kThread, EAGAIN),        once_in(3, Call::kResolve, EAI_AGAIN),
       once_in(5, Call::kResolve, EAI_SYSTEM),   once_in(300, Call::kNew, ENOMEM),
+      once_in(10, Call::kRingEnter, EINTR),     once_in(10, Call::kRingEnter, EAGAIN),
+      once_in(50, Call::kRingEnter, EBUSY),     once_in(50, Call::kRingEnter, ENOMEM),
+      once_in(5, Call::kRingEnter, 0, 1),
   };
   return plan;
 }

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdarg>
+#include <ctime>
 #include <memory>
 #include <system_error>
 #include <thread>
@@ -29,6 +30,13 @@ long __real_syscall(long number, ...);
 ssize_t __real_recv(int fd, void* into, size_t size, int flags);
 ssize_t __real_send(int fd, const void* data, size_t size, int flags);
 ssize_t __real_sendmsg(int fd, const msghdr* message, int flags);
+ssize_t __real_recvmsg(int fd, msghdr* message, int flags);
+int __real_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit);
+int __real_sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags);
+ssize_t __real_read(int fd, void* into, size_t size);
+ssize_t __real_splice(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t size,
+                      unsigned flags);
+int __real_pipe2(int* ends, int flags);
 int __real_accept4(int fd, sockaddr* peer, socklen_t* size, int flags);
 int __real_connect(int fd, const sockaddr* peer, socklen_t size);
 int __real_socket(int family, int type, int protocol);
@@ -107,6 +115,27 @@ ssize_t send_message(int fd, const msghdr& message, Real real) noexcept {
                   [&](std::size_t size) { return send_shortened(message, size, real); });
 }
 
+// Into the beginning of the first part.
+template <class Real>
+ssize_t receive_shortened(msghdr& message, std::size_t size, Real real) noexcept {
+  if (size >= size_of(message)) return real();
+  iovec* const parts = message.msg_iov;
+  const std::size_t count = message.msg_iovlen;
+  iovec beginning{parts->iov_base, std::min(parts->iov_len, size)};
+  message.msg_iov = &beginning;
+  message.msg_iovlen = 1;
+  const ssize_t received = real();
+  message.msg_iov = parts;
+  message.msg_iovlen = count;
+  return received;
+}
+
+template <class Real>
+ssize_t receive_message(int fd, msghdr& message, Real real) noexcept {
+  return transfer(Call::kReceiveMessage, fd, size_of(message),
+                  [&](std::size_t size) { return receive_shortened(message, size, real); });
+}
+
 // Only a connect() that has to wait is interrupted, and it goes on by itself: connect(2).
 template <class Real>
 int connect_or_fail(int fd, Real real) noexcept {
@@ -158,6 +187,11 @@ long __wrap_syscall(long number, ...) {
       return send_message(fd, *reinterpret_cast<const msghdr*>(a[1]), [&](const msghdr& message) {
         return __real_syscall(SYS_sendmsg, a[0], &message, a[2]);
       });
+    case SYS_recvmsg:
+      return receive_message(fd, *reinterpret_cast<msghdr*>(a[1]), real);
+    case SYS_read:
+      return transfer(Call::kRead, fd, static_cast<std::size_t>(a[2]),
+                      [&](std::size_t size) { return __real_syscall(SYS_read, a[0], a[1], size); });
     case SYS_accept4:
       return accept_or_fail(fd, [&] { return static_cast<int>(real()); });
     case SYS_connect:
@@ -186,6 +220,38 @@ ssize_t __wrap_send(int fd, const void* data, size_t size, int flags) {
 ssize_t __wrap_sendmsg(int fd, const msghdr* message, int flags) {
   return send_message(fd, *message,
                       [&](const msghdr& some) { return __real_sendmsg(fd, &some, flags); });
+}
+
+ssize_t __wrap_recvmsg(int fd, msghdr* message, int flags) {
+  return receive_message(fd, *message, [&] { return __real_recvmsg(fd, message, flags); });
+}
+
+int __wrap_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit) {
+  return static_cast<int>(transfer(Call::kReceiveMany, fd, count, [&](std::size_t some) -> ssize_t {
+    return __real_recvmmsg(fd, messages, static_cast<unsigned>(some), flags, limit);
+  }));
+}
+
+int __wrap_sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  return static_cast<int>(transfer(Call::kSendMany, fd, count, [&](std::size_t some) -> ssize_t {
+    return __real_sendmmsg(fd, messages, static_cast<unsigned>(some), flags);
+  }));
+}
+
+ssize_t __wrap_read(int fd, void* into, size_t size) {
+  return transfer(Call::kRead, fd, size,
+                  [&](std::size_t some) { return __real_read(fd, into, some); });
+}
+
+ssize_t __wrap_splice(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t size,
+                      unsigned flags) {
+  return transfer(Call::kSplice, from, size, [&](std::size_t some) {
+    return __real_splice(from, from_offset, to, to_offset, some, flags);
+  });
+}
+
+int __wrap_pipe2(int* ends, int flags) {
+  return or_fail(Call::kPipe, -1, [&] { return __real_pipe2(ends, flags); });
 }
 
 int __wrap_accept4(int fd, sockaddr* peer, socklen_t* size, int flags) {
@@ -270,6 +336,8 @@ int __wrap_madvise(void* address, size_t size, int advice) {
 }
 
 int __wrap_sigaltstack(const stack_t* stack, stack_t* previous) {
+  // Clang links AddressSanitizer's calls with the rest: it asks, and cannot be told no.
+  if (stack == nullptr) return __real_sigaltstack(stack, previous);
   return or_fail(Call::kSignalStack, -1, [&] { return __real_sigaltstack(stack, previous); });
 }
 

@@ -62,8 +62,10 @@ def check_library(compiler, prefix, libdir, module, source, scratch):
     build_and_run(compiler, shared, source, scratch / f"{module}_shared", libdir, needs_shared=True)
 
     static = pkg_config(prefix, libdir, module, "--static", "--cflags", "--libs")
-    archives = {"-lweft": "-l:libweft.a", "-lweft_tls": "-l:libweft_tls.a"}
-    static = [archives.get(flag, flag) for flag in static]
+    # Nobody asks for the hooks by a name that only they have.
+    archives = {"-lweft": ["-l:libweft.a"], "-lweft_tls": ["-l:libweft_tls.a"],
+                "-lweft_hook": ["-Wl,--whole-archive", "-l:libweft_hook.a", "-Wl,--no-whole-archive"]}
+    static = [given for flag in static for given in archives.get(flag, [flag])]
     build_and_run(compiler, static, source, scratch / f"{module}_static", libdir, needs_shared=False)
 
 
@@ -80,6 +82,7 @@ def main():
         prefix, libdir = install(args.build, scratch / "root")
         check_headers(args.headers, prefix, args.without)
         check_library(args.compiler, prefix, libdir, "weft", "program.cc", scratch)
+        check_library(args.compiler, prefix, libdir, "weft_hook", "hook_program.cc", scratch)
         if (libdir / "pkgconfig/weft_tls.pc").exists() != ("tls.h" not in args.without):
             sys.exit("weft_tls.pc: installed without its headers, or the other way round")
         if "tls.h" not in args.without:

@@ -156,7 +156,11 @@ TEST(Deadlock, IsNotSaidOfThoseWhoOnlyContend) {
 }
 
 // A lock that nobody gave back is held by a task that has ended, not by the one that came after it.
-TEST(Deadlock, NamesAHolderThatHasEnded) {
+// Whether or not its descriptor serves another by then, which its handle prevents.
+class DeadlockAfterTheEnd : public testing::TestWithParam<bool> {};
+
+TEST_P(DeadlockAfterTheEnd, NamesTheHolder) {
+  const bool keeps_handle = GetParam();
   support::StderrWatch report;
   weft::Event free;
   weft::Mutex mutex;
@@ -165,7 +169,9 @@ TEST(Deadlock, NamesAHolderThatHasEnded) {
     mutex.unlock();
   });
   weft::run(weft::Options{.debug = true}, [&] {
-    weft::spawn({.name = "forgetful"}, [&] { mutex.lock(); }).get();
+    weft::Task<void> forgetful = weft::spawn({.name = "forgetful"}, [&] { mutex.lock(); });
+    forgetful.join();
+    if (!keeps_handle) forgetful = {};
     weft::spawn({.name = "next"}, [&] { const std::lock_guard lock(mutex); }).get();
   });
   rescuer.join();
@@ -176,5 +182,7 @@ TEST(Deadlock, NamesAHolderThatHasEnded) {
   EXPECT_THAT(text, ContainsRegex("main, [^\n]*, waits for the end of next"));
   EXPECT_THAT(text, Not(HasSubstr("weft: deadlock")));
 }
+
+INSTANTIATE_TEST_SUITE_P(Handle, DeadlockAfterTheEnd, testing::Bool());
 
 }  // namespace

@@ -1,19 +1,14 @@
-// Goal: a server takes connections up to its limit, survives its handlers and the want of
-// descriptors, and ends in good order. Method: clients in the same program; descriptors are
-// exhausted for real, under a lowered limit.
+// Goal: a server takes connections up to its limit, survives its handlers, and ends in good order.
+// Method: clients in the same program.
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <ctime>
-#include <optional>
 #include <stdexcept>
 #include <vector>
 
+#include "support/greeting.h"
 #include "support/serve_error_log.h"
 #include "support/tcp.h"
 
@@ -25,18 +20,6 @@ using namespace support;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
-
-void greet(TcpStream& stream) {
-  stream.write_all("hello");
-  stream.read_to_end(0);
-}
-
-std::string greeting_from(const SocketAddress& server) {
-  TcpStream stream = TcpStream::connect(server);
-  std::string text(5, '?');
-  stream.read_exactly(bytes_of(text));
-  return text;
-}
 
 TEST(Serve, ReturnsWhenTheListenerIsClosed) {
   run([] {
@@ -240,98 +223,6 @@ TEST(ServeDrain, SecondCancellationCutsItShort) {
     server.cancel();
     EXPECT_THROW(server.get(), Cancelled);
     EXPECT_EQ(client.read_to_end(10), "");
-  });
-}
-
-// Takes descriptors until the process may have no more.
-class FullTable {
- public:
-  FullTable() {
-    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &former_), 0);
-    const int first_free = ::dup(STDERR_FILENO);
-    ::close(first_free);
-    const rlimit lowered{static_cast<rlim_t>(first_free) + 8, former_.rlim_max};
-    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &lowered), 0);
-    for (int fd = ::dup(STDERR_FILENO); fd >= 0; fd = ::dup(STDERR_FILENO)) taken_.push_back(fd);
-  }
-  ~FullTable() {
-    while (!taken_.empty()) give_one_back();
-    ::setrlimit(RLIMIT_NOFILE, &former_);
-  }
-  void give_one_back() {
-    ::close(taken_.back());
-    taken_.pop_back();
-  }
-
- private:
-  rlimit former_{};
-  std::vector<int> taken_;
-};
-
-std::chrono::nanoseconds process_cpu_time() {
-  timespec time{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-// With the last number there is: a server that looks for connections has it in its hand for a
-// moment, each time.
-TcpStream connect_with_the_last(const SocketAddress& address) {
-  for (;;) {
-    try {
-      return TcpStream::connect(address);
-    } catch (const std::system_error& error) {
-      if (error.code() != std::errc::too_many_files_open) throw;
-      yield();
-    }
-  }
-}
-
-TEST(ServeWithoutDescriptors, WaitsQuietlyTellsOnceAndGoesOn) {
-  run([] {
-    ServeErrorLog log;
-    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
-    std::optional<FullTable> full(std::in_place);
-    Task<void> server = spawn([&] { serve(listener, greet, log.options()); });
-    full->give_one_back();
-    // Takes the last number; the server's end finds none.
-    TcpStream client = connect_with_the_last(listener.local_address());
-    until([&] { return !log.errors().empty(); });
-    const auto before = process_cpu_time();
-    sleep_for(milliseconds(200));
-    EXPECT_LT(process_cpu_time() - before, milliseconds(100)) << "the server spins";
-    EXPECT_FALSE(server.done());
-    full.reset();
-    EXPECT_EQ(client.read_until("o"), "hello");
-    EXPECT_EQ(greeting_from(listener.local_address()), "hello");
-    client.close();
-    listener.close();
-    server.get();
-    const std::vector<ServeError> errors = log.errors();
-    ASSERT_EQ(errors.size(), 1U);
-    EXPECT_EQ(errors[0].stage, ServeError::Stage::kAccept);
-    EXPECT_EQ(errors[0].address, listener.local_address());
-    EXPECT_EQ(error_of([&] { std::rethrow_exception(errors[0].error); }),
-              std::errc::too_many_files_open);
-  });
-}
-
-TEST(ServeWithoutDescriptors, TakesTheNextAsSoonAsAConnectionEnds) {
-  run([] {
-    ServeErrorLog log;
-    TcpListener listener = TcpListener::bind("127.0.0.1", 0);
-    Task<void> server = spawn([&] { serve(listener, greet, log.options()); });
-    TcpStream first = TcpStream::connect(listener.local_address());
-    first.read_until("o");
-    FullTable full;
-    full.give_one_back();
-    TcpStream second = connect_with_the_last(listener.local_address());
-    until([&] { return !log.errors().empty(); });
-    first.shutdown();  // frees the server's end, not ours
-    EXPECT_EQ(second.read_until("o"), "hello");
-    second.close();
-    listener.close();
-    server.get();
   });
 }
 

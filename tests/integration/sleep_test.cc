@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <weft/weft.h>
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
 #include <random>
@@ -218,6 +219,37 @@ TEST(Sleep, IsNotHeldUpByAFiberThatComputes) {
       EXPECT_EQ(awake, 8);
       weft::gather(sleepers);
     }
+  });
+}
+
+// Turns are counted and not times, so that a busy machine makes no difference.
+TEST(Sleep, WaitsForFewOfTheOthersTurnsWhereTheyAreLong) {
+  weft::run(weft::Options{.workers = 1}, [] {
+    bool stop = false;
+    std::vector<Clock::time_point> ends;
+    const auto compute = [&] {
+      for (;;) {
+        if (stop) return;
+        const Clock::time_point end = Clock::now() + 1ms;
+        while (Clock::now() < end) {
+        }
+        ends.push_back(Clock::now());
+        weft::yield();
+      }
+    };
+    std::vector<weft::Task<void>> others;
+    for (int i = 0; i < 3; ++i) others.push_back(weft::spawn(compute));
+    weft::sleep_for(100ms);
+    std::ptrdiff_t most = 0;
+    for (int i = 0; i < 40; ++i) {
+      const Clock::time_point due = Clock::now() + 2ms;
+      weft::sleep_until(due);
+      most = std::max(most, std::count_if(ends.begin(), ends.end(),
+                                          [&](Clock::time_point end) { return end > due; }));
+    }
+    EXPECT_LE(most, 8);
+    stop = true;
+    weft::gather(others);
   });
 }
 

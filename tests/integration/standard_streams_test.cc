@@ -14,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <fstream>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,7 +37,8 @@ struct Sides {
   OwnedFd ours, theirs;
 };
 
-enum class Kind { kPipe, kSocket, kTerminal };
+// A master cannot be opened anew, and the kernel has no call on it that does not block.
+enum class Kind { kPipe, kSocket, kTerminal, kMaster };
 
 Sides input_of(Kind kind) {
   int ends[2] = {-1, -1};
@@ -50,6 +52,7 @@ Sides input_of(Kind kind) {
     ::tcgetattr(ends[0], &raw);
     ::cfmakeraw(&raw);
     ::tcsetattr(ends[0], TCSANOW, &raw);
+    if (kind == Kind::kMaster) std::swap(ends[0], ends[1]);
   }
   return {OwnedFd(ends[0]), OwnedFd(ends[1])};
 }
@@ -135,6 +138,33 @@ TEST_P(StandardStreams, WritersWaitWithoutBlockingTheWorker) {
   });
 }
 
+// Whoever is cancelled knows what was written: exactly that arrives.
+TEST_P(StandardStreams, CancelledWriterHasWrittenWhatItCounts) {
+  run([] {
+    Sides sides = output_of(GetParam());
+    InheritedStream output = InheritedStream::open(sides.ours.get(), "the output");
+    std::string text(400'000, ' ');
+    for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('!' + i % 83);
+    const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
+    std::string received;
+    std::atomic<bool> cancelled_once = false;
+    std::thread reader([&] {
+      while (!cancelled_once) std::this_thread::yield();
+      received = read_plainly(sides.theirs.get(), text.size());
+    });
+    for (std::size_t written = 0; written < text.size(); cancelled_once = true) {
+      Task<void> writer = spawn([&] {
+        while (written < text.size()) written += output.write_some(bytes.subspan(written));
+      });
+      sleep_for(std::chrono::microseconds(300));
+      writer.cancel();
+      writer.join();
+    }
+    reader.join();
+    EXPECT_TRUE(received == text);
+  });
+}
+
 // Both are told that there is something; the one that comes too late must not block its worker.
 TEST_P(StandardStreams, TwoReadersShareWithoutGettingStuck) {
   run([] {
@@ -161,9 +191,11 @@ TEST_P(StandardStreams, TwoReadersShareWithoutGettingStuck) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, StandardStreams,
-                         testing::Values(Kind::kPipe, Kind::kSocket, Kind::kTerminal),
+                         testing::Values(Kind::kPipe, Kind::kSocket, Kind::kTerminal,
+                                         Kind::kMaster),
                          [](const auto& kind) -> std::string {
                            if (kind.param == Kind::kPipe) return "Pipe";
+                           if (kind.param == Kind::kMaster) return "Master";
                            return kind.param == Kind::kSocket ? "Socket" : "Terminal";
                          });
 

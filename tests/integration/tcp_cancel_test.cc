@@ -232,6 +232,49 @@ TEST(Close, ByAPlainThreadEndsAReadAndAWrite) {
   });
 }
 
+// A write of so many parts takes many calls, and gives way to others between two of them.
+TEST(Close, BetweenTheCallsOfAWriteIsMeanwhile) {
+  run_pinned([] {
+    Connected pair = connect_pair();
+    TcpStream& client = pair.client;
+    std::array<char, 1> byte{'b'};
+    const std::vector<iovec> parts(100'000, iovec{byte.data(), 1});
+    Task<std::string> writer = spawn({.pinned = true}, [&] {
+      return message_of([&] { client.write_all(std::span<const iovec>(parts)); });
+    });
+    yield();
+    EXPECT_FALSE(writer.done());
+    client.close();
+    EXPECT_THAT(writer.get(), HasSubstr("closed meanwhile"));
+    std::size_t sent = 0;
+    for (std::size_t count = 1; count > 0; sent += count) {
+      std::array<std::byte, 4096> buffer;
+      count = pair.server.read_some(buffer);
+    }
+    EXPECT_GT(sent, 0);
+    EXPECT_LT(sent, parts.size()) << "it had ended, so nothing was tested";
+  });
+}
+
+// Part of what is wanted comes, and the reader, awake, finds the stream closed when it asks for
+// more.
+TEST(Close, BetweenTheCallsOfAReadIsMeanwhile) {
+  run_pinned([] {
+    for (int round = 0; round < 300; ++round) {
+      Connected pair = connect_pair();
+      TcpStream &client = pair.client, &server = pair.server;
+      std::array<std::byte, 8> buffer;
+      Task<std::string> reader =
+          spawn({.pinned = true}, [&] { return message_of([&] { server.read_exactly(buffer); }); });
+      yield();
+      client.write_all("part");
+      sleep_for(std::chrono::microseconds(round % 10));
+      server.close();
+      EXPECT_THAT(reader.get(), HasSubstr("closed meanwhile"));
+    }
+  });
+}
+
 TEST(Close, SameNumberOpenedAtOnceServesTheNewStreamOnly) {
   run([] {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);

@@ -2,6 +2,7 @@
 // are weft's, over the loopback, with every version of TLS there is.
 
 #include <gmock/gmock.h>
+#include <weft/lines.h>
 
 #include <array>
 #include <string>
@@ -224,6 +225,62 @@ TEST_P(Tls, ReadsAsStreamsDo) {
   });
 }
 
+TEST_P(Tls, ReadsLines) {
+  run([&] {
+    auto [left, right] = tls_pair(client());
+    left.write_all("one\ntwo\r\n\nfour");
+    EXPECT_THROW(right.read_line(3), LimitExceeded);
+    EXPECT_EQ(right.read_line(4), "one");
+    left.write_all("th\n12345\nlast");
+    left.shutdown();
+    std::vector<std::string> all;
+    for (std::string& line : lines(right, 7)) all.push_back(std::move(line));
+    EXPECT_THAT(all, testing::ElementsAre("two", "", "fourth", "12345", "last"));
+    EXPECT_EQ(right.read_line(), std::nullopt) << "the end goes on";
+  });
+}
+
+TEST_P(Tls, WritesSome) {
+  run([&] {
+    auto [left, right] = tls_pair(client());
+    EXPECT_EQ(left.write_some({}), 0U);
+    const std::string text(100'000, 'x');
+    std::size_t written = 0;
+    while (written < text.size()) {
+      const std::size_t count = left.write_some(std::as_bytes(std::span(text)).subspan(written));
+      ASSERT_GT(count, 0U);
+      std::string received(count, ' ');
+      // All of it is under way: nothing else needs to be written first.
+      right.read_exactly(bytes_of(received));
+      EXPECT_TRUE(received == text.substr(written, count));
+      written += count;
+    }
+    left.shutdown();
+    EXPECT_EQ(error_of([&left = left] { left.write_some(std::as_bytes(std::span("x"))); }),
+              std::errc::broken_pipe);
+    EXPECT_EQ(right.read_to_end(1), "");
+  });
+}
+
+// As through a proxy that is itself spoken to by TLS.
+TEST_P(Tls, RunsOverItself) {
+  run([&] {
+    auto [near, far] = tls_pair();
+    const TlsContext inner = client(), server = server_context();
+    auto [left, right] =
+        gather([&, &near = near] { return TlsStream::client(std::move(near), "localhost", inner); },
+               [&, &far = far] { return TlsStream::accept(std::move(far), server); });
+    EXPECT_THAT(left.peer(), HasSubstr("localhost (127.0.0.1:"));
+    left.write_all("through two tunnels\n");
+    left.shutdown();
+    EXPECT_EQ(right.read_line(), "through two tunnels");
+    EXPECT_EQ(right.read_line(), std::nullopt);
+    right.write_all("and back");
+    right.shutdown();
+    EXPECT_EQ(left.read_to_end(100), "and back");
+  });
+}
+
 TEST_P(Tls, PartsArriveInOrder) {
   run([&] {
     auto [left, right] = tls_pair(client());
@@ -307,7 +364,9 @@ TEST(TlsHandles, NeedAFiber) {
   Runtime runtime;
   auto pair = runtime.run([] { return tls_pair(); });
   EXPECT_THROW(pair.client.write_all("x"), std::logic_error);
-  std::byte one;
+  std::byte one{};
+  EXPECT_THROW(pair.client.write_some({&one, 1}), std::logic_error);
+  EXPECT_THROW(pair.client.read_line(), std::logic_error);
   EXPECT_THROW(pair.client.read_some({&one, 1}), std::logic_error);
   EXPECT_THROW(pair.client.shutdown(), std::logic_error);
   pair.client.close();

@@ -151,7 +151,8 @@ TEST(Unix, BadPathsAreNamedInTheError) {
     EXPECT_EQ(process_counts().descriptors, open);
     // The longest that fit: with the zero byte that ends a path, and without.
     const std::string just_fits = folder / std::string(107 - folder.path().size() - 1, 'l');
-    const std::string abstract = "@weft" + std::string(103, 'a');
+    std::string abstract = "@weft_test_long_" + std::to_string(::getpid());
+    abstract.resize(108, 'a');
     for (const std::string& path : {just_fits, abstract}) {
       auto [client, server] = connect_over(path);
       EXPECT_EQ(client.peer_path(), path);

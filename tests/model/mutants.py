@@ -37,7 +37,8 @@ SOURCES = {
     "lifo_slot": [],
     "injector": ["runtime/sched/idle.cc"],
     "fd_slot": ["runtime/reactor/epoll.cc", "runtime/reactor/operations.cc", "runtime/reactor/fd_table.cc",
-                "runtime/reactor/quiet_write.cc"],
+                "runtime/reactor/quiet_write.cc", "runtime/reactor/foreign_waits.cc"],
+    "foreign_waits": ["runtime/reactor/foreign_waits.cc"],
     "stack_pool": ["runtime/fiber/guard.cc", "runtime/fiber/stack_pool.cc"],
     "census": ["runtime/sched/census.cc"],
 }
@@ -48,6 +49,7 @@ HELPERS = {
     "permits": ["waits.cc"],
     "task_end": ["waits.cc"],
     "fd_slot": ["kernel.cc", "waits.cc"],
+    "foreign_waits": ["waits.cc"],
 }
 # Folders in which an include is looked for first.
 STAND_INS = {"injector": ["stand_in"]}

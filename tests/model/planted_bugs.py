@@ -15,6 +15,7 @@ CENSUS_CC = "runtime/sched/census.cc"
 STATS = "runtime/sched/stats.h"
 INJECTOR = "runtime/sched/injector.h"
 FD_TABLE = "runtime/reactor/fd_table.cc"
+FOREIGN = "runtime/reactor/foreign_waits.cc"
 OPERATIONS = "runtime/reactor/operations.cc"
 STACKS = "runtime/fiber/stack_pool.cc"
 INBOX = "runtime/sched/inbox.h"
@@ -320,6 +321,13 @@ MUTANTS = [
            "  wake_all(Wake::kNormal, WakeWhom::kUnwatched);\n", ""),
     Mutant("who was refused also wakes those for whom another watches", "fd_slot", FD_TABLE,
            "  wake_all(Wake::kNormal, WakeWhom::kUnwatched);\n", "  wake_all(Wake::kNormal);\n"),
+    Mutant("a number is armed before its waiter is linked", "foreign_waits", FOREIGN,
+           "  entry.waiters.push_back(node);\n  const int error = arm(entry);\n",
+           "  const int error = arm(entry);\n  entry.waiters.push_back(node);\n"),
+    Mutant("an event disarms for those whom it does not concern", "foreign_waits", FOREIGN,
+           "  if (!others || arm(*entry) == 0) return;\n", "  return;\n"),
+    Mutant("an event between arming and sleeping is lost", "foreign_waits", FOREIGN,
+           "  if (wait.over) {", "  if (false) {"),
 ]
 
 # What one thread hands to another without the acquire and the release that order it.

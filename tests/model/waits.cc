@@ -1,5 +1,6 @@
 #include "waits.h"
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 
@@ -37,7 +38,8 @@ void set_clock(weft::detail::Nanos time) { g_time = time; }
 
 namespace weft::detail {
 
-Fiber& current_waiter() { return model::fiber_of(model::Run::current()->running()); }
+// A model that is being made is the first thread.
+Fiber& current_waiter() { return model::fiber_of(std::max(model::Run::current()->running(), 0)); }
 
 Fiber* current_fiber() noexcept { return &current_waiter(); }
 

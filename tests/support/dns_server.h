@@ -22,7 +22,8 @@ namespace support {
 
 class DnsServer {
  public:
-  DnsServer() {
+  /// On a port of its own; on one that nobody has.
+  explicit DnsServer(std::uint16_t port = 0) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -30,7 +31,7 @@ class DnsServer {
     socklen_t size = sizeof(address);
     // The same port for both: another, if somebody has one half of it.
     for (bool bound = false; !bound;) {
-      address.sin_port = 0;
+      address.sin_port = htons(port);
       tcp_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
       udp_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
       bound = ::bind(tcp_, any, size) == 0 && ::getsockname(tcp_, any, &size) == 0 &&

@@ -153,7 +153,7 @@ def check_lists(tree):
     """Whatever is found by no list is never built, and nobody notices."""
     yield from _unlisted(tree, "runtime", ".cc", lambda path: f"'{path}'")
     yield from _unlisted(tree, "tests/soak", ".cc", lambda path: f"'{path}'")
-    for suite in ("unit", "integration", "stress", "faults", "model"):
+    for suite in ("unit", "integration", "stress", "faults", "model", "hook"):
         yield from _unlisted(tree, f"tests/{suite}", "_test.cc",
                              lambda path: f"'{path.removesuffix('_test.cc')}'")
     yield from _unlisted(tree, "examples", ".cc", lambda path: f"'{path.removesuffix('.cc')}'")

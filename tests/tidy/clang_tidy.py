@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -19,17 +20,25 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def commands_of(build):
-    """The compiler's arguments for each source, without what names its outputs."""
+    """The compiler's arguments for each source, without what names its outputs, and without precompiled
+    headers: Clang cannot read GCC's, and a file that forgets an include is to be found."""
     found = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         source = (pathlib.Path(entry["directory"]) / entry["file"]).resolve()
-        arguments = entry["command"].split()
-        for option in ("-o", "-MF", "-MQ", "-MT"):
+        arguments = shlex.split(entry["command"])
+        for option in ("-o", "-MF", "-MQ", "-MT", "-include", "-include-pch"):
             while option in arguments:
                 at = arguments.index(option)
                 del arguments[at : at + 2]
         found.setdefault(source, (entry["directory"], [a for a in arguments if a not in ("-c", "-MD")]))
     return found
+
+
+def write_database(folder, commands):
+    (folder / "compile_commands.json").write_text(json.dumps([
+        {"directory": directory, "file": str(source), "arguments": arguments}
+        for source, (directory, arguments) in commands.items()
+    ]))
 
 
 def digest(source, directory, arguments, common):
@@ -47,7 +56,7 @@ def examine(build, source, commands, common):
     if key is not None and note.exists():
         return None
     run = subprocess.run(
-        ["clang-tidy", "--quiet", "-p", str(build), str(source)], capture_output=True, text=True
+        ["clang-tidy", "--quiet", "-p", str(build / "clang-tidy"), str(source)], capture_output=True, text=True
     )
     if run.returncode != 0 or run.stdout.strip():
         return run.stdout + run.stderr
@@ -66,6 +75,7 @@ def main():
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout
     common = version + b"".join(path.read_bytes() for path in sorted(ROOT.glob("**/.clang-tidy")))
     commands = commands_of(build)
+    write_database(build / "clang-tidy", commands)
 
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

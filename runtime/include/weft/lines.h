@@ -2,6 +2,7 @@
 
 #include <weft/stream.h>
 
+#include <concepts>
 #include <cstddef>
 #include <iterator>
 #include <optional>
@@ -10,7 +11,17 @@
 
 namespace weft {
 
-/// The lines of a stream, one after the other, as Stream::read_line() gives them: see lines().
+namespace detail {
+
+template <class Source>
+concept ReadsLines = requires(Source& source, std::size_t limit) {
+  { source.read_line(limit) } -> std::same_as<std::optional<std::string>>;
+};
+
+}  // namespace detail
+
+/// The lines of a stream, one after the other, as its read_line() gives them: see lines().
+template <detail::ReadsLines Source>
 class Lines {
  public:
   class Iterator {
@@ -39,7 +50,7 @@ class Lines {
     Lines* lines_;
   };
 
-  Lines(Stream& stream, std::size_t limit) noexcept : stream_(&stream), limit_(limit) {}
+  Lines(Source& source, std::size_t limit) noexcept : source_(&source), limit_(limit) {}
 
   /// Reads the first line. Suspends, as does each step.
   Iterator begin() {
@@ -49,21 +60,23 @@ class Lines {
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
-  void advance() { line_ = stream_->read_line(limit_); }
+  void advance() { line_ = source_->read_line(limit_); }
 
-  Stream* stream_;
+  Source* source_;
   std::size_t limit_;
   std::optional<std::string> line_;
 };
 
-/// For a loop over the lines that come, up to the end of the stream:
+/// For a loop over the lines that come, up to the end of a Stream, a TlsStream, or anything else
+/// that has their read_line():
 ///
 ///     for (std::string& line : weft::lines(stream)) ...
 ///
 /// Each line may be moved from. What read_line() throws leaves the loop, and the lines after that
 /// can still be read.
-inline Lines lines(Stream& stream, std::size_t limit = Stream::kDefaultLimit) noexcept {
-  return {stream, limit};
+template <detail::ReadsLines Source>
+Lines<Source> lines(Source& source, std::size_t limit = Stream::kDefaultLimit) noexcept {
+  return {source, limit};
 }
 
 }  // namespace weft

@@ -20,7 +20,8 @@ namespace weft {
 struct ServeError {
   enum class Stage {
     /// No connection can be taken for want of resources, or one was taken and found no stack, which
-    /// ended it. Told once, until one is taken again.
+    /// ended it. Told once for as long as that goes on, whoever is taken in between: until for five
+    /// seconds nothing was wanting.
     kAccept,
     /// The handler threw.
     kHandler,
@@ -44,7 +45,9 @@ struct ServeOptions {
   /// connection that the peer broke off (ECONNRESET, EPIPE) is nothing, and the rest is a line on
   /// standard error each.
   std::function<void(const ServeError&)> on_error = {};
-  /// Bytes; 0: the runtime's default. See SpawnOptions.
+  /// Bytes; 0: the runtime's default. See SpawnOptions. Of a connection that waits, what its
+  /// handler has used of the stack stays in memory, in pages of 4 KiB; its size otherwise costs
+  /// page tables alone.
   std::size_t stack_size = 0;
 };
 

@@ -14,9 +14,14 @@ namespace weft {
 /// they have begun), and all else is asked not to block call by call. Reading what another process
 /// reads from at the same time, each gets some.
 ///
+/// What cannot be asked that (a terminal that cannot be opened anew, the master of a pair, before
+/// Linux 6.4 a pipe) is used by the blocking pool, up to 4 KiB at a time. Such calls are
+/// cancellable, but one that has begun goes on: what it reads is for the next reader of this
+/// stream, and what it writes counts as written, with the cancellation at the next wait. One that
+/// never ends keeps its thread, and the end of the runtime waits for it.
+///
 /// What read_until() and its like have looked ahead at is lost with the stream: keep one for as
-/// long as the input is read. Where the kernel is older than 6.4 and several processes write to one
-/// pipe that is full, a write may block its worker until there is room.
+/// long as the input is read.
 class InheritedStream : public Stream {
  public:
   /// No stream: every call fails with EBADF. Assign one.

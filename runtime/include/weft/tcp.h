@@ -99,6 +99,10 @@ class TcpListener {
   static TcpListener bind(std::string_view host, std::uint16_t port,
                           const ListenOptions& options = {});
   static TcpListener bind(const SocketAddress& address, const ListenOptions& options = {});
+  /// Takes over a socket that listens already, from whoever started this program say
+  /// (sd_listen_fds(3)), and makes it non-blocking, for all who have it open, and closed on exec.
+  /// Throws std::system_error that says what it is instead; then it is closed, too.
+  static TcpListener adopt(int fd);
 
   /// Waits for the next connection. Connections that fail before they are taken are passed over.
   /// Throws std::system_error; one of EMFILE, ENFILE, ENOBUFS or ENOMEM says that resources have

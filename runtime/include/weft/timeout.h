@@ -54,8 +54,9 @@ class TimeoutScope {
   Inside& inside() noexcept;
   const Inside& inside() const noexcept;
   static void arm(Inside& inside, detail::TimeLimit limit);
+  void stop() noexcept;
 
-  alignas(8) std::byte inside_[88];
+  alignas(8) std::byte inside_[104];
 };
 
 namespace detail {

@@ -54,6 +54,8 @@ class TlsTransportOf final : public TlsTransport {
   std::string peer() const override {
     if constexpr (requires { std::string(carrier_.peer_address().to_string()); }) {
       return carrier_.peer_address().to_string();
+    } else if constexpr (requires { std::string(carrier_.peer()); }) {
+      return carrier_.peer();
     } else {
       return {};
     }
@@ -63,9 +65,9 @@ class TlsTransportOf final : public TlsTransport {
   Carrier carrier_;
 };
 
-/// What TLS can run over: a TcpStream, a UnixStream, or whatever has the same calls with the same
-/// promises. Of these it needs that read_some() and write_some(), cancelled, have taken or written
-/// nothing.
+/// What TLS can run over: a TcpStream, a UnixStream, a TlsStream, or whatever has the same calls
+/// with the same promises. Of these it needs that read_some() and write_some(), cancelled, have
+/// taken or written nothing.
 template <class Carrier>
 concept TlsCarrier = std::is_nothrow_move_constructible_v<Carrier> &&
     requires(Carrier& carrier, std::span<std::byte> into, std::span<const std::byte> data) {
@@ -121,17 +123,26 @@ class TlsStream {
                         context);
   }
 
-  // -- Reading: as with Stream. The end of the stream is what the peer has declared; if the
-  // connection merely ends, that is TlsErrc::kTruncated.
+  // -- Reading: as with Stream, and lines() too. The end of the stream is what the peer has
+  // declared; if the connection merely ends, that is TlsErrc::kTruncated.
 
   std::size_t read_some(std::span<std::byte> into);
   void read_exactly(std::span<std::byte> into);
   std::string read_until(std::string_view delimiter, std::size_t limit = kDefaultLimit);
+  std::optional<std::string> read_line(std::size_t limit = kDefaultLimit);
   std::string read_to_end(std::size_t limit);
 
-  // -- Writing. Each writes all of its data, or throws; then some of it may have been written.
-  // Cancelled, it leaves whole records behind, the first of the data, which precede whatever is
-  // written next; so the peer sees a beginning of the data and then the rest of the stream.
+  // -- Writing.
+
+  /// Waits until what was written before has left, writes some more, and returns how many bytes; 0
+  /// if there are none. Cancelled, it has written none of them: once they are encrypted they are
+  /// written, and a cancellation comes at the next wait. What has not left by then precedes
+  /// whatever is written next.
+  std::size_t write_some(std::span<const std::byte> data);
+
+  // These write all of their data, or throw; then some of it may have been written. Cancelled, they
+  // leave whole records behind, the first of the data, which precede whatever is written next; so
+  // the peer sees a beginning of the data and then the rest of the stream.
 
   void write_all(std::span<const std::byte> data);
   void write_all(std::string_view text);

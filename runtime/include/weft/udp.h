@@ -75,6 +75,10 @@ class UdpSocket {
   /// A socket that talks to `peer` alone, from an address of the kernel's choice. Nothing is sent.
   static UdpSocket connect(std::string_view host, std::uint16_t port);
   static UdpSocket connect(const SocketAddress& peer);
+  /// Takes over a UDP socket, bound or connected or neither, and makes it non-blocking, for all who
+  /// have it open, and closed on exec. Throws std::system_error that says what it is instead; then
+  /// it is closed, too.
+  static UdpSocket adopt(int fd);
   /// Makes a bound socket talk to `peer` alone. Never suspends.
   void connect_to(const SocketAddress& peer);
 

@@ -112,16 +112,20 @@ class UnixListener {
   /// pool sees to. Cancellable then: throws Cancelled; if it was about to listen, that
   /// ends at once.
   static UnixListener bind(std::string_view path, const UnixListenOptions& options = {});
+  /// Takes over a socket that listens already, as TcpListener::adopt() does. Its file is whoever's
+  /// bound it, and stays when the listener goes.
+  static UnixListener adopt(int fd);
 
   /// Waits for the next connection. Throws std::system_error; one of EMFILE, ENFILE, ENOBUFS or
   /// ENOMEM says that resources have run out, and leaves the connection waiting. Cancellable.
   UnixStream accept();
 
-  /// As it was given.
+  /// As it was given, to bind() or to whoever bound it.
   const std::string& path() const;
 
-  /// Stops listening, and removes the socket's file unless another has taken its place: who waits
-  /// in accept() gets ECANCELED, new connections are refused. Closing again does nothing.
+  /// Stops listening, and removes the socket's file unless another has taken its place or it was
+  /// adopted: who waits in accept() gets ECANCELED, new connections are refused. Closing again does
+  /// nothing.
   void close() noexcept;
   bool is_open() const noexcept;
   /// The descriptor, still owned by the listener; -1 unless it is open.

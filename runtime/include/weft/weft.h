@@ -10,6 +10,7 @@
 #include <weft/channel.h>
 #include <weft/condition_variable.h>
 #include <weft/context_var.h>
+#include <weft/copy.h>
 #include <weft/done_callback.h>
 #include <weft/error.h>
 #include <weft/event.h>

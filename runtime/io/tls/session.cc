@@ -221,6 +221,19 @@ void TlsSession::send() {
   unsent_ = 0;
 }
 
+std::size_t TlsSession::put_some(std::span<const std::byte> data) {
+  send();
+  const auto chunk = data.first(std::min(data.size(), kBatch));
+  put(chunk);
+  try {
+    send();
+  } catch (const Cancelled&) {
+    // The engine has it, so it counts as written; the cancellation is for the next wait.
+    put_cancellation_back();
+  }
+  return chunk.size();
+}
+
 void TlsSession::end_writing() {
   write_step("TLS shutdown of", [](TlsEngine& engine) { return engine.end_writing(); });
   flush();

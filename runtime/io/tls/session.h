@@ -64,6 +64,8 @@ class TlsSession {
   void put(std::span<const std::byte> data);
   /// Waits until the connection below has taken all there is.
   void send();
+  /// Puts some of the data, which is not empty, and sends it. Cancelled, it has put none.
+  std::size_t put_some(std::span<const std::byte> data);
 
   void end_writing();
   void update_keys(bool both);

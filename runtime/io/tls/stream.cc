@@ -107,6 +107,12 @@ std::string TlsStream::read_until(std::string_view delimiter, std::size_t limit)
   return detail::read_until(detail::TlsSource{self}, delimiter, limit);
 }
 
+std::optional<std::string> TlsStream::read_line(std::size_t limit) {
+  TlsSession& self = session("TLS read from");
+  detail::need_reactor("TLS read");
+  return detail::read_line(detail::TlsSource{self}, limit);
+}
+
 std::string TlsStream::read_to_end(std::size_t limit) {
   TlsSession& self = session("TLS read from");
   detail::need_reactor("TLS read");
@@ -114,6 +120,13 @@ std::string TlsStream::read_to_end(std::size_t limit) {
 }
 
 // ---- Writing.
+
+std::size_t TlsStream::write_some(std::span<const std::byte> data) {
+  TlsSession& self = session("TLS write to");
+  if (data.empty()) return 0;
+  detail::need_reactor("TLS write");
+  return self.put_some(data);
+}
 
 void TlsStream::write_all(std::span<const std::byte> data) {
   TlsSession& self = session("TLS write to");

@@ -50,6 +50,20 @@ TEST(ReadBuffer, GivesOutInPartsWhatCameInParts) {
   EXPECT_TRUE(buffer.empty());
 }
 
+// What an idle connection keeps.
+TEST(ReadBuffer, StaysSmallUntilItIsFilled) {
+  ReadBuffer buffer;
+  const std::string small(300, 's'), large(5000, 'l');
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_LE(buffer.room(100'000).size(), 512U);
+    receive(buffer, small, 100'000);
+    ASSERT_EQ(take(buffer, 1000), small);
+  }
+  receive(buffer, large, 100'000);
+  EXPECT_GE(buffer.room(100'000).size(), 4096U);
+  EXPECT_EQ(take(buffer, 10'000), large);
+}
+
 TEST(ReadBuffer, TakesBackWhatWasTaken) {
   ReadBuffer buffer;
   receive(buffer, "abcdef", 100);

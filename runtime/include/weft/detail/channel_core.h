@@ -2,6 +2,7 @@
 
 #include <weft/detail/wait_list.h>
 
+#include <atomic>
 #include <cstddef>
 
 namespace weft::detail {
@@ -41,13 +42,13 @@ class ChannelCore {
   /// With the lock: the slot for one more item, counted as full from now on; null if somebody waits
   /// for the item, or there is none.
   void* add_slot() noexcept {
-    if (count_ == capacity_ || receivers_.first != nullptr) return nullptr;
-    return slot(count_++);
+    if (count() == capacity_ || receivers_.first != nullptr) return nullptr;
+    return push_slot();
   }
   /// With the lock: the slot of the oldest item, counted as free from now on; null if somebody
   /// waits for the slot, or there is no item.
   void* remove_slot() noexcept {
-    if (count_ == 0 || senders_.first != nullptr) return nullptr;
+    if (count() == 0 || senders_.first != nullptr) return nullptr;
     return pop_slot();
   }
 
@@ -71,7 +72,7 @@ class ChannelCore {
   std::size_t capacity() const noexcept { return capacity_; }
 
   /// By whoever destroys the channel: what is left, as remove_slot().
-  void* take_leftover() noexcept { return count_ > 0 ? pop_slot() : nullptr; }
+  void* take_leftover() noexcept { return count() > 0 ? pop_slot() : nullptr; }
 
  private:
   friend class Selection;  // takes part in several channels at once: see sync/select.cc
@@ -91,14 +92,25 @@ class ChannelCore {
   Done receive_at_once(void* receiver, std::uint32_t state) noexcept;
   bool wait(WaitList& list, void* item);
 
+  /// Without the lock, thus a guess: whether a buffer has nothing for a receiver, or no room.
+  bool seems_to_wait(bool sends) const noexcept {
+    return capacity_ > 0 && count() == (sends ? capacity_ : 0) && !closed();
+  }
+
+  std::size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
   void* slot(std::size_t offset) noexcept {
     const std::size_t index = first_ + offset;
     return slots_ + (index < capacity_ ? index : index - capacity_) * moves_.size;
   }
+  void* push_slot() noexcept {
+    const std::size_t before = count();
+    count_.store(before + 1, std::memory_order_relaxed);
+    return slot(before);
+  }
   void* pop_slot() noexcept {
     void* const oldest = slot(0);
     if (++first_ == capacity_) first_ = 0;
-    --count_;
+    count_.store(count() - 1, std::memory_order_relaxed);
     return oldest;
   }
 
@@ -106,7 +118,7 @@ class ChannelCore {
   mutable WaitList receivers_;
   WaitList senders_;  // its own word is not used
   std::size_t first_ = 0;
-  std::size_t count_ = 0;
+  std::atomic<std::size_t> count_{0};  // changed with the lock, guessed at without it
   const std::size_t capacity_;
   std::byte* const slots_;
   const ItemMoves& moves_;

@@ -1,0 +1,83 @@
+#pragma once
+
+// Who calls a hook, and how it waits. In a plain thread every hook is libc's call and nothing else.
+// In a fiber a call that would block suspends, and the fiber stays on its worker meanwhile: errno,
+// pthread_self() and the thread-locals of the library that called are the same afterwards.
+//
+// A cancellation is not thrown here: there may be C between the hook and whoever could catch it.
+// The call fails with ECANCELED, as does every other that would have to wait, until the
+// cancellation is thrown where weft itself is called, or its timeout ends.
+
+#include <poll.h>
+
+#include <cerrno>
+#include <span>
+
+#include "base/time.h"
+
+namespace weft::hook {
+
+using detail::kNever;
+using detail::Nanos;
+
+/// Whether blocking calls of the caller are to suspend it.
+bool in_fiber() noexcept;
+
+/// At the start of a call that may succeed at once: lets others run when the turn is over. False,
+/// and errno ECANCELED: the fiber has been cancelled.
+bool begin_call() noexcept;
+
+/// Waits until one of `items` may be ready. True: it is to be tried again. False, with errno
+/// EAGAIN: the deadline has passed; EBADF: somebody closed one, whose `revents` is POLLNVAL;
+/// ECANCELED; ENOMEM.
+bool wait_for(std::span<pollfd> items, Nanos deadline) noexcept;
+inline bool wait_for(int fd, short events, Nanos deadline) noexcept {
+  pollfd item{fd, events, 0};
+  return wait_for({&item, 1}, deadline);
+}
+
+/// Sleeps. False, and errno ECANCELED or ENOMEM: not to the end.
+bool sleep_until(Nanos deadline) noexcept;
+
+/// Makes `call` on a thread that may block, and waits for its end. False, with errno ECANCELED or
+/// ENOMEM: it was not made. errno is otherwise what it left.
+bool on_thread(void (*call)(void* argument) noexcept, void* argument) noexcept;
+template <class F>
+bool on_thread(F& call) noexcept {
+  return on_thread([](void* argument) noexcept { (*static_cast<F*>(argument))(); }, &call);
+}
+
+/// Whether the user has made the descriptor non-blocking. False if it is none.
+bool is_nonblocking(int fd) noexcept;
+
+/// When a call that begins now is to end by SO_RCVTIMEO or SO_SNDTIMEO. Asks the kernel when it is
+/// first needed.
+class TimeLimit {
+ public:
+  TimeLimit(int fd, int option) noexcept : fd_(fd), option_(option) {}
+  Nanos deadline() noexcept;
+
+ private:
+  const int fd_;
+  const int option_;
+  bool known_ = false;
+  Nanos deadline_ = kNever;
+};
+
+/// Keeps errno for who succeeds: libc's calls leave it alone then.
+class ErrnoScope {
+ public:
+  ErrnoScope() noexcept : before_(errno) {}
+  ErrnoScope(const ErrnoScope&) = delete;
+  ErrnoScope& operator=(const ErrnoScope&) = delete;
+  template <class T>
+  T succeed(T result) const noexcept {
+    errno = before_;
+    return result;
+  }
+
+ private:
+  const int before_;
+};
+
+}  // namespace weft::hook

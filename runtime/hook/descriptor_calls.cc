@@ -1,0 +1,133 @@
+// What ends a descriptor, and what reads or changes its flags. In every thread: who waits for a
+// descriptor in a fiber is to learn that it was closed, whoever closed it.
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+
+#include "hook/borrowed.h"
+#include "hook/caller.h"
+#include "hook/kind.h"
+#include "hook/libc.h"
+#include "reactor/foreign_waits.h"
+
+namespace weft::hook {
+
+namespace {
+
+WEFT_LIBC(close);
+WEFT_LIBC(close_range);
+WEFT_LIBC(closefrom);
+WEFT_LIBC(dup2);
+WEFT_LIBC(dup3);
+// What follows the command is one word or nothing.
+constinit Libc<int, int, int, void*> libc_fcntl{"fcntl"};
+constinit Libc<int, int, unsigned long, void*> libc_ioctl{"ioctl"};
+
+void ends(int fd) noexcept {
+  forget_kind(fd);
+  detail::ForeignWaits::closing(fd);
+}
+
+bool is_open(int fd) noexcept {
+  const int error = errno;
+  const bool open = libc_fcntl(fd, F_GETFD, nullptr) >= 0;
+  errno = error;
+  return open;
+}
+
+void all_end(unsigned first, unsigned last) noexcept {
+  forget_kinds(first, last);
+  detail::ForeignWaits::closing(first, last);
+}
+
+// A lock of a file may take as long as who holds it likes.
+int lock_file(int fd, int command, void* lock) noexcept {
+  const ErrnoScope scope;
+  int result = -1;
+  auto call = [&]() noexcept { result = libc_fcntl(fd, command, lock); };
+  return on_thread(call) && result >= 0 ? scope.succeed(result) : -1;
+}
+
+int control(int fd, int command, void* argument) noexcept {
+  switch (command) {
+    case F_GETFL:
+      return flags_of(fd);
+    case F_SETFL: {
+      const NotBorrowed alone(fd);
+      return libc_fcntl(fd, command, argument);
+    }
+    case F_SETLKW:
+    case F_OFD_SETLKW:
+      if (in_fiber()) return lock_file(fd, command, argument);
+      [[fallthrough]];
+    default:
+      return libc_fcntl(fd, command, argument);
+  }
+}
+
+}  // namespace
+}  // namespace weft::hook
+
+using namespace weft::hook;  // NOLINT(google-build-using-namespace): the rest is C
+
+extern "C" {
+
+int close(int fd) {
+  ends(fd);
+  return libc_close(fd);
+}
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the name is libc's
+int __close(int fd) { return close(fd); }
+
+int dup2(int fd, int to) noexcept {
+  if (fd != to && is_open(fd)) ends(to);
+  return libc_dup2(fd, to);
+}
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the name is libc's
+int __dup2(int fd, int to) noexcept { return dup2(fd, to); }
+int dup3(int fd, int to, int flags) noexcept {
+  if (fd != to && is_open(fd)) ends(to);
+  return libc_dup3(fd, to, flags);
+}
+
+int close_range(unsigned first, unsigned last, int flags) noexcept {
+  if ((static_cast<unsigned>(flags) & CLOSE_RANGE_CLOEXEC) == 0) all_end(first, last);
+  return libc_close_range(first, last, flags);
+}
+void closefrom(int first) noexcept {
+  all_end(first < 0 ? 0 : static_cast<unsigned>(first), ~0U);
+  libc_closefrom(first);
+}
+
+// All that follows the command is one word or nothing.
+
+int fcntl(int fd, int command, ...) {
+  va_list rest;
+  va_start(rest, command);
+  void* const argument = va_arg(rest, void*);
+  va_end(rest);
+  return control(fd, command, argument);
+}
+int fcntl64(int fd, int command, ...) {
+  va_list rest;
+  va_start(rest, command);
+  void* const argument = va_arg(rest, void*);
+  va_end(rest);
+  return control(fd, command, argument);
+}
+int ioctl(int fd, unsigned long request, ...) noexcept {
+  va_list rest;
+  va_start(rest, request);
+  void* const argument = va_arg(rest, void*);
+  va_end(rest);
+  if (request != FIONBIO) return libc_ioctl(fd, request, argument);
+  const NotBorrowed alone(fd);
+  return libc_ioctl(fd, request, argument);
+}
+
+}  // extern "C"

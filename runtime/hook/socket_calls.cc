@@ -1,0 +1,265 @@
+// recv(2), send(2) and their like. Each is libc's call in a plain thread, and where it would not
+// block anyway.
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "hook/libc.h"
+#include "hook/time_spans.h"
+#include "hook/transfer.h"
+#include "time/clock.h"
+
+namespace weft::hook {
+
+namespace {
+
+WEFT_LIBC(getsockopt);
+WEFT_LIBC(recvfrom);
+WEFT_LIBC(recvmsg);
+WEFT_LIBC(recvmmsg);
+WEFT_LIBC(sendto);
+WEFT_LIBC(sendmsg);
+WEFT_LIBC(sendmmsg);
+
+// -1: it is no socket.
+int option_of(int fd, int option) noexcept {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  return libc_getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+bool is_unix(int fd) noexcept { return option_of(fd, SO_DOMAIN) == AF_UNIX; }
+bool is_stream(int fd) noexcept { return option_of(fd, SO_TYPE) == SOCK_STREAM; }
+
+// Urgent data and errors that are queued are there or not: nobody waits for them. Sockets that have
+// no such queue take no notice of the flag, and wait for what they have.
+bool may_receive_later(int fd, int flags) noexcept {
+  if ((flags & MSG_DONTWAIT) != 0 || !in_fiber()) return false;
+  if ((flags & (MSG_OOB | MSG_ERRQUEUE)) == 0) [[likely]]
+    return true;
+  if ((flags & MSG_ERRQUEUE) != 0 && !is_unix(fd)) return false;
+  return (flags & MSG_OOB) == 0 || !is_stream(fd);
+}
+bool may_send_later(int flags) noexcept { return (flags & MSG_DONTWAIT) == 0 && in_fiber(); }
+
+// Of datagrams MSG_WAITALL takes one like any other; and who only looks at a Unix socket sees what
+// is there.
+bool waits_for_all(int fd, int flags) noexcept {
+  return (flags & MSG_WAITALL) != 0 && is_stream(fd) && ((flags & MSG_PEEK) == 0 || !is_unix(fd));
+}
+
+int at_once(int flags) noexcept { return (flags & ~MSG_WAITALL) | MSG_DONTWAIT; }
+
+// Looks at what is there until that is `size` bytes. For more than there is no kernel lets anybody
+// wait, so it looks now and then.
+template <class Peek>
+ssize_t peek_all(int fd, std::size_t size, Peek peek) noexcept {
+  constexpr Nanos kPause = 1'000'000;
+  const ErrnoScope scope;
+  TimeLimit limit = receive_limit(fd);
+  const Nanos deadline = limit.deadline();
+  for (;;) {
+    const ssize_t count = until_done(fd, POLLIN, receive_limit(fd), peek);
+    if (count <= 0 || static_cast<std::size_t>(count) >= size || look_at(fd, POLLRDHUP) != 0) {
+      return count;
+    }
+    const Nanos pause = detail::saturating_add(detail::now(), kPause);
+    if (pause > deadline || !sleep_until(pause)) return scope.succeed(count);
+  }
+}
+
+ssize_t receive(int fd, void* into, std::size_t size, int flags, sockaddr* peer,
+                socklen_t* peer_size) noexcept {
+  if (!may_receive_later(fd, flags)) return libc_recvfrom(fd, into, size, flags, peer, peer_size);
+  socklen_t* const told = peer != nullptr ? peer_size : nullptr;
+  const socklen_t room = told != nullptr ? *told : 0;
+  socklen_t unused = 0;
+  auto* const bytes = static_cast<std::byte*>(into);
+  ssize_t last = 0;
+  const auto attempt = [&](std::size_t done) {
+    const socklen_t before = std::exchange(told != nullptr ? *told : unused, room);
+    last = receive_now(fd, bytes + done, size - done, at_once(flags), peer, peer_size);
+    if (last < 0 && told != nullptr) *told = before;
+    return last;
+  };
+  const auto first = [&] { return attempt(0); };
+  if (!waits_for_all(fd, flags)) {
+    const ssize_t count = until_done(fd, POLLIN, receive_limit(fd), first);
+    if (count == 0 && last < 0 && told != nullptr) *told = 0;  // it is shut down
+    return count;
+  }
+  if ((flags & MSG_PEEK) != 0) return peek_all(fd, size, first);
+  return until_all(fd, POLLIN, receive_limit(fd), size, attempt);
+}
+
+// What is to follow the first bytes of a message.
+ssize_t receive_rest(int fd, const msghdr& message, std::size_t first, int flags) noexcept {
+  Parts parts({message.msg_iov, message.msg_iovlen});
+  parts.skip(first);
+  if (parts.size() == 0) return 0;
+  std::size_t skipped = 0;
+  return until_all(fd, POLLIN, receive_limit(fd), parts.size(), [&](std::size_t done) {
+    parts.skip(done - skipped);
+    skipped = done;
+    msghdr more{};
+    more.msg_iov = const_cast<iovec*>(parts.left().data());
+    more.msg_iovlen = parts.left().size();
+    return libc_recvmsg(fd, &more, at_once(flags));
+  });
+}
+
+void tell_nothing(msghdr& message) noexcept {
+  message.msg_namelen = 0;
+  message.msg_controllen = 0;
+  message.msg_flags = 0;
+}
+
+ssize_t receive_message(int fd, msghdr* message, int flags) noexcept {
+  if (!may_receive_later(fd, flags) || message == nullptr) return libc_recvmsg(fd, message, flags);
+  const ErrnoScope scope;
+  const msghdr asked = *message;
+  ssize_t last = 0;
+  const auto attempt = [&] {
+    *message = asked;
+    return last = libc_recvmsg(fd, message, at_once(flags));
+  };
+  const bool all = waits_for_all(fd, flags);
+  if (all && (flags & MSG_PEEK) != 0) {
+    return peek_all(fd, Parts({asked.msg_iov, asked.msg_iovlen}).size(), attempt);
+  }
+  const ssize_t first = until_done(fd, POLLIN, receive_limit(fd), attempt);
+  if (first == 0 && last < 0) tell_nothing(*message);  // it is shut down
+  // What comes along with the bytes ends what is received at once.
+  if (first <= 0 || !all || message->msg_controllen > 0) return first;
+  const ssize_t rest = receive_rest(fd, asked, static_cast<std::size_t>(first), flags);
+  return scope.succeed(first + std::max<ssize_t>(rest, 0));
+}
+
+ssize_t send_message(int fd, const msghdr* message, int flags) noexcept {
+  if (!may_send_later(flags) || message == nullptr) return libc_sendmsg(fd, message, flags);
+  const ErrnoScope scope;
+  const ssize_t first = until_done(fd, POLLOUT, send_limit(fd),
+                                   [&] { return libc_sendmsg(fd, message, flags | MSG_DONTWAIT); });
+  if (first <= 0) return first;
+  Parts parts({message->msg_iov, message->msg_iovlen});
+  parts.skip(static_cast<std::size_t>(first));
+  if (parts.size() == 0) return first;
+  // Of a stream. What went along with the first bytes does not go again.
+  std::size_t skipped = 0;
+  const ssize_t rest = until_all(fd, POLLOUT, send_limit(fd), parts.size(), [&](std::size_t done) {
+    parts.skip(done - skipped);
+    skipped = done;
+    msghdr more{};
+    more.msg_iov = const_cast<iovec*>(parts.left().data());
+    more.msg_iovlen = parts.left().size();
+    return libc_sendmsg(fd, &more, flags | MSG_DONTWAIT);
+  });
+  return scope.succeed(first + std::max<ssize_t>(rest, 0));
+}
+
+ssize_t send_to(int fd, const void* from, std::size_t size, int flags, const sockaddr* peer,
+                socklen_t peer_size) noexcept {
+  if (!may_send_later(flags)) return libc_sendto(fd, from, size, flags, peer, peer_size);
+  const auto* const bytes = static_cast<const std::byte*>(from);
+  return until_all(fd, POLLOUT, send_limit(fd), size, [&](std::size_t done) {
+    return send_now(fd, bytes + done, size - done, flags, peer, peer_size);
+  });
+}
+
+// recvmmsg(2) looks at its time limit only after a message, and so does this.
+int receive_messages(int fd, mmsghdr* messages, unsigned count, int flags,
+                     timespec* limit) noexcept {
+  if (!may_receive_later(fd, flags) || count == 0 || (limit != nullptr && !is_valid(*limit))) {
+    return libc_recvmmsg(fd, messages, count, flags, limit);
+  }
+  const ErrnoScope scope;
+  const Nanos begin = detail::now();
+  const Nanos span = limit == nullptr ? kNever : nanos_of(*limit);
+  unsigned done = 0;
+  while (done < count) {
+    const ssize_t got = until_done(fd, POLLIN, receive_limit(fd), [&]() -> ssize_t {
+      return libc_recvmmsg(fd, messages + done, count - done, flags | MSG_DONTWAIT, nullptr);
+    });
+    if (got < 0) return done > 0 ? scope.succeed(static_cast<int>(done)) : -1;
+    if (got == 0) {  // it is shut down
+      tell_nothing(messages[done].msg_hdr);
+      messages[done].msg_len = 0;
+    }
+    done += static_cast<unsigned>(std::max<ssize_t>(got, 1));
+    if ((flags & MSG_WAITFORONE) != 0 || detail::now() - begin >= span) break;
+    // The error that ended it is the next call's.
+    if (done < count && (look_at(fd, 0) & POLLERR) != 0) break;
+  }
+  return static_cast<int>(done);
+}
+
+int send_messages(int fd, mmsghdr* messages, unsigned count, int flags) noexcept {
+  if (!may_send_later(flags) || count == 0) return libc_sendmmsg(fd, messages, count, flags);
+  const ErrnoScope scope;
+  unsigned done = 0;
+  while (done < count) {
+    const ssize_t sent = until_done(fd, POLLOUT, send_limit(fd), [&]() -> ssize_t {
+      return libc_sendmmsg(fd, messages + done, count - done, flags | MSG_DONTWAIT);
+    });
+    if (sent < 0) return done > 0 ? scope.succeed(static_cast<int>(done)) : -1;
+    done += static_cast<unsigned>(sent);
+    // Whether it was an error that ended it, which is nobody's by now, or that there was no room.
+    if (done < count && (look_at(fd, POLLOUT) & POLLOUT) != 0) break;
+  }
+  return static_cast<int>(done);
+}
+
+}  // namespace
+}  // namespace weft::hook
+
+using namespace weft::hook;  // NOLINT(google-build-using-namespace): the rest is C
+
+extern "C" {
+
+[[noreturn]] void __chk_fail();  // NOLINT(bugprone-reserved-identifier)
+
+ssize_t recv(int fd, void* into, size_t size, int flags) {
+  return receive(fd, into, size, flags, nullptr, nullptr);
+}
+ssize_t recvfrom(int fd, void* into, size_t size, int flags, sockaddr* peer, socklen_t* peer_size) {
+  return receive(fd, into, size, flags, peer, peer_size);
+}
+ssize_t recvmsg(int fd, msghdr* message, int flags) { return receive_message(fd, message, flags); }
+int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit) {
+  return receive_messages(fd, messages, count, flags, limit);
+}
+ssize_t send(int fd, const void* from, size_t size, int flags) {
+  return send_to(fd, from, size, flags, nullptr, 0);
+}
+ssize_t sendto(int fd, const void* from, size_t size, int flags, const sockaddr* peer,
+               socklen_t peer_size) {
+  return send_to(fd, from, size, flags, peer, peer_size);
+}
+ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  return send_message(fd, message, flags);
+}
+int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  return send_messages(fd, messages, count, flags);
+}
+
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are libc's
+
+ssize_t __send(int fd, const void* from, size_t size, int flags) {
+  return send(fd, from, size, flags);
+}
+// What a fortified program calls.
+ssize_t __recv_chk(int fd, void* into, size_t size, size_t room, int flags) {
+  if (size > room) __chk_fail();
+  return recv(fd, into, size, flags);
+}
+ssize_t __recvfrom_chk(int fd, void* into, size_t size, size_t room, int flags, sockaddr* peer,
+                       socklen_t* peer_size) {
+  if (size > room) __chk_fail();
+  return recvfrom(fd, into, size, flags, peer, peer_size);
+}
+
+// NOLINTEND(bugprone-reserved-identifier)
+
+}  // extern "C"

@@ -1,0 +1,234 @@
+#include "hook/transfer.h"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "fiber/sanitizer.h"
+#include "hook/borrowed.h"
+#include "hook/libc.h"
+
+namespace weft::hook {
+
+namespace {
+
+WEFT_LIBC(poll);
+WEFT_LIBC(read);
+WEFT_LIBC(readv);
+WEFT_LIBC(write);
+WEFT_LIBC(writev);
+WEFT_LIBC(preadv2);
+WEFT_LIBC(pwritev2);
+WEFT_LIBC(recvmsg);
+WEFT_LIBC(sendmsg);
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+WEFT_LIBC(recvfrom);
+WEFT_LIBC(sendto);
+#endif
+
+using Direction = short;
+constexpr Direction kIn = POLLIN;
+constexpr Direction kOut = POLLOUT;
+
+int count_of(std::span<const iovec> parts) noexcept { return static_cast<int>(parts.size()); }
+
+// One of readv(2), writev(2) and the same with flags.
+ssize_t transfer(int fd, std::span<const iovec> parts, Direction direction) noexcept {
+  return direction == kIn ? libc_readv(fd, parts.data(), count_of(parts))
+                          : libc_writev(fd, parts.data(), count_of(parts));
+}
+ssize_t transfer_at(int fd, std::span<const iovec> parts, Direction direction, off_t offset,
+                    int flags) noexcept {
+  return direction == kIn ? libc_preadv2(fd, parts.data(), count_of(parts), offset, flags)
+                          : libc_pwritev2(fd, parts.data(), count_of(parts), offset, flags);
+}
+
+ssize_t read_now(int fd, const iovec& part) noexcept {  // as receive_now()
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+  return libc_preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+#else
+  return ::syscall(SYS_preadv2, fd, &part, 1UL, -1L, 0L, RWF_NOWAIT);
+#endif
+}
+
+// That RWF_NOWAIT is not for this file, or this kernel.
+bool is_refusal(int error) noexcept {
+  return error == EOPNOTSUPP || error == EINVAL || error == ENOSYS;
+}
+
+// Kernels before 6.4 cannot be asked for one call on a pipe that does not block, nor any for a
+// write to an eventfd. Of a terminal, which is others', too, one can only see whether it would;
+// somebody else may be quicker then.
+ssize_t transfer_looking(int fd, Kind kind, std::span<const iovec> parts,
+                         Direction direction) noexcept {
+  if (kind == Kind::kPipe) {
+    const Borrowed borrowed(fd);
+    return transfer(fd, parts, direction);
+  }
+  if (look_at(fd, direction) != 0 || is_nonblocking(fd)) return transfer(fd, parts, direction);
+  errno = EAGAIN;
+  return -1;
+}
+
+ssize_t transfer_now(int fd, Kind kind, std::span<const iovec> parts,
+                     Direction direction) noexcept {
+  const ssize_t count = transfer_at(fd, parts, direction, -1, RWF_NOWAIT);
+  if (count >= 0 || !is_refusal(errno)) return count;
+  return transfer_looking(fd, kind, parts, direction);
+}
+
+ssize_t transfer_socket(int fd, std::span<const iovec> parts, Direction direction) noexcept {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts.data());
+  message.msg_iovlen = parts.size();
+  return direction == kIn ? libc_recvmsg(fd, &message, MSG_DONTWAIT)
+                          : libc_sendmsg(fd, &message, MSG_DONTWAIT);
+}
+
+// A write goes on until all is written, a read ends with what there is.
+ssize_t transfer_in_fiber(int fd, std::span<const iovec> given, Direction direction) noexcept {
+  Parts parts(given);
+  const std::size_t size = parts.size();
+  if (size == 0) return transfer(fd, given, direction);
+  Kind kind = kind_of(fd);
+  if (kind == Kind::kUnknown) return transfer(fd, given, direction);
+  if (kind == Kind::kDisk) {
+    return direction == kIn ? read_disk(fd, given, -1) : write_disk(fd, given, -1);
+  }
+  std::size_t skipped = 0;
+  const auto attempt = [&](std::size_t done) {
+    parts.skip(done - skipped);
+    skipped = done;
+    if (kind == Kind::kSocket) {
+      const ssize_t count = transfer_socket(fd, parts.left(), direction);
+      if (count >= 0 || errno != ENOTSOCK) return count;
+      forget_kind(fd);
+      kind = kind_of(fd);
+    }
+    return transfer_now(fd, kind, parts.left(), direction);
+  };
+  if (direction == kOut) return until_all(fd, kOut, send_limit(fd), size, attempt);
+  return until_done(fd, kIn, receive_limit(fd), [&] { return attempt(0); });
+}
+
+}  // namespace
+
+[[gnu::hot]] ssize_t receive_now(int fd, void* into, std::size_t size, int flags, sockaddr* peer,
+                                 socklen_t* peer_size) noexcept {
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+  return libc_recvfrom(fd, into, size, flags | MSG_DONTWAIT, peer, peer_size);
+#else
+  return ::syscall(SYS_recvfrom, fd, into, size, flags | MSG_DONTWAIT, peer, peer_size);
+#endif
+}
+
+ssize_t send_now(int fd, const void* from, std::size_t size, int flags, const sockaddr* peer,
+                 socklen_t peer_size) noexcept {
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+  return libc_sendto(fd, from, size, flags | MSG_DONTWAIT, peer, peer_size);
+#else
+  return ::syscall(SYS_sendto, fd, from, size, flags | MSG_DONTWAIT, peer, peer_size);
+#endif
+}
+
+short look_at(int fd, short events) noexcept {
+  pollfd item{fd, events, 0};
+  libc_poll(&item, 1, 0);
+  return item.revents;
+}
+
+bool is_shut_down(int fd) noexcept {
+  return kind_of(fd) == Kind::kSocket && (look_at(fd, POLLRDHUP) & (POLLRDHUP | POLLHUP)) != 0;
+}
+
+// The two that most reads are of, without what the others need.
+[[gnu::hot]] ssize_t read_in_fiber(int fd, void* into, std::size_t size) noexcept {
+  if (size == 0) return libc_read(fd, into, size);  // not readv(2), which asks nobody then
+  const int before = errno;
+  const Kind kind = kind_of(fd);
+  const iovec part{into, size};
+  if (kind == Kind::kPipe) {
+    const ssize_t count =
+        until_done(fd, kIn, receive_limit(fd), [&] { return read_now(fd, part); });
+    if (count >= 0 || !is_refusal(errno)) return count;
+  }
+  if (kind == Kind::kSocket) [[likely]] {
+    const ssize_t count =
+        until_done(fd, kIn, receive_limit(fd), [&] { return receive_now(fd, into, size, 0); });
+    if (count >= 0 || errno != ENOTSOCK) return count;
+    forget_kind(fd);
+  }
+  errno = before;
+  return transfer_in_fiber(fd, {&part, 1}, kIn);
+}
+
+ssize_t read_in_fiber(int fd, std::span<const iovec> into) noexcept {
+  return transfer_in_fiber(fd, into, kIn);
+}
+
+ssize_t write_in_fiber(int fd, const void* from, std::size_t size) noexcept {
+  const int before = errno;
+  if (kind_of(fd) == Kind::kSocket) [[likely]] {
+    const auto* const bytes = static_cast<const std::byte*>(from);
+    const ssize_t count = until_all(fd, kOut, send_limit(fd), size, [&](std::size_t done) {
+      return send_now(fd, bytes + done, size - done, 0);
+    });
+    if (count >= 0 || errno != ENOTSOCK) return count;
+    forget_kind(fd);
+    errno = before;
+  }
+  if (size == 0) return libc_write(fd, from, size);
+  const iovec part{const_cast<void*>(from), size};
+  return transfer_in_fiber(fd, {&part, 1}, kOut);
+}
+
+ssize_t write_in_fiber(int fd, std::span<const iovec> from) noexcept {
+  return transfer_in_fiber(fd, from, kOut);
+}
+
+// ---- Files on disk.
+
+namespace {
+
+// What is in memory is transferred here and now, the rest on a thread that may block.
+ssize_t transfer_disk(int fd, std::span<const iovec> given, Direction direction, off_t offset,
+                      int flags) noexcept {
+  const ErrnoScope scope;
+  Parts parts(given);
+  std::size_t done = 0;
+  bool now = begin_call();
+  if (!now) return -1;
+  for (std::size_t size = parts.size(); done < size;) {
+    const std::span<const iovec> left = parts.left();
+    const off_t at = offset < 0 ? offset : offset + static_cast<off_t>(done);
+    ssize_t count = 0;
+    if (now) {
+      count = transfer_at(fd, left, direction, at, flags | RWF_NOWAIT);
+      if (count < 0 && (errno == EAGAIN || is_refusal(errno))) {
+        now = false;
+        continue;
+      }
+    } else {
+      const auto call = [&]() noexcept { count = transfer_at(fd, left, direction, at, flags); };
+      auto once = call;
+      if (!on_thread(once)) count = -1;
+    }
+    if (count < 0) return done > 0 ? scope.succeed(static_cast<ssize_t>(done)) : -1;
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+    parts.skip(static_cast<std::size_t>(count));
+  }
+  return scope.succeed(static_cast<ssize_t>(done));
+}
+
+}  // namespace
+
+ssize_t read_disk(int fd, std::span<const iovec> into, off_t offset, int flags) noexcept {
+  return transfer_disk(fd, into, kIn, offset, flags);
+}
+
+ssize_t write_disk(int fd, std::span<const iovec> from, off_t offset, int flags) noexcept {
+  return transfer_disk(fd, from, kOut, offset, flags);
+}
+
+}  // namespace weft::hook

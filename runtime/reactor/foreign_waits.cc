@@ -1,0 +1,184 @@
+#include "reactor/foreign_waits.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <mutex>
+#include <new>
+
+#include "time/clock.h"
+
+namespace weft::detail {
+
+// One wait of one fiber; in its frame.
+struct ForeignWaits::Wait {
+  Spinlock lock;
+  bool over = false;            // under lock
+  Wake reason = Wake::kNormal;  // under lock
+  WakeToken waiter;             // under lock; set when the fiber is about to sleep
+};
+
+struct ForeignWaits::Node : ListNode<> {
+  Wait* wait = nullptr;
+  const ForeignWaits* home = nullptr;
+  Entry* entry = nullptr;
+  pollfd* item = nullptr;
+
+  std::uint32_t events() const noexcept { return static_cast<std::uint16_t>(item->events); }
+};
+
+struct ForeignWaits::Entry : Numbered {
+  // Held while the kernel is told, for longer than others of its kind: what is armed must be what
+  // is linked. Only waits for the same descriptor meet here.
+  Spinlock lock;
+  List<Node> waiters;  // under lock
+};
+
+NumberTable<ForeignWaits::Entry>& ForeignWaits::table() noexcept {
+  static constinit NumberTable<Entry> numbers;
+  return numbers;
+}
+
+// Those of one wait, few as a rule. Its end is the wait's: see invariant 2.
+class ForeignWaits::Nodes {
+ public:
+  explicit Nodes(std::size_t count)
+      : many_(count > few_.size() ? std::make_unique<Node[]>(count) : nullptr),
+        nodes_(many_ != nullptr ? many_.get() : few_.data(), count) {}
+  ~Nodes() {
+    for (Node& node : nodes_) {
+      if (node.entry == nullptr) continue;
+      std::lock_guard lock(node.entry->lock);
+      if (node.linked()) node.unlink();
+    }
+  }
+  Nodes(const Nodes&) = delete;
+  Nodes& operator=(const Nodes&) = delete;
+  Node& operator[](std::size_t index) noexcept { return nodes_[index]; }
+
+ private:
+  std::array<Node, 4> few_;
+  const std::unique_ptr<Node[]> many_;
+  const std::span<Node> nodes_;
+};
+
+Wake ForeignWaits::wait(std::span<pollfd> items, Nanos deadline, Cancellable cancellable) {
+  // Where the kernel refuses to watch (no memory, too many watches) the caller looks now and then.
+  constexpr Nanos kLookAgain = 1'000'000;
+  Wait wait;
+  Nodes nodes(items.size());
+  bool watched = true;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    items[i].revents = 0;
+    if (items[i].fd < 0) continue;
+    nodes[i].wait = &wait;
+    nodes[i].home = this;
+    nodes[i].item = &items[i];
+    watched &= link(nodes[i], table().entry(items[i].fd));
+  }
+  const Nanos look_at = watched ? kNever : saturating_add(now(), kLookAgain);
+  const WakeToken self = current_token(WaitsFor::kDescriptor);
+  wait.lock.lock();
+  if (wait.over) {
+    wait.lock.unlock();
+    return wait.reason;
+  }
+  wait.waiter = self;
+  const auto unlock = [](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); };
+  try {
+    const Wake reason = suspend_until(std::min(deadline, look_at), unlock, &wait.lock, cancellable);
+    return reason == Wake::kTimeout && look_at < deadline ? Wake::kNormal : reason;
+  } catch (...) {
+    wait.lock.unlock();
+    throw;
+  }
+}
+
+// False: nothing will be told of it.
+bool ForeignWaits::link(Node& node, Entry& entry) noexcept {
+  std::lock_guard lock(entry.lock);
+  node.entry = &entry;
+  entry.waiters.push_back(node);
+  const int error = arm(entry);
+  // EBADF: it is closed. EPERM: it is of a kind that never blocks. The caller finds out.
+  if (error == EBADF || error == EPERM) end(*node.wait, Wake::kNormal, nullptr);
+  return error == 0 || error == EBADF || error == EPERM;
+}
+
+// 0 or the errno. Not inlined where a fiber suspends: compilers keep errno's address across calls.
+[[gnu::noinline]] int ForeignWaits::arm(Entry& entry) noexcept {
+  epoll_event event{};
+  event.events = EPOLLONESHOT;
+  event.data.u64 = kMark | static_cast<std::uint32_t>(entry.fd());
+  entry.waiters.for_each([&](const Node& node) {
+    if (node.home == this) event.events |= node.events();
+  });
+  // It is registered as a rule: who waited for it once does so again.
+  if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, entry.fd(), &event) == 0) return 0;
+  if (errno != ENOENT) return errno;
+  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.fd(), &event) == 0 ? 0 : errno;
+}
+
+// Under the lock of an entry where it is linked, or by the waiter itself.
+void ForeignWaits::end(Wait& wait, Wake reason, std::vector<Ready>* ready) noexcept {
+  wait.lock.lock();
+  if (!wait.over) wait.reason = reason;
+  wait.over = true;
+  const WakeToken waiter = wait.waiter;
+  wait.lock.unlock();
+  if (waiter.fiber == nullptr) return;
+  if (ready != nullptr) {
+    try {
+      ready->push_back({waiter, reason});
+      return;
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  wake(waiter, reason);
+}
+
+void ForeignWaits::post(const epoll_event& event, std::vector<Ready>& ready) noexcept {
+  const auto fd = static_cast<int>(event.data.u64 & (kMark - 1));
+  Entry* const entry = table().find(fd);
+  WEFT_ASSERT(entry != nullptr, "only numbers that have an entry are armed");
+  const std::uint32_t always = EPOLLERR | EPOLLHUP;
+  std::lock_guard lock(entry->lock);
+  bool others = false;
+  entry->waiters.remove_if([&](Node& node) {
+    if (node.home != this) return false;
+    const bool concerned = (event.events & (node.events() | always)) != 0;
+    if (concerned) {
+      end(*node.wait, Wake::kNormal, &ready);
+    } else {
+      others = true;
+    }
+    return concerned;
+  });
+  // Refused, it is closed or there is no memory: they look themselves.
+  if (!others || arm(*entry) == 0) return;
+  entry->waiters.remove_if([&](Node& node) {
+    if (node.home != this) return false;
+    end(*node.wait, Wake::kNormal, &ready);
+    return true;
+  });
+}
+
+// By who is about to close it.
+void ForeignWaits::tell_closed(Entry& entry) noexcept {
+  std::lock_guard lock(entry.lock);
+  while (Node* const node = entry.waiters.pop_front()) {
+    node->item->revents = POLLNVAL;
+    end(*node->wait, Wake::kClosed, nullptr);
+  }
+}
+
+void ForeignWaits::closing(int fd) noexcept {
+  if (Entry* const entry = table().find(fd)) tell_closed(*entry);
+}
+
+void ForeignWaits::closing(unsigned first, unsigned last) noexcept {
+  table().for_each(first, last, [](Entry& entry) { tell_closed(entry); });
+}
+
+}  // namespace weft::detail
