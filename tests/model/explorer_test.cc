@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <new>
+
 #include "explorer/atomic.h"
 #include "explorer/explorer.h"
 
@@ -276,6 +279,24 @@ struct Stuck : Model {
   Atomic<int> flag;
 };
 TEST(Explorer, FindsASpinThatNobodyEnds) { expect_found(explore<Stuck>(), "nobody can go on"); }
+
+// What is written to the place of an atomic that is gone is not delayed, so its stores must not be.
+struct Ending : Model {
+  Threads threads() override {
+    return {[this] {
+              auto* const atomic = ::new (&place) Atomic<int>(1);
+              atomic->store(2, kRelease);
+              std::destroy_at(atomic);
+              place = 3;
+              other.store(1);
+            },
+            [this] { other.load(); }};
+  }
+  void at_end() override { require(place == 3, "a store came after the end of its atomic"); }
+  int place = 0;
+  Atomic<int> other;
+};
+TEST(Explorer, DelaysNoStoreBeyondTheEndOfItsAtomic) { expect_sound(explore<Ending>()); }
 
 struct Endless : Model {
   Threads threads() override {

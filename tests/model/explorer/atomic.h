@@ -21,6 +21,8 @@ void store(void* address, unsigned size, std::uint64_t value, Order order);
 std::uint64_t begin_update(void* address, unsigned size, Order order);
 void end_update(void* address, unsigned size, std::uint64_t value, Order order);
 void end_update_unchanged(const void* address, Order failure);
+/// Nothing of it is left to be seen by others.
+void end_of(const void* address);
 void relax();
 bool wait_on(const void* address, std::uint32_t expected, bool has_deadline);
 void wake_on(const void* address, int count);
@@ -39,6 +41,9 @@ class Atomic {
  public:
   constexpr Atomic() noexcept = default;
   constexpr Atomic(T value) noexcept : value_(value) {}  // NOLINT(google-explicit-constructor)
+  // What others have not seen yet of it must not come later: where it was, its own thread writes
+  // other things, a stack frame for example, and those are not delayed here.
+  ~Atomic() { model::end_of(&value_); }
   Atomic(const Atomic&) = delete;
   Atomic& operator=(const Atomic&) = delete;
 

@@ -219,6 +219,9 @@ void end_update(void* address, unsigned size, std::uint64_t value, Order order) 
 void end_update_unchanged(const void* address, Order order) {
   Run::current()->end_unchanged(address, order);
 }
+void end_of(const void* address) {
+  if (Run* const run = Run::current()) run->end_of(address);
+}
 void relax() { Run::current()->relax(); }
 bool wait_on(const void* address, std::uint32_t expected, bool has_deadline) {
   return Run::current()->wait_on(address, expected, has_deadline);

@@ -279,6 +279,10 @@ void Run::store(void* address, unsigned size, std::uint64_t value, std::memory_o
   }
 }
 
+void Run::end_of(const void* address) {
+  if (running_ >= 0) flush_up_to(running_, address);
+}
+
 std::uint64_t Run::begin_update(void* address, unsigned size, std::memory_order order) {
   if (running_ >= 0) {
     point();

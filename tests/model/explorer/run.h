@@ -56,6 +56,7 @@ class Run {
   std::uint64_t begin_update(void* address, unsigned size, std::memory_order order);
   void end_update(void* address, unsigned size, std::uint64_t value, std::memory_order order);
   void end_unchanged(const void* address, std::memory_order order);
+  void end_of(const void* address);
   void relax();
   bool wait_on(const void* address, std::uint32_t expected, bool has_deadline);
   void wake_on(const void* address, int count);
