@@ -128,9 +128,10 @@ TEST_F(ResolveDns, ServerThatIsSilentIsATimeout) {
 TEST_F(ResolveDns, AsksAgainWhenAnAnswerIsLost) {
   run([&] {
     ResolveOptions impatient = options(AddressFamily::kIpv4);
-    impatient.timeout = 20ms;
+    impatient.timeout = 100ms;
     EXPECT_THAT(texts(resolve("second.test", 80, impatient)), ElementsAre("192.0.2.4:80"));
-    EXPECT_EQ(server_.questions(), 2);
+    // More where the machine is so busy that the second answer comes late, too.
+    EXPECT_GE(server_.questions(), 2);
   });
 }
 
@@ -146,7 +147,7 @@ TEST_F(ResolveDns, TheNextServerAnswersForOneThatDoesNot) {
   run([&] {
     DnsServer other;
     const auto ask_both = [&](const std::string& name, const SocketAddress& first) {
-      return texts(resolve(name, 80, {.servers = {first, other.address()}, .timeout = 30ms}));
+      return texts(resolve(name, 80, {.servers = {first, other.address()}, .timeout = 200ms}));
     };
     EXPECT_THAT(ask_both("four.test", closed_port()), ElementsAre("192.0.2.4:80"));
     // A listener that reads nothing: it is there, and silent.

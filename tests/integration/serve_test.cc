@@ -232,15 +232,15 @@ TEST(Serve, HandlerThatComputesHoldsUpNobodyElseThoughAllAreBusy) {
   run([] {
     if (metrics().workers < 2) return;  // one worker does one thing at a time
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
-    std::atomic<bool> computes{false}, enough{false};
+    std::atomic<bool> computes{false}, asked{false}, enough{false};
     Task<void> server = spawn([&] {
       serve(listener, [&](TcpStream& stream) {
         std::string byte(1, '?');
         while (stream.read_some(bytes_of(byte)) != 0) {
           if (byte == "c") {
             computes = true;
-            const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-            while (std::chrono::steady_clock::now() < until) continue;
+            const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+            while (!asked && std::chrono::steady_clock::now() < until) continue;
             enough = true;
           }
           stream.write_all(byte);
@@ -265,6 +265,7 @@ TEST(Serve, HandlerThatComputesHoldsUpNobodyElseThoughAllAreBusy) {
     while (!computes) yield();
     for (std::size_t i = 1; i < clients.size(); ++i) ask(clients[i]);
     EXPECT_FALSE(enough) << "whoever was not the one that computes has waited for it";
+    asked = true;
     for (Task<void>& task : busy) task.get();
     listener.close();
     clients.clear();
