@@ -67,6 +67,12 @@ Borrowed::~Borrowed() {
 
 bool Borrowed::was_nonblocking() const noexcept { return flags_ < 0 || (flags_ & O_NONBLOCK) != 0; }
 
+void Borrowed::forget_parent() noexcept {
+  for (Spinlock& lock : g_locks) lock.unlock();
+  // As few files as ever are taken for borrowed.
+  g_returned.store(g_borrowed.load(std::memory_order_relaxed), std::memory_order_relaxed);
+}
+
 int flags_of(int fd) noexcept {
   const unsigned returned = g_returned.load(std::memory_order_seq_cst);  // [borrow]
   const int flags = libc_fcntl(fd, F_GETFL, 0);

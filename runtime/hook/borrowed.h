@@ -20,6 +20,9 @@ class Borrowed {
   /// What the user has made of it.
   bool was_nonblocking() const noexcept;
 
+  /// In the child of a fork(2): whoever has borrowed a file is a thread of the parent.
+  static void forget_parent() noexcept;
+
  private:
   const int fd_;
   detail::Spinlock* const lock_;  // null if there is no such file

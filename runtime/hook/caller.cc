@@ -7,13 +7,18 @@
 #include <weft/error.h>
 #include <weft/pin.h>
 
-#include "base/atomic.h"
+#include <algorithm>
+#include <new>
+#include <system_error>
+
 #include "base/own_call.h"
 #include "hook/borrowed.h"
 #include "hook/held_locks.h"
 #include "hook/libc.h"
+#include "hook/signal_stack.h"
 #include "hook/time_spans.h"
 #include "io/pool_call.h"
+#include "reactor/foreign_waits.h"
 #include "reactor/reactor.h"
 #include "sched/worker.h"
 #include "time/clock.h"
@@ -27,26 +32,24 @@ using detail::Worker;
 
 WEFT_LIBC(getsockopt);
 
-// Set in the child of a fork, where there are no other workers and the reactor is the parent's.
-// Read by all; publishes nothing.
-constinit detail::Atomic<bool> g_forked{false};
+// Set in the thread that is left in the child of a fork: it is no worker any more, as there are no
+// others, and the reactor is the parent's. Threads that the child makes may be workers of its own.
+constinit thread_local bool t_forked [[gnu::tls_model("initial-exec")]] = false;
 
-[[gnu::constructor]] void watch_forks() {
-  ::pthread_atfork(nullptr, nullptr, [] { g_forked.store(true, std::memory_order_relaxed); });
+// Locks that other threads of the parent's held would be held for ever.
+void begin_child() noexcept {
+  t_forked = detail::current_worker() != nullptr;
+  Borrowed::forget_parent();
+  detail::ForeignWaits::forget_parent();
 }
+
+[[gnu::constructor]] void watch_forks() { ::pthread_atfork(nullptr, nullptr, begin_child); }
+
+constexpr Nanos kLookAgain = 1'000'000;
 
 bool fail(int error) noexcept {
   errno = error;
   return false;
-}
-
-// A signal handler on a stack of its own is not the fiber, although it runs in its place: if it
-// waited, the next signal's handler would overwrite its frames.
-bool is_on_stack_of(const detail::Fiber& fiber) noexcept {
-  if (fiber.stack == nullptr) return false;
-  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-  const auto top = reinterpret_cast<std::uintptr_t>(fiber.stack->top());
-  return here < top && here >= top - fiber.stack->size;
 }
 
 // How a wait ended. Who is cancelled is to be told again: see caller.h.
@@ -68,8 +71,8 @@ bool ended(Wake reason) noexcept {
 
 [[gnu::hot]] bool in_fiber() noexcept {
   Worker* const here = detail::current_worker();
-  return here != nullptr && here->runs_fiber() && !g_forked.load(std::memory_order_relaxed) &&
-         !detail::OwnCall::in_progress() && is_on_stack_of(here->current());
+  return here != nullptr && here->runs_fiber() && !t_forked && !detail::OwnCall::in_progress() &&
+         !on_signal_stack();
 }
 
 [[gnu::hot]] bool begin_call() noexcept {
@@ -84,9 +87,13 @@ bool wait_for(std::span<pollfd> items, Nanos deadline) noexcept {
   const SuspensionScope suspension;
   try {
     return ended(detail::current_reactor()->foreign_waits().wait(items, deadline));
-  } catch (...) {
+  } catch (const std::bad_alloc&) {
     return fail(ENOMEM);
+  } catch (const std::system_error&) {
   }
+  // There is no descriptor left to watch others by, so the caller looks now and then.
+  return sleep_until(std::min(deadline, deadline_in(kLookAgain))) &&
+         (deadline > detail::now() || fail(EAGAIN));
 }
 
 bool sleep_until(Nanos deadline) noexcept {

@@ -2,18 +2,19 @@
 // descriptor in a fiber is to learn that it was closed, whoever closed it.
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdarg>
+#include <optional>
 
 #include "hook/borrowed.h"
 #include "hook/caller.h"
-#include "hook/kind.h"
+#include "hook/ending.h"
 #include "hook/libc.h"
-#include "reactor/foreign_waits.h"
 
 namespace weft::hook {
 
@@ -24,25 +25,17 @@ WEFT_LIBC(close_range);
 WEFT_LIBC(closefrom);
 WEFT_LIBC(dup2);
 WEFT_LIBC(dup3);
+WEFT_LIBC(fclose);
+WEFT_LIBC(freopen);
 // What follows the command is one word or nothing.
 constinit Libc<int, int, int, void*> libc_fcntl{"fcntl"};
 constinit Libc<int, int, unsigned long, void*> libc_ioctl{"ioctl"};
-
-void ends(int fd) noexcept {
-  forget_kind(fd);
-  detail::ForeignWaits::closing(fd);
-}
 
 bool is_open(int fd) noexcept {
   const int error = errno;
   const bool open = libc_fcntl(fd, F_GETFD, nullptr) >= 0;
   errno = error;
   return open;
-}
-
-void all_end(unsigned first, unsigned last) noexcept {
-  forget_kinds(first, last);
-  detail::ForeignWaits::closing(first, last);
 }
 
 // A lock of a file may take as long as who holds it likes.
@@ -78,30 +71,46 @@ using namespace weft::hook;  // NOLINT(google-build-using-namespace): the rest i
 extern "C" {
 
 int close(int fd) {
-  ends(fd);
+  const Ending ending(fd);
   return libc_close(fd);
 }
 // NOLINTNEXTLINE(bugprone-reserved-identifier): the name is libc's
 int __close(int fd) { return close(fd); }
 
 int dup2(int fd, int to) noexcept {
-  if (fd != to && is_open(fd)) ends(to);
+  std::optional<Ending> ending;
+  if (fd != to && is_open(fd)) ending.emplace(to);
   return libc_dup2(fd, to);
 }
 // NOLINTNEXTLINE(bugprone-reserved-identifier): the name is libc's
 int __dup2(int fd, int to) noexcept { return dup2(fd, to); }
 int dup3(int fd, int to, int flags) noexcept {
-  if (fd != to && is_open(fd)) ends(to);
+  std::optional<Ending> ending;
+  if (fd != to && is_open(fd)) ending.emplace(to);
   return libc_dup3(fd, to, flags);
 }
 
 int close_range(unsigned first, unsigned last, int flags) noexcept {
-  if ((static_cast<unsigned>(flags) & CLOSE_RANGE_CLOEXEC) == 0) all_end(first, last);
+  std::optional<Ending> ending;
+  if ((static_cast<unsigned>(flags) & CLOSE_RANGE_CLOEXEC) == 0) ending.emplace(first, last);
   return libc_close_range(first, last, flags);
 }
 void closefrom(int first) noexcept {
-  all_end(first < 0 ? 0 : static_cast<unsigned>(first), ~0U);
+  const Ending ending(first < 0 ? 0 : static_cast<unsigned>(first), ~0U);
   libc_closefrom(first);
+}
+
+// They close without asking for the name.
+int fclose(FILE* stream) {
+  const Ending ending(stream);
+  return libc_fclose(stream);
+}
+FILE* freopen(const char* path, const char* mode, FILE* stream) {
+  const Ending ending(stream);
+  return libc_freopen(path, mode, stream);
+}
+FILE* freopen64(const char* path, const char* mode, FILE* stream) {
+  return freopen(path, mode, stream);
 }
 
 // All that follows the command is one word or nothing.

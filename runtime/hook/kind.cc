@@ -41,8 +41,8 @@ Kind look_up(int fd) noexcept {
   Kind kind = g_kinds[number].load(std::memory_order_relaxed);
   if (kind == Kind::kUnknown) [[unlikely]] {
     kind = look_up(fd);
-    // A file that libc closes by itself, as fclose(3) does, would leave its kind to a socket: and
-    // of a file one reads on until all has come.
+    // What is closed past the hooks would leave its kind to a socket: and of a file one reads on
+    // until all has come.
     if (kind != Kind::kDisk) g_kinds[number].store(kind, std::memory_order_relaxed);
   }
   return kind;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hook/caller.h"
+#include "hook/ending.h"
 #include "hook/libc.h"
 
 namespace weft::hook {
@@ -94,6 +95,7 @@ int system(const char* command) {
   return made_elsewhere([=] { return libc_system(command); });
 }
 int pclose(FILE* stream) {
+  { const Ending before(stream); }  // and not while the child goes on
   return made_elsewhere([=] { return libc_pclose(stream); });
 }
 

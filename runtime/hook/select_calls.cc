@@ -4,17 +4,20 @@
 #include <signal.h>
 #include <sys/select.h>
 
+#include <algorithm>
 #include <new>
 #include <vector>
 
 #include "hook/caller.h"
 #include "hook/libc.h"
 #include "hook/time_spans.h"
+#include "hook/transfer.h"
 
 namespace weft::hook {
 
 namespace {
 
+WEFT_LIBC(poll);
 WEFT_LIBC(pselect);
 WEFT_LIBC(select);
 
@@ -71,10 +74,15 @@ int select_until(int count, const Sets& sets, Nanos deadline, Ask ask) {
   Copy writable(sets.writable, count);
   Copy exceptional(sets.exceptional, count);
   std::vector<pollfd> items = items_of(count, sets);
-  for (;;) {
+  for (bool woken = false;; woken = true) {
     const int ready = ask();
     if (ready != 0 || (deadline != kNever && deadline <= detail::now())) return ready;
-    if (!wait_for(items, deadline) && errno != EAGAIN) return -1;
+    // A hang-up wakes whoever waits, and is nothing that is told of who is asked for exceptions
+    // only.
+    const bool in_vain = woken && libc_poll(items.data(), items.size(), 0) > 0;
+    const bool slept = in_vain ? sleep_until(std::min(deadline, deadline_in(kNotReadyAfterAll)))
+                               : wait_for(items, deadline);
+    if (!slept && errno != EAGAIN) return -1;
     readable.restore();
     writable.restore();
     exceptional.restore();

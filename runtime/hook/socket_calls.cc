@@ -94,21 +94,25 @@ ssize_t receive(int fd, void* into, std::size_t size, int flags, sockaddr* peer,
   return until_all(fd, POLLIN, receive_limit(fd), size, attempt);
 }
 
-// What is to follow the first bytes of a message.
-ssize_t receive_rest(int fd, const msghdr& message, std::size_t first, int flags) noexcept {
-  Parts parts({message.msg_iov, message.msg_iovlen});
-  parts.skip(first);
-  if (parts.size() == 0) return 0;
-  std::size_t skipped = 0;
-  return until_all(fd, POLLIN, receive_limit(fd), parts.size(), [&](std::size_t done) {
-    parts.skip(done - skipped);
-    skipped = done;
-    msghdr more{};
-    more.msg_iov = const_cast<iovec*>(parts.left().data());
-    more.msg_iovlen = parts.left().size();
-    return libc_recvmsg(fd, &more, at_once(flags));
-  });
-}
+// The parts of a message behind its first bytes, without what goes along with these.
+class Rest {
+ public:
+  explicit Rest(const msghdr& message) : parts_({message.msg_iov, message.msg_iovlen}) {}
+  std::size_t size() const noexcept { return size_; }
+  msghdr* behind(std::size_t done) noexcept {
+    parts_.skip(done - skipped_);
+    skipped_ = done;
+    message_.msg_iov = const_cast<iovec*>(parts_.left().data());
+    message_.msg_iovlen = parts_.left().size();
+    return &message_;
+  }
+
+ private:
+  Parts parts_;
+  const std::size_t size_ = parts_.size();  // of the whole message
+  std::size_t skipped_ = 0;
+  msghdr message_{};
+};
 
 void tell_nothing(msghdr& message) noexcept {
   message.msg_namelen = 0;
@@ -118,7 +122,6 @@ void tell_nothing(msghdr& message) noexcept {
 
 ssize_t receive_message(int fd, msghdr* message, int flags) noexcept {
   if (!may_receive_later(fd, flags) || message == nullptr) return libc_recvmsg(fd, message, flags);
-  const ErrnoScope scope;
   const msghdr asked = *message;
   ssize_t last = 0;
   const auto attempt = [&] {
@@ -133,30 +136,27 @@ ssize_t receive_message(int fd, msghdr* message, int flags) noexcept {
   if (first == 0 && last < 0) tell_nothing(*message);  // it is shut down
   // What comes along with the bytes ends what is received at once.
   if (first <= 0 || !all || message->msg_controllen > 0) return first;
-  const ssize_t rest = receive_rest(fd, asked, static_cast<std::size_t>(first), flags);
-  return scope.succeed(first + std::max<ssize_t>(rest, 0));
+  Rest rest(asked);
+  if (static_cast<std::size_t>(first) == rest.size()) return first;
+  return until_all(
+      fd, POLLIN, receive_limit(fd), rest.size(),
+      [&](std::size_t done) { return libc_recvmsg(fd, rest.behind(done), at_once(flags)); },
+      static_cast<std::size_t>(first));
 }
 
 ssize_t send_message(int fd, const msghdr* message, int flags) noexcept {
   if (!may_send_later(flags) || message == nullptr) return libc_sendmsg(fd, message, flags);
-  const ErrnoScope scope;
   const ssize_t first = until_done(fd, POLLOUT, send_limit(fd),
                                    [&] { return libc_sendmsg(fd, message, flags | MSG_DONTWAIT); });
   if (first <= 0) return first;
-  Parts parts({message->msg_iov, message->msg_iovlen});
-  parts.skip(static_cast<std::size_t>(first));
-  if (parts.size() == 0) return first;
-  // Of a stream. What went along with the first bytes does not go again.
-  std::size_t skipped = 0;
-  const ssize_t rest = until_all(fd, POLLOUT, send_limit(fd), parts.size(), [&](std::size_t done) {
-    parts.skip(done - skipped);
-    skipped = done;
-    msghdr more{};
-    more.msg_iov = const_cast<iovec*>(parts.left().data());
-    more.msg_iovlen = parts.left().size();
-    return libc_sendmsg(fd, &more, flags | MSG_DONTWAIT);
-  });
-  return scope.succeed(first + std::max<ssize_t>(rest, 0));
+  Rest rest(*message);
+  if (static_cast<std::size_t>(first) == rest.size()) return first;
+  return until_all(
+      fd, POLLOUT, send_limit(fd), rest.size(),
+      [&](std::size_t done) {
+        return libc_sendmsg(fd, rest.behind(done), flags | MSG_DONTWAIT | silent_after(done));
+      },
+      static_cast<std::size_t>(first));
 }
 
 ssize_t send_to(int fd, const void* from, std::size_t size, int flags, const sockaddr* peer,
@@ -164,7 +164,7 @@ ssize_t send_to(int fd, const void* from, std::size_t size, int flags, const soc
   if (!may_send_later(flags)) return libc_sendto(fd, from, size, flags, peer, peer_size);
   const auto* const bytes = static_cast<const std::byte*>(from);
   return until_all(fd, POLLOUT, send_limit(fd), size, [&](std::size_t done) {
-    return send_now(fd, bytes + done, size - done, flags, peer, peer_size);
+    return send_now(fd, bytes + done, size - done, flags | silent_after(done), peer, peer_size);
   });
 }
 

@@ -1,12 +1,14 @@
 #include "hook/transfer.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fiber/sanitizer.h"
 #include "hook/borrowed.h"
 #include "hook/libc.h"
+#include "hook/system_call.h"
 
 namespace weft::hook {
 
@@ -25,6 +27,7 @@ WEFT_LIBC(sendmsg);
 WEFT_LIBC(recvfrom);
 WEFT_LIBC(sendto);
 #endif
+constinit Libc<int, int, unsigned long, void*> libc_ioctl{"ioctl"};
 
 using Direction = short;
 constexpr Direction kIn = POLLIN;
@@ -47,13 +50,20 @@ ssize_t read_now(int fd, const iovec& part) noexcept {  // as receive_now()
 #if defined(WEFT_ASAN) || defined(WEFT_TSAN)
   return libc_preadv2(fd, &part, 1, -1, RWF_NOWAIT);
 #else
-  return ::syscall(SYS_preadv2, fd, &part, 1UL, -1L, 0L, RWF_NOWAIT);
+  return system_call(SYS_preadv2, fd, &part, 1, -1, 0, RWF_NOWAIT);
 #endif
 }
 
 // That RWF_NOWAIT is not for this file, or this kernel.
 bool is_refusal(int error) noexcept {
   return error == EOPNOTSUPP || error == EINVAL || error == ENOSYS;
+}
+
+// Whether a number that was a pipe's is a file's by now, which was opened behind our back. It would
+// be waited for in vain.
+bool has_become_disk(int fd) noexcept {
+  forget_kind(fd);
+  return kind_of(fd) == Kind::kDisk;
 }
 
 // Kernels before 6.4 cannot be asked for one call on a pipe that does not block, nor any for a
@@ -77,12 +87,13 @@ ssize_t transfer_now(int fd, Kind kind, std::span<const iovec> parts,
   return transfer_looking(fd, kind, parts, direction);
 }
 
-ssize_t transfer_socket(int fd, std::span<const iovec> parts, Direction direction) noexcept {
+ssize_t transfer_socket(int fd, std::span<const iovec> parts, Direction direction,
+                        std::size_t done) noexcept {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts.data());
   message.msg_iovlen = parts.size();
   return direction == kIn ? libc_recvmsg(fd, &message, MSG_DONTWAIT)
-                          : libc_sendmsg(fd, &message, MSG_DONTWAIT);
+                          : libc_sendmsg(fd, &message, MSG_DONTWAIT | silent_after(done));
 }
 
 // A write goes on until all is written, a read ends with what there is.
@@ -100,12 +111,14 @@ ssize_t transfer_in_fiber(int fd, std::span<const iovec> given, Direction direct
     parts.skip(done - skipped);
     skipped = done;
     if (kind == Kind::kSocket) {
-      const ssize_t count = transfer_socket(fd, parts.left(), direction);
+      const ssize_t count = transfer_socket(fd, parts.left(), direction, done);
       if (count >= 0 || errno != ENOTSOCK) return count;
       forget_kind(fd);
       kind = kind_of(fd);
     }
-    return transfer_now(fd, kind, parts.left(), direction);
+    const ssize_t count = transfer_now(fd, kind, parts.left(), direction);
+    if (count >= 0 || errno != EAGAIN || !has_become_disk(fd)) return count;
+    return direction == kIn ? read_disk(fd, parts.left(), -1) : write_disk(fd, parts.left(), -1);
   };
   if (direction == kOut) return until_all(fd, kOut, send_limit(fd), size, attempt);
   return until_done(fd, kIn, receive_limit(fd), [&] { return attempt(0); });
@@ -118,7 +131,7 @@ ssize_t transfer_in_fiber(int fd, std::span<const iovec> given, Direction direct
 #if defined(WEFT_ASAN) || defined(WEFT_TSAN)
   return libc_recvfrom(fd, into, size, flags | MSG_DONTWAIT, peer, peer_size);
 #else
-  return ::syscall(SYS_recvfrom, fd, into, size, flags | MSG_DONTWAIT, peer, peer_size);
+  return system_call(SYS_recvfrom, fd, into, size, flags | MSG_DONTWAIT, peer, peer_size);
 #endif
 }
 
@@ -127,7 +140,7 @@ ssize_t send_now(int fd, const void* from, std::size_t size, int flags, const so
 #if defined(WEFT_ASAN) || defined(WEFT_TSAN)
   return libc_sendto(fd, from, size, flags | MSG_DONTWAIT, peer, peer_size);
 #else
-  return ::syscall(SYS_sendto, fd, from, size, flags | MSG_DONTWAIT, peer, peer_size);
+  return system_call(SYS_sendto, fd, from, size, flags | MSG_DONTWAIT, peer, peer_size);
 #endif
 }
 
@@ -141,6 +154,13 @@ bool is_shut_down(int fd) noexcept {
   return kind_of(fd) == Kind::kSocket && (look_at(fd, POLLRDHUP) & (POLLRDHUP | POLLHUP)) != 0;
 }
 
+// A reset is a hang-up, too. Errors that are only queued are not, and end no call.
+bool is_over(int fd, short events) noexcept {
+  if (kind_of(fd) != Kind::kSocket || (look_at(fd, 0) & POLLHUP) == 0) return false;
+  int left = 0;
+  return (events & POLLIN) == 0 || libc_ioctl(fd, FIONREAD, &left) != 0 || left == 0;
+}
+
 // The two that most reads are of, without what the others need.
 [[gnu::hot]] ssize_t read_in_fiber(int fd, void* into, std::size_t size) noexcept {
   if (size == 0) return libc_read(fd, into, size);  // not readv(2), which asks nobody then
@@ -148,8 +168,11 @@ bool is_shut_down(int fd) noexcept {
   const Kind kind = kind_of(fd);
   const iovec part{into, size};
   if (kind == Kind::kPipe) {
-    const ssize_t count =
-        until_done(fd, kIn, receive_limit(fd), [&] { return read_now(fd, part); });
+    const ssize_t count = until_done(fd, kIn, receive_limit(fd), [&] {
+      const ssize_t now = read_now(fd, part);
+      if (now < 0 && errno == EAGAIN) errno = has_become_disk(fd) ? EOPNOTSUPP : EAGAIN;
+      return now;
+    });
     if (count >= 0 || !is_refusal(errno)) return count;
   }
   if (kind == Kind::kSocket) [[likely]] {
@@ -171,7 +194,7 @@ ssize_t write_in_fiber(int fd, const void* from, std::size_t size) noexcept {
   if (kind_of(fd) == Kind::kSocket) [[likely]] {
     const auto* const bytes = static_cast<const std::byte*>(from);
     const ssize_t count = until_all(fd, kOut, send_limit(fd), size, [&](std::size_t done) {
-      return send_now(fd, bytes + done, size - done, 0);
+      return send_now(fd, bytes + done, size - done, silent_after(done));
     });
     if (count >= 0 || errno != ENOTSOCK) return count;
     forget_kind(fd);

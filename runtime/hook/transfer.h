@@ -60,15 +60,21 @@ ssize_t until_done(int fd, short events, TimeLimit&& limit, Attempt attempt) noe
   }
 }
 
-/// The same until all of `size` has been transferred: `attempt(done)` goes on behind what has been.
-/// What has been counts even if the rest fails.
+/// Whether a call that has transferred something has no more to expect of a socket. The kernel's
+/// own calls end there, and leave the error to the next; to try would take it.
+bool is_over(int fd, short events) noexcept;
+
+/// The same until all of `size` has been transferred: `attempt(done)` goes on behind what has been,
+/// `done` bytes to begin with. What has been counts even if the rest fails.
 template <class Attempt>
-ssize_t until_all(int fd, short events, TimeLimit&& limit, std::size_t size,
-                  Attempt attempt) noexcept {
-  std::size_t done = 0;
+ssize_t until_all(int fd, short events, TimeLimit&& limit, std::size_t size, Attempt attempt,
+                  std::size_t done = 0) noexcept {
   const ErrnoScope scope;
+  const auto go_on = [&]() -> ssize_t {
+    return done > 0 && is_over(fd, events) ? 0 : attempt(done);
+  };
   do {
-    const ssize_t count = until_done(fd, events, std::move(limit), [&] { return attempt(done); });
+    const ssize_t count = until_done(fd, events, std::move(limit), go_on);
     if (count < 0) return done > 0 ? scope.succeed(static_cast<ssize_t>(done)) : -1;
     if (count == 0) break;
     done += static_cast<std::size_t>(count);
@@ -76,10 +82,13 @@ ssize_t until_all(int fd, short events, TimeLimit&& limit, std::size_t size,
   return scope.succeed(static_cast<ssize_t>(done));
 }
 
+/// Only a call that has sent nothing raises SIGPIPE.
+inline int silent_after(std::size_t done) noexcept { return done > 0 ? MSG_NOSIGNAL : 0; }
+
 inline TimeLimit receive_limit(int fd) noexcept { return {fd, SO_RCVTIMEO}; }
 inline TimeLimit send_limit(int fd) noexcept { return {fd, SO_SNDTIMEO}; }
 
-/// Of calls that do not wait, by number: libc's functions are points at which a thread may be
+/// Of calls that do not wait, without libc: its functions are points at which a thread may be
 /// cancelled, each of which costs two locked operations, and no worker is cancelled. Under
 /// sanitizers they are libc's, for these watch what it reads and writes.
 ssize_t receive_now(int fd, void* into, std::size_t size, int flags, sockaddr* peer = nullptr,

@@ -1,5 +1,7 @@
 #include "reactor/foreign_waits.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -34,6 +36,23 @@ struct ForeignWaits::Entry : Numbered {
   Spinlock lock;
   List<Node> waiters;  // under lock
 };
+
+namespace {
+
+// How many closes are on their way, by the number's remainder: two numbers that share a count only
+// make each other look once more. Written by who closes, read by who links. [closing]
+constexpr unsigned kCounts = 64;
+constinit Atomic<std::uint32_t> g_closings[kCounts] = {};
+
+// Whose fibers wait. The child of a vfork(2) runs on the same memory, and closes what is its own.
+// Written when a runtime begins; publishes nothing.
+constinit Atomic<pid_t> g_process{0};
+
+}  // namespace
+
+ForeignWaits::ForeignWaits(int epoll) noexcept : epoll_(epoll) {
+  g_process.store(::getpid(), std::memory_order_relaxed);
+}
 
 NumberTable<ForeignWaits::Entry>& ForeignWaits::table() noexcept {
   static constinit NumberTable<Entry> numbers;
@@ -95,15 +114,24 @@ Wake ForeignWaits::wait(std::span<pollfd> items, Nanos deadline, Cancellable can
   }
 }
 
-// False: nothing will be told of it.
+// False: it may be that nothing will be told of it.
 bool ForeignWaits::link(Node& node, Entry& entry) noexcept {
   std::lock_guard lock(entry.lock);
   node.entry = &entry;
   entry.waiters.push_back(node);
+  // Before it is armed: a close that is over by now has left nothing that could be armed in vain,
+  // and one that begins later finds the waiter. Where who closes has found no entry, no lock has
+  // put the two in order: here the entry is made, and then the count read; there the other way
+  // round.
+  const auto number = static_cast<unsigned>(entry.fd());
+  const bool ends = g_closings[number % kCounts].load(std::memory_order_seq_cst) != 0;  // [closing]
   const int error = arm(entry);
-  // EBADF: it is closed. EPERM: it is of a kind that never blocks. The caller finds out.
-  if (error == EBADF || error == EPERM) end(*node.wait, Wake::kNormal, nullptr);
-  return error == 0 || error == EBADF || error == EPERM;
+  // EBADF: it is closed. EPERM: it is of a kind that can always be read and written, and has
+  // nothing else to tell.
+  constexpr std::uint32_t kAlways = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+  const bool is_over = error == EBADF || (error == EPERM && (node.events() & kAlways) != 0);
+  if (is_over) end(*node.wait, Wake::kNormal, nullptr);
+  return error == 0 ? !ends : error == EBADF || error == EPERM;
 }
 
 // 0 or the errno. Not inlined where a fiber suspends: compilers keep errno's address across calls.
@@ -167,18 +195,35 @@ void ForeignWaits::post(const epoll_event& event, std::vector<Ready>& ready) noe
 // By who is about to close it.
 void ForeignWaits::tell_closed(Entry& entry) noexcept {
   std::lock_guard lock(entry.lock);
+  if (entry.waiters.empty() || ::getpid() != g_process.load(std::memory_order_relaxed)) return;
   while (Node* const node = entry.waiters.pop_front()) {
     node->item->revents = POLLNVAL;
     end(*node->wait, Wake::kClosed, nullptr);
   }
 }
 
-void ForeignWaits::closing(int fd) noexcept {
+ForeignWaits::Closing::Closing(int fd) noexcept : first_(static_cast<unsigned>(fd)), count_(1) {
+  g_closings[first_ % kCounts].fetch_add(1, std::memory_order_seq_cst);  // [closing]
   if (Entry* const entry = table().find(fd)) tell_closed(*entry);
 }
 
-void ForeignWaits::closing(unsigned first, unsigned last) noexcept {
+ForeignWaits::Closing::Closing(unsigned first, unsigned last) noexcept
+    : first_(first), count_(last < first ? 0 : std::min(last - first, kCounts - 1) + 1) {
+  for (unsigned i = 0; i < count_; ++i) {
+    g_closings[(first_ + i) % kCounts].fetch_add(1, std::memory_order_seq_cst);  // [closing]
+  }
   table().for_each(first, last, [](Entry& entry) { tell_closed(entry); });
+}
+
+ForeignWaits::Closing::~Closing() {
+  for (unsigned i = 0; i < count_; ++i) {
+    g_closings[(first_ + i) % kCounts].fetch_sub(1, std::memory_order_release);
+  }
+}
+
+void ForeignWaits::forget_parent() noexcept {
+  table().forget_all();
+  for (auto& count : g_closings) count.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace weft::detail

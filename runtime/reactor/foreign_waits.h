@@ -16,6 +16,9 @@
 //  2. Who posts touches a wait under the lock of an entry where that is linked. A wait takes the
 //     locks of all its entries before its frame goes.
 //  3. An entry's lock is taken before a wait's.
+//  4. Who closes a number has counted itself in before it takes off those who wait, and out after
+//     the kernel has closed it, and forgotten what was armed. Who links looks at that count, and
+//     arms then: so it is taken off, or arms what is there after the close, or looks again later.
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -36,19 +39,33 @@ namespace weft::detail {
 class ForeignWaits {
  public:
   /// Events are asked for at `epoll`, and posted by whoever waits there, whose it stays.
-  explicit ForeignWaits(int epoll) noexcept : epoll_(epoll) {}
+  explicit ForeignWaits(int epoll) noexcept;
   ForeignWaits(const ForeignWaits&) = delete;
   ForeignWaits& operator=(const ForeignWaits&) = delete;
 
   /// Waits until poll(2) may find something among `items`: kNormal. Else kTimeout (`deadline`, as
-  /// of suspend_until), kClosed (by closing(), which leaves POLLNVAL in `revents`) or kCancelled.
+  /// of suspend_until), kClosed (by Closing, which leaves POLLNVAL in `revents`) or kCancelled.
   /// Of what poll(2) always finds ready it does not wait at all. Throws std::bad_alloc, and for
   /// numbers above four million std::system_error.
   Wake wait(std::span<pollfd> items, Nanos deadline, Cancellable cancellable = Cancellable::kYes);
 
-  /// By who is about to close `fd`: whoever waits for it here, in any runtime, learns of it.
-  static void closing(int fd) noexcept;
-  static void closing(unsigned first, unsigned last) noexcept;
+  /// Around the call that closes `fd`: whoever waits for it here, in any runtime, learns of it.
+  class Closing {
+   public:
+    explicit Closing(int fd) noexcept;
+    Closing(unsigned first, unsigned last) noexcept;  // all numbers between, including both
+    ~Closing();
+    Closing(const Closing&) = delete;
+    Closing& operator=(const Closing&) = delete;
+
+   private:
+    const unsigned first_;
+    const unsigned count_;
+  };
+
+  /// In the child of a fork(2), where nobody waits and no lock is held: those who did are threads
+  /// and fibers of the parent. What they had is leaked.
+  static void forget_parent() noexcept;
 
   /// Whether an event's key is of those asked for here.
   static bool owns(std::uint64_t key) noexcept { return (key & kMark) != 0; }

@@ -35,8 +35,10 @@ class NumberTable {
     if (number / kChunkSize >= kChunks) {
       throw std::system_error(EMFILE, std::system_category(), "descriptor " + std::to_string(fd));
     }
-    // Acquire: the entries were made by another thread. [fd-chunk]
-    Chunk* chunk = chunks_[number / kChunkSize].load(std::memory_order_acquire);
+    // Acquire: the entries were made by another thread. The rest of the order is for who counts
+    // itself in elsewhere, and then looks whether there is an entry (see foreign_waits.h).
+    // [fd-chunk]
+    Chunk* chunk = chunks_[number / kChunkSize].load(std::memory_order_seq_cst);
     if (chunk == nullptr) chunk = make_chunk(number / kChunkSize);
     return chunk->entries[number % kChunkSize];
   }
@@ -46,7 +48,7 @@ class NumberTable {
     const auto number = static_cast<std::size_t>(fd);
     if (fd < 0 || number / kChunkSize >= kChunks) return nullptr;
     Chunk* const chunk =
-        chunks_[number / kChunkSize].load(std::memory_order_acquire);  // [fd-chunk]
+        chunks_[number / kChunkSize].load(std::memory_order_seq_cst);  // [fd-chunk]
     return chunk == nullptr ? nullptr : &chunk->entries[number % kChunkSize];
   }
 
@@ -54,12 +56,21 @@ class NumberTable {
   template <class Visit>
   void for_each(unsigned first, unsigned last, Visit visit) {
     for (std::size_t i = first / kChunkSize; i < kChunks && i <= last / kChunkSize; ++i) {
-      Chunk* const chunk = chunks_[i].load(std::memory_order_acquire);  // [fd-chunk]
+      Chunk* const chunk = chunks_[i].load(std::memory_order_seq_cst);  // [fd-chunk]
       if (chunk == nullptr) continue;
       for (Entry& entry : chunk->entries) {
         const auto number = static_cast<unsigned>(entry.fd());
         if (number >= first && number <= last) visit(entry);
       }
+    }
+  }
+
+  /// Shows no entry any more, and leaks them. For a process's only thread.
+  void forget_all() noexcept {
+    for (Atomic<Chunk*>& chunk : chunks_) {
+      // What has not been written is shared with the parent, and need not be copied.
+      if (chunk.load(std::memory_order_relaxed) == nullptr) continue;
+      chunk.store(nullptr, std::memory_order_relaxed);
     }
   }
 
@@ -77,8 +88,7 @@ class NumberTable {
     for (Numbered& entry : chunk->entries) entry.fd_ = fd++;
     Chunk* existing = nullptr;
     // Release: see entry(). Two may have made one; the first stays. [fd-chunk]
-    if (chunks_[index].compare_exchange_strong(existing, chunk.get(), std::memory_order_acq_rel,
-                                               std::memory_order_acquire)) {
+    if (chunks_[index].compare_exchange_strong(existing, chunk.get(), std::memory_order_seq_cst)) {
       return chunk.release();
     }
     return existing;

@@ -2,12 +2,13 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
-#include <unistd.h>
+#include <weft/owned_fd.h>
 
 #include <array>
 #include <cerrno>
 #include <mutex>
 #include <system_error>
+#include <utility>
 
 #include "base/chaos.h"
 #include "base/membarrier.h"
@@ -26,12 +27,9 @@ constexpr std::uint64_t kForeignKey = 2;  // no request's address
 }  // namespace
 
 struct UringReactor::Foreign {
-  explicit Foreign(int fd) noexcept : epoll(fd), waits(fd) {}
-  ~Foreign() { ::close(epoll); }
-  Foreign(const Foreign&) = delete;
-  Foreign& operator=(const Foreign&) = delete;
+  explicit Foreign(OwnedFd fd) noexcept : epoll(std::move(fd)), waits(epoll.get()) {}
 
-  const int epoll;
+  const OwnedFd epoll;
   ForeignWaits waits;
 };
 
@@ -99,9 +97,9 @@ ForeignWaits& UringReactor::foreign_waits() {
   Foreign* foreign = foreign_[worker].load(std::memory_order_relaxed);
   if (foreign != nullptr) [[likely]]
     return foreign->waits;
-  const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
-  if (epoll < 0) throw std::system_error(errno, std::system_category(), "weft: epoll_create1");
-  foreign = new Foreign(epoll);
+  OwnedFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll) throw std::system_error(errno, std::system_category(), "weft: epoll_create1");
+  foreign = new Foreign(std::move(epoll));
   foreign_[worker].store(foreign, std::memory_order_release);  // [foreign]
   watch(*rings_[worker], *foreign);
   return foreign->waits;
@@ -109,7 +107,7 @@ ForeignWaits& UringReactor::foreign_waits() {
 
 void UringReactor::watch(Ring& ring, const Foreign& foreign) noexcept {
   ring.push_now([&](io_uring_sqe& entry) {
-    io_uring_prep_poll_multishot(&entry, foreign.epoll, POLLIN);
+    io_uring_prep_poll_multishot(&entry, foreign.epoll.get(), POLLIN);
     entry.user_data = kForeignKey;
   });
 }
@@ -120,7 +118,7 @@ void UringReactor::post_foreign(Ring& ring, Foreign& foreign, Completion news,
   std::array<epoll_event, kEventsAtOnce> events;
   int count;
   do {
-    count = ::epoll_wait(foreign.epoll, events.data(), kEventsAtOnce, 0);
+    count = ::epoll_wait(foreign.epoll.get(), events.data(), kEventsAtOnce, 0);
     for (int i = 0; i < count; ++i) {
       foreign.waits.post(events[static_cast<std::size_t>(i)], ready);
     }

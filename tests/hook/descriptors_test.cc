@@ -5,15 +5,19 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "hook/support.h"
+#include "support/temporary_folder.h"
 #include "support/watchdog.h"
 
 namespace {
@@ -86,6 +90,59 @@ TEST_P(HookedDescriptors, ClosedWhileWaitedForEndTheWait) {
   });
 }
 
+// Of the first of them there is never anything to tell, and it cannot be watched.
+TEST_P(HookedDescriptors, PollKeepsNobodyFromRunning) {
+  run([&] {
+    const Pair pair;
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    Task<void> writer = weft::spawn([&] { EXPECT_EQ(::write(pair[1], "x", 1), 1); });
+    std::array<pollfd, 2> items{{{null, POLLPRI, 0}, {pair[0], POLLIN, 0}}};
+    EXPECT_EQ(::poll(items.data(), items.size(), 2'000), 1);
+    EXPECT_EQ(items[1].revents, POLLIN);
+    writer.get();
+    ::close(null);
+  });
+}
+
+// A driver may need one of its own first.
+TEST_P(HookedDescriptors, AreWaitedForWhenNoneIsFree) {
+  run([&] {
+    const Pair pair;
+    const timeval limit{.tv_sec = 0, .tv_usec = 20'000};
+    EXPECT_EQ(::setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+    rlimit before{};
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+    const Came in_vain = read_one(pair[0]);
+    Task<void> reader = weft::spawn([&] { EXPECT_EQ(read_one(pair[0]).result, 1); });
+    let_others_wait();
+    EXPECT_EQ(::write(pair[1], "x", 1), 1);
+    reader.get();
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_EQ(in_vain.result, -1);
+    EXPECT_EQ(in_vain.error, EAGAIN);
+  });
+}
+
+// Wherever the reader is: before its first try, behind it, asleep. The number is none that anybody
+// else would be given.
+TEST_P(HookedDescriptors, ClosedAtAnyMomentEndTheRead) {
+  run([&] {
+    for (int i = 0; i < 3000; ++i) {
+      const Pair pair;
+      constexpr int kNumber = 500;
+      EXPECT_EQ(::dup2(pair[0], kNumber), kNumber);
+      Task<void> reader = weft::spawn([] { EXPECT_EQ(read_one(kNumber).error, EBADF); });
+      for (int turns = i % 3; turns > 0; --turns) weft::yield();
+      const auto until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(i * 7 % 5000);
+      while (std::chrono::steady_clock::now() < until) continue;
+      EXPECT_EQ(::close(kNumber), 0);
+      reader.get();
+    }
+  });
+}
+
 TEST_P(HookedDescriptors, ReplacedByDup2EndTheWait) {
   run([&] {
     const Pair pair;
@@ -118,6 +175,41 @@ TEST_P(HookedDescriptors, ReusedBehindTheHooksAreTheNewFile) {
     reader.get();
     if (pipe[0] != number) ::close(pipe[0]);
     ::close(pipe[1]);
+  });
+}
+
+// Nobody can wait for a file, and it is no pipe that has been read for now.
+TEST_P(HookedDescriptors, APipeReusedBehindTheHooksIsAFile) {
+  run([&] {
+    std::array<int, 2> pipe{};
+    ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+    EXPECT_EQ(::write(pipe[1], "x", 1), 1);
+    EXPECT_EQ(read_one(pipe[0]).result, 1);
+    const support::TemporaryFolder folder;
+    const int file = ::open((folder / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    EXPECT_EQ(::write(file, "y", 1), 1);
+    EXPECT_EQ(::fsync(file), 0);
+    EXPECT_EQ(::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED), 0);
+    EXPECT_EQ(::lseek(file, 0, SEEK_SET), 0);
+    ASSERT_EQ(::syscall(SYS_dup3, file, pipe[0], O_CLOEXEC), pipe[0]);
+    EXPECT_EQ(read_one(pipe[0]).result, 1);
+    for (const int fd : {file, pipe[0], pipe[1]}) ::close(fd);
+  });
+}
+
+TEST_P(HookedDescriptors, ClosedWithTheirStreamEndTheWait) {
+  run([&] {
+    for (const bool reopens : {false, true}) {
+      Pair pair;
+      FILE* const stream = ::fdopen(std::exchange(pair.fds[0], -1), "r");
+      Task<void> reader =
+          weft::spawn([fd = ::fileno(stream)] { EXPECT_EQ(read_one(fd).error, EBADF); });
+      let_them_sleep();
+      FILE* const again = reopens ? ::freopen("/dev/null", "r", stream) : stream;
+      EXPECT_NE(again, nullptr);
+      EXPECT_EQ(::fclose(again), 0);
+      reader.get();
+    }
   });
 }
 

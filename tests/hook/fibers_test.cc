@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/select.h>
 #include <sys/wait.h>
 
 #include <array>
@@ -72,6 +73,13 @@ TEST_P(HookedFibers, CancellationFailsEveryCallUntilItIsThrown) {
   });
 }
 
+// Of this thread, which a hooked call does not leave.
+std::chrono::nanoseconds cpu_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
 // What the kernel tells of a datagram that nobody took stays queued, and is an error to poll(2).
 TEST_P(HookedFibers, AnErrorThatIsQueuedKeepsNoWorker) {
   run([] {
@@ -93,15 +101,25 @@ TEST_P(HookedFibers, AnErrorThatIsQueuedKeepsNoWorker) {
     ASSERT_EQ(::connect(fd, address, size), 0);
     ASSERT_EQ(::send(fd, "x", 1, 0), 1);
     EXPECT_EQ(read_one(fd).error, ECONNREFUSED);
-    const auto cpu_time = [] {
-      timespec time{};
-      ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-      return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-    };
     const auto before = cpu_time();
     EXPECT_EQ(read_one(fd).error, EAGAIN);
     EXPECT_LT(cpu_time() - before, 150ms);
     ::close(fd);
+  });
+}
+
+// It is nothing exceptional.
+TEST_P(HookedFibers, SelectDoesNotSpinForAHangUpThatNobodyAskedFor) {
+  run([] {
+    Pair pair;
+    pair.close(1);
+    fd_set set;
+    FD_ZERO(&set);
+    FD_SET(pair[0], &set);
+    timeval limit{.tv_sec = 0, .tv_usec = 300'000};
+    const auto before = cpu_time();
+    EXPECT_EQ(::select(pair[0] + 1, nullptr, nullptr, &set, &limit), 0);
+    EXPECT_LT(cpu_time() - before, 150ms);
   });
 }
 

@@ -36,6 +36,7 @@ bool g_all_unlinked = true;
 
 // What is open under a number, and what epoll has of it.
 struct File {
+  bool open = true;
   std::uint32_t ready = 0;
   bool registered = false;
   std::uint32_t armed = 0;  // none after an event
@@ -63,6 +64,10 @@ extern "C" int epoll_ctl(int, int operation, int number, epoll_event* event) noe
     return -1;
   }
   File& file = g_kernel->files[static_cast<std::size_t>(number - g_first)];
+  if (!file.open) {
+    errno = EBADF;
+    return -1;
+  }
   if (g_kernel->may_refuse && model::surprise("the kernel refuses to watch")) {
     errno = ENOMEM;
     return -1;
@@ -95,6 +100,10 @@ class Waits : public Model {
     Wake reason = Wake::kNormal;
     for (;;) {
       model::step("tries");
+      if (!file.open) {
+        reason = Wake::kClosed;
+        break;
+      }
       if ((file.ready & wanted) != 0) break;
       pollfd item{g_first + number, static_cast<short>(wanted), 0};
       reason = waits.wait({&item, 1}, deadline);
@@ -117,6 +126,13 @@ class Waits : public Model {
   void replace(int number) {
     model::step("another file");
     g_kernel->files[static_cast<std::size_t>(number)] = File();
+  }
+  void close(int number) {
+    const ForeignWaits::Closing closing(g_first + number);
+    model::step("close");
+    File closed;
+    closed.open = false;
+    g_kernel->files[static_cast<std::size_t>(number)] = closed;
   }
   void poll() {
     model::step("epoll_wait");
@@ -267,7 +283,7 @@ struct Closing : Waits {
               require(reason != Wake::kClosed || item.revents == POLLNVAL, "it is told which");
               end_wait();
             },
-            [] { ForeignWaits::closing(g_first); },
+            [] { const ForeignWaits::Closing closing(g_first); },
             [this] {
               become_ready(0, POLLIN);
               poll_until_all_are_back();
@@ -276,6 +292,18 @@ struct Closing : Waits {
 };
 TEST(ForeignWaitsModel, ClosedWhileOneWaits) {
   expect_proven<Closing>({.preemptions = 2, .delays = 0, .surprises = 0});
+}
+
+// Nothing will ever be ready. Whoever links while the number is being closed looks again.
+struct ClosedBeforeAnyEvent : Waits {
+  ClosedBeforeAnyEvent() : Waits(3, 1) {}
+  Threads threads() override {
+    return {[this] { require(await(0, POLLIN) == Wake::kClosed, "it is closed"); },
+            [this] { close(0); }, [this] { poll_until_all_are_back(); }};
+  }
+};
+TEST(ForeignWaitsModel, ClosedBetweenATryAndItsWait) {
+  expect_proven<ClosedBeforeAnyEvent>({.preemptions = 2, .delays = 0, .surprises = 0});
 }
 
 // The number is another file's by the next wait, and epoll knows it not.

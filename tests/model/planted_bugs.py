@@ -322,8 +322,20 @@ MUTANTS = [
     Mutant("who was refused also wakes those for whom another watches", "fd_slot", FD_TABLE,
            "  wake_all(Wake::kNormal, WakeWhom::kUnwatched);\n", "  wake_all(Wake::kNormal);\n"),
     Mutant("a number is armed before its waiter is linked", "foreign_waits", FOREIGN,
-           "  entry.waiters.push_back(node);\n  const int error = arm(entry);\n",
-           "  const int error = arm(entry);\n  entry.waiters.push_back(node);\n"),
+           "  const int error = arm(entry);\n",
+           "  node.unlink();\n  const int error = arm(entry);\n  entry.waiters.push_back(node);\n"),
+    Mutant("who links takes no notice of a close on its way", "foreign_waits", FOREIGN,
+           "  return error == 0 ? !ends : ", "  return error == 0 ? !ends || ends : "),
+    Mutant("a number is armed before the closes are counted", "foreign_waits", FOREIGN,
+           "  const bool ends = g_closings[number % kCounts].load(std::memory_order_seq_cst) != 0;  // [closing]\n"
+           "  const int error = arm(entry);\n",
+           "  const int error = arm(entry);\n"
+           "  const bool ends = g_closings[number % kCounts].load(std::memory_order_seq_cst) != 0;\n"),
+    Mutant("a close is counted in after the waiters were told", "foreign_waits", FOREIGN,
+           "  g_closings[first_ % kCounts].fetch_add(1, std::memory_order_seq_cst);  // [closing]\n"
+           "  if (Entry* const entry = table().find(fd)) tell_closed(*entry);\n",
+           "  if (Entry* const entry = table().find(fd)) tell_closed(*entry);\n"
+           "  g_closings[first_ % kCounts].fetch_add(1, std::memory_order_seq_cst);  // [closing]\n"),
     Mutant("an event disarms for those whom it does not concern", "foreign_waits", FOREIGN,
            "  if (!others || arm(*entry) == 0) return;\n", "  return;\n"),
     Mutant("an event between arming and sleeping is lost", "foreign_waits", FOREIGN,

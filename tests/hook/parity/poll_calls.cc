@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,12 +26,13 @@ int millis_of(const timespec& span) {
   return static_cast<int>(span.tv_sec * 1000 + span.tv_nsec / 1'000'000);
 }
 
-// Somebody makes `end` readable, so that it may be waited for without a limit.
-Help made_readable(World& world, const End& end) {
+// Somebody makes `end` readable, so that it may be waited for without a limit. Not where the call
+// has something to tell `already`: on a busy machine it could be told of both.
+Help made_readable(World& world, const End& end, bool already) {
   Help help;
   const End* const peer = world.peer_of(end);
-  if (poll_now(end.fd, POLLIN) != 0 || peer == nullptr || peer->kind >= Kind::kFile || !end.reads ||
-      !is_stream(end.kind)) {
+  if (already || poll_now(end.fd, POLLIN) != 0 || peer == nullptr || peer->kind >= Kind::kFile ||
+      !end.reads || !is_stream(end.kind)) {
     help.possible = false;
     return help;
   }
@@ -60,7 +62,9 @@ void poll_some(World& world) {
   timespec limit = world.random.one_in(2) ? kNow : kSoon;
   if (world.random.one_in(3)) {
     const End& end = world.any_end();
-    help = made_readable(world, end);
+    std::vector<pollfd> asked = items;
+    help = made_readable(world, end,
+                         ::syscall(SYS_ppoll, asked.data(), asked.size(), &kNow, nullptr, 0) != 0);
     if (help.possible) {
       items.push_back({end.fd, POLLIN, 0});
       limit = kLater;
@@ -124,6 +128,13 @@ struct Sets {
   fd_set exceptional;
 };
 
+// Whether select(2) would not wait for them.
+bool tell_something(Sets& sets) {
+  timespec now = kNow;
+  return ::syscall(SYS_pselect6, FD_SETSIZE, &sets.readable, &sets.writable, &sets.exceptional,
+                   &now, nullptr) != 0;
+}
+
 }  // namespace
 
 void select_some(World& world) {
@@ -142,7 +153,8 @@ void select_some(World& world) {
   timespec limit = world.random.one_in(2) ? kNow : kSoon;
   if (world.random.one_in(3)) {
     const End& end = world.any_end();
-    help = made_readable(world, end);
+    Sets asked = sets;
+    help = made_readable(world, end, tell_something(asked));
     if (help.possible && end.fd < FD_SETSIZE) {
       add(end.fd, sets.readable);
       limit = kLater;
@@ -183,6 +195,8 @@ std::string watch_some(World& world, int epoll) {
     const End& end = world.any_end();
     epoll_event event{};
     event.events = kEvents[static_cast<std::size_t>(world.random.below(kEvents.size()))];
+    // When the peer's late answer to an end has arrived is news, too.
+    if (end.kind == Kind::kTcp) event.events &= ~std::uint32_t{EPOLLET};
     event.data.u32 = static_cast<std::uint32_t>(end.fd);
     text += " " + world.name_of(end) + "/" + std::to_string(event.events) + " " +
             outcome([&] { return ::epoll_ctl(epoll, EPOLL_CTL_ADD, end.fd, &event); });
@@ -211,7 +225,7 @@ void wait_in_epoll(World& world) {
   timespec limit = world.random.one_in(2) ? kNow : kSoon;
   if (world.random.one_in(2)) {
     const End& end = world.any_end();
-    help = made_readable(world, end);
+    help = made_readable(world, end, poll_now(epoll, POLLIN) != 0);
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u32 = static_cast<std::uint32_t>(end.fd);

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <weft/owned_fd.h>
 
 #include <array>
 #include <cstdlib>
@@ -202,14 +203,34 @@ TEST_P(ForeignWaitsOn, AreToldOfTheClosing) {
   {
     const support::WaitingThread reader([&] { EXPECT_EQ(wait({&item, 1}), Wake::kClosed); });
     reader.until_asleep();
-    ForeignWaits::closing(ends.fds[1]);
+    { const ForeignWaits::Closing closing(ends.fds[1]); }
     EXPECT_TRUE(reader.token().fiber->word.waiting()) << "that was another";
-    ForeignWaits::closing(ends.ours());
+    const ForeignWaits::Closing closing(ends.ours());
   }
   EXPECT_EQ(item.revents, POLLNVAL);
   const support::WaitingThread again([&] { EXPECT_EQ(wait({&item, 1}), Wake::kClosed); });
   again.until_asleep();
-  ForeignWaits::closing(static_cast<unsigned>(ends.ours()), ~0U);
+  const ForeignWaits::Closing closing(static_cast<unsigned>(ends.ours()), ~0U);
+}
+
+// The kernel does not watch it.
+TEST_P(ForeignWaitsOn, OfAFileThatNeverBlocksAreOverUnlessItHasNothingToTell) {
+  const OwnedFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (const short events : {POLLIN, POLLOUT, POLLRDNORM, POLLOUT | POLLPRI}) {
+    EXPECT_EQ(wait(null.get(), events, now() + kMillisecond), Wake::kNormal) << events;
+  }
+  for (const short events : {POLLPRI, POLLRDHUP, 0}) {
+    EXPECT_EQ(wait(null.get(), events, now() + kMillisecond), Wake::kTimeout) << events;
+  }
+}
+
+// Who comes between the moment when the others were told and the call that closes.
+TEST_P(ForeignWaitsOn, LookAgainWhileANumberIsBeingClosed) {
+  const Ends ends;
+  const ForeignWaits::Closing closing(ends.ours());
+  EXPECT_EQ(wait(ends.ours(), POLLIN), Wake::kNormal) << "for ever, without a look";
+  const ForeignWaits::Closing others(static_cast<unsigned>(ends.fds[1]), ~0U);
+  EXPECT_EQ(wait(ends.fds[1], POLLIN), Wake::kNormal);
 }
 
 // Nobody says that the number is closed, and soon it is another file's.

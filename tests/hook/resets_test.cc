@@ -1,0 +1,169 @@
+// Goal: what has been transferred counts, and the error that ended it is the next call's, as with
+// libc. Method: the same connections are reset in the middle of the same calls in a plain thread,
+// whose calls are libc's, and in a fiber; what came of each call must be equal.
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/uio.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "hook/support.h"
+#include "support/watchdog.h"
+
+namespace {
+
+using namespace hook_test;
+
+std::atomic<int> g_signals{0};
+
+class HookedResets : public testing::Test {
+ protected:
+  HookedResets() {
+    ::signal(SIGPIPE, [](int) { ++g_signals; });
+  }
+  ~HookedResets() override { ::signal(SIGPIPE, SIG_DFL); }
+
+ private:
+  support::Watchdog watchdog_{"a reset", std::chrono::seconds(20)};
+};
+
+// Over TCP.
+struct Connection {
+  Connection() {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(::bind(listener, any, size), 0);
+    EXPECT_EQ(::listen(listener, 1), 0);
+    EXPECT_EQ(::getsockname(listener, any, &size), 0);
+    ours = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(::connect(ours, any, size), 0);
+    theirs = ::accept(listener, nullptr, nullptr);
+    ::close(listener);
+  }
+  ~Connection() { ::close(ours); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// Once `until()` holds for a while, from a plain thread.
+  template <class Until>
+  std::jthread reset_once(Until until) {
+    return std::jthread([this, until] {
+      for (int calm = 0; calm < 20; calm = until() ? calm + 1 : 0) {
+        std::this_thread::sleep_for(1ms);
+      }
+      const linger at_once{1, 0};
+      ::setsockopt(theirs, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+      ::close(theirs);
+    });
+  }
+
+  int ours = -1;
+  int theirs = -1;
+};
+
+bool is(int fd, short events) {
+  pollfd item{fd, events, 0};
+  return ::poll(&item, 1, 0) == 1;
+}
+
+struct Transfer {
+  const char* name;
+  ssize_t (*call)(int fd, void* bytes, std::size_t size);
+};
+
+msghdr message_of(iovec& part) {
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  return message;
+}
+
+const Transfer kWrites[] = {
+    {"write", [](int fd, void* bytes, std::size_t size) { return ::write(fd, bytes, size); }},
+    {"writev",
+     [](int fd, void* bytes, std::size_t size) {
+       const iovec parts[] = {{bytes, size / 2}, {bytes, size - size / 2}};
+       return ::writev(fd, parts, 2);
+     }},
+    {"send", [](int fd, void* bytes, std::size_t size) { return ::send(fd, bytes, size, 0); }},
+    {"sendmsg",
+     [](int fd, void* bytes, std::size_t size) {
+       iovec part{bytes, size};
+       const msghdr message = message_of(part);
+       return ::sendmsg(fd, &message, 0);
+     }},
+};
+const Transfer kReads[] = {
+    {"recv",
+     [](int fd, void* bytes, std::size_t size) { return ::recv(fd, bytes, size, MSG_WAITALL); }},
+    {"recvmsg",
+     [](int fd, void* bytes, std::size_t size) {
+       iovec part{bytes, size};
+       msghdr message = message_of(part);
+       return ::recvmsg(fd, &message, MSG_WAITALL);
+     }},
+};
+
+std::string told(const Came& came) {
+  return came.result < 0 ? ::strerrorname_np(came.error) : std::to_string(came.result);
+}
+
+// Three calls, the first of which is in the middle when the reset comes. How much went depends on
+// the kernel's buffers.
+std::string written(const Transfer& write) {
+  constexpr std::size_t kSize = 64 << 20;
+  std::vector<char> bytes(kSize);
+  Connection connection;
+  const int fd = connection.ours;
+  const std::jthread peer = connection.reset_once([=] { return !is(fd, POLLOUT); });
+  g_signals = 0;
+  const Came first = call([&] { return write.call(fd, bytes.data(), kSize); });
+  std::string text = first.result > 0 && first.result < static_cast<long>(kSize) ? "some" : "wrong";
+  for (int i = 0; i < 2; ++i) {
+    text += ", " + told(call([&] { return write.call(fd, bytes.data(), 10); }));
+    text += " and " + std::to_string(g_signals) + " signals";
+  }
+  return text;
+}
+
+std::string read(const Transfer& read) {
+  char bytes[100];
+  Connection connection;
+  const int fd = connection.ours;
+  EXPECT_EQ(::write(connection.theirs, "0123456789", 10), 10);
+  const std::jthread peer = connection.reset_once([=] { return !is(fd, POLLIN); });
+  std::string text = told(call([&] { return read.call(fd, bytes, sizeof(bytes)); }));
+  for (int i = 0; i < 2; ++i) {
+    text += ", " + told(call([&] { return read.call(fd, bytes, sizeof(bytes)); }));
+  }
+  return text;
+}
+
+template <class Calls>
+void expect_the_same(const Calls& calls, std::string (*outcome)(const Transfer&),
+                     const std::string& expected) {
+  for (const Transfer& transfer : calls) {
+    EXPECT_EQ(outcome(transfer), expected) << transfer.name << " in a thread";
+    weft::run(workers(1), [&] { EXPECT_EQ(outcome(transfer), expected) << transfer.name; });
+  }
+}
+
+TEST_F(HookedResets, LeaveTheErrorToTheWriteAfterTheOneTheyEnd) {
+  expect_the_same(kWrites, written, "some, ECONNRESET and 0 signals, EPIPE and 1 signals");
+}
+
+TEST_F(HookedResets, LeaveTheErrorToTheReadAfterTheOneTheyEnd) {
+  expect_the_same(kReads, read, "10, ECONNRESET, 0");
+}
+
+}  // namespace
