@@ -201,6 +201,18 @@ WORKLOADS = (
         measure=run_plain,
     ),
     Workload(
+        name="hooked_read",
+        about="read(2) of one byte that is there, with the hooks and by libc",
+        metrics=(
+            Metric("socket_more", "ns more than libc, a socket", digits=0),
+            Metric("socket_libc", "ns by libc, a socket", digits=0),
+            Metric("pipe_more", "ns more than libc, a pipe", digits=0),
+            Metric("pipe_libc", "ns by libc, a pipe", digits=0),
+        ),
+        runtimes={WEFT: (1,)},
+        measure=run_plain,
+    ),
+    Workload(
         name="idle_connections",
         about="TCP, 64 bytes, 10,000 connections of which 1 % talk, in a closed loop",
         metrics=(

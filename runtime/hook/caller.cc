@@ -67,20 +67,21 @@ bool ended(Wake reason) noexcept {
   }
 }
 
-}  // namespace
-
-[[gnu::hot]] bool in_fiber() noexcept {
-  Worker* const here = detail::current_worker();
-  return here != nullptr && here->runs_fiber() && !t_forked && !detail::OwnCall::in_progress() &&
-         !on_signal_stack();
-}
-
-[[gnu::hot]] bool begin_call() noexcept {
-  if (!detail::current_worker()->charge()) return true;
+[[gnu::noinline]] bool give_way() noexcept {
   const PinScope pin;
   const SuspensionScope suspension;
   return !detail::yield_now() || ended(Wake::kCancelled);
 }
+
+}  // namespace
+
+[[gnu::hot]] bool in_fiber() noexcept {
+  Worker* const here = detail::t_worker;
+  return here != nullptr && here->runs_fiber() && !t_forked && !detail::OwnCall::in_progress() &&
+         !on_signal_stack();
+}
+
+[[gnu::hot]] bool begin_call() noexcept { return !detail::t_worker->charge() || give_way(); }
 
 bool wait_for(std::span<pollfd> items, Nanos deadline) noexcept {
   const PinScope pin;

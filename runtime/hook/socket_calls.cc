@@ -220,7 +220,9 @@ extern "C" {
 
 [[noreturn]] void __chk_fail();  // NOLINT(bugprone-reserved-identifier)
 
-ssize_t recv(int fd, void* into, size_t size, int flags) {
+[[gnu::hot]] ssize_t recv(int fd, void* into, size_t size, int flags) {
+  if (flags == 0 && in_fiber()) [[likely]]
+    return receive_in_fiber(fd, into, size);
   return receive(fd, into, size, flags, nullptr, nullptr);
 }
 ssize_t recvfrom(int fd, void* into, size_t size, int flags, sockaddr* peer, socklen_t* peer_size) {

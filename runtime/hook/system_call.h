@@ -1,14 +1,15 @@
 #pragma once
 
-// A system call without libc's syscall(2): that is a function in another page, called through a
-// table in one more, and after a call of the kernel each page that is touched may have to be looked
-// up again.
+// A system call without libc's syscall(2) and without errno: these are functions in another page,
+// called through a table in one more, and after a call of the kernel each page that is touched may
+// have to be looked up again.
 
 #include <unistd.h>
 
 #include <cerrno>
 #include <concepts>
 #include <cstdint>
+#include <utility>
 
 namespace weft::hook {
 
@@ -21,7 +22,7 @@ long word_of(T value) noexcept {
   }
 }
 
-/// As syscall(2): -1 and errno.
+/// The result, or the error as a negative number. errno stays as it is.
 template <class A, class B, class C, class D, class E, class F>
 [[gnu::always_inline]] inline long system_call(long number, A a, B b, C c, D d, E e, F f) noexcept {
 #if defined(__x86_64__)
@@ -47,16 +48,19 @@ template <class A, class B, class C, class D, class E, class F>
                : "r"(which), "r"(second), "r"(third), "r"(fourth), "r"(fifth), "r"(sixth)
                : "memory");
 #else
-  return ::syscall(number, a, b, c, d, e, f);
+  const int before = errno;
+  long result = ::syscall(number, a, b, c, d, e, f);
+  if (result < 0) result = -std::exchange(errno, before);
 #endif
-#if defined(__x86_64__) || defined(__aarch64__)
-  constexpr long kMostErrors = 4095;
-  if (result < 0 && result >= -kMostErrors) [[unlikely]] {
-    errno = static_cast<int>(-result);
-    return -1;
-  }
   return result;
-#endif
+}
+
+/// The same as libc's functions return it: -1 and errno.
+inline long or_errno(long result) noexcept {
+  if (result >= 0) [[likely]]
+    return result;
+  errno = static_cast<int>(-result);
+  return -1;
 }
 
 }  // namespace weft::hook

@@ -46,9 +46,22 @@ ssize_t transfer_at(int fd, std::span<const iovec> parts, Direction direction, o
                           : libc_pwritev2(fd, parts.data(), count_of(parts), offset, flags);
 }
 
-ssize_t read_now(int fd, const iovec& part) noexcept {  // as receive_now()
+// As system_call(): what there is now.
+ssize_t receive_at_once(int fd, void* into, std::size_t size, int flags, sockaddr* peer,
+                        socklen_t* peer_size) noexcept {
 #if defined(WEFT_ASAN) || defined(WEFT_TSAN)
-  return libc_preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+  const ErrnoScope scope;
+  const ssize_t count = libc_recvfrom(fd, into, size, flags | MSG_DONTWAIT, peer, peer_size);
+  return scope.succeed(count < 0 ? -errno : count);
+#else
+  return system_call(SYS_recvfrom, fd, into, size, flags | MSG_DONTWAIT, peer, peer_size);
+#endif
+}
+ssize_t read_pipe_at_once(int fd, const iovec& part) noexcept {
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+  const ErrnoScope scope;
+  const ssize_t count = libc_preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+  return scope.succeed(count < 0 ? -errno : count);
 #else
   return system_call(SYS_preadv2, fd, &part, 1, -1, 0, RWF_NOWAIT);
 #endif
@@ -126,13 +139,9 @@ ssize_t transfer_in_fiber(int fd, std::span<const iovec> given, Direction direct
 
 }  // namespace
 
-[[gnu::hot]] ssize_t receive_now(int fd, void* into, std::size_t size, int flags, sockaddr* peer,
-                                 socklen_t* peer_size) noexcept {
-#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
-  return libc_recvfrom(fd, into, size, flags | MSG_DONTWAIT, peer, peer_size);
-#else
-  return system_call(SYS_recvfrom, fd, into, size, flags | MSG_DONTWAIT, peer, peer_size);
-#endif
+ssize_t receive_now(int fd, void* into, std::size_t size, int flags, sockaddr* peer,
+                    socklen_t* peer_size) noexcept {
+  return or_errno(receive_at_once(fd, into, size, flags, peer, peer_size));
 }
 
 ssize_t send_now(int fd, const void* from, std::size_t size, int flags, const sockaddr* peer,
@@ -140,7 +149,7 @@ ssize_t send_now(int fd, const void* from, std::size_t size, int flags, const so
 #if defined(WEFT_ASAN) || defined(WEFT_TSAN)
   return libc_sendto(fd, from, size, flags | MSG_DONTWAIT, peer, peer_size);
 #else
-  return system_call(SYS_sendto, fd, from, size, flags | MSG_DONTWAIT, peer, peer_size);
+  return or_errno(system_call(SYS_sendto, fd, from, size, flags | MSG_DONTWAIT, peer, peer_size));
 #endif
 }
 
@@ -161,28 +170,56 @@ bool is_over(int fd, short events) noexcept {
   return (events & POLLIN) == 0 || libc_ioctl(fd, FIONREAD, &left) != 0 || left == 0;
 }
 
-// The two that most reads are of, without what the others need.
-[[gnu::hot]] ssize_t read_in_fiber(int fd, void* into, std::size_t size) noexcept {
-  if (size == 0) return libc_read(fd, into, size);  // not readv(2), which asks nobody then
+namespace {
+
+// What follows when the kernel has refused the first `tried`.
+[[gnu::noinline]] ssize_t receive_later(int fd, const iovec& part, ssize_t tried) noexcept {
+  return until_done(fd, kIn, receive_limit(fd), [&] {
+    return or_errno(tried != 0
+                        ? std::exchange(tried, 0)
+                        : receive_at_once(fd, part.iov_base, part.iov_len, 0, nullptr, nullptr));
+  });
+}
+
+[[gnu::noinline]] ssize_t read_later(int fd, const iovec& part, Kind kind, ssize_t tried) noexcept {
   const int before = errno;
-  const Kind kind = kind_of(fd);
-  const iovec part{into, size};
-  if (kind == Kind::kPipe) {
-    const ssize_t count = until_done(fd, kIn, receive_limit(fd), [&] {
-      const ssize_t now = read_now(fd, part);
-      if (now < 0 && errno == EAGAIN) errno = has_become_disk(fd) ? EOPNOTSUPP : EAGAIN;
-      return now;
+  ssize_t count = -1;
+  if (kind == Kind::kSocket) {
+    count = receive_later(fd, part, tried);
+    if (count >= 0 || errno != ENOTSOCK) return count;
+    forget_kind(fd);
+  } else {
+    count = until_done(fd, kIn, receive_limit(fd), [&] {
+      ssize_t now = tried != 0 ? std::exchange(tried, 0) : read_pipe_at_once(fd, part);
+      if (now == -EAGAIN && has_become_disk(fd)) now = -EOPNOTSUPP;
+      return or_errno(now);
     });
     if (count >= 0 || !is_refusal(errno)) return count;
   }
-  if (kind == Kind::kSocket) [[likely]] {
-    const ssize_t count =
-        until_done(fd, kIn, receive_limit(fd), [&] { return receive_now(fd, into, size, 0); });
-    if (count >= 0 || errno != ENOTSOCK) return count;
-    forget_kind(fd);
-  }
   errno = before;
   return transfer_in_fiber(fd, {&part, 1}, kIn);
+}
+
+}  // namespace
+
+// These two touch as little as they can when there is something to read: no errno, no table of
+// another library, none of the fiber.
+
+[[gnu::hot]] ssize_t receive_in_fiber(int fd, void* into, std::size_t size) noexcept {
+  if (!begin_call()) return -1;
+  const ssize_t now = receive_at_once(fd, into, size, 0, nullptr, nullptr);
+  return now >= 0 ? now : receive_later(fd, {into, size}, now);
+}
+
+[[gnu::hot]] ssize_t read_in_fiber(int fd, void* into, std::size_t size) noexcept {
+  if (size == 0) return libc_read(fd, into, size);  // not readv(2), which asks nobody then
+  const Kind kind = kind_of(fd);
+  const iovec part{into, size};
+  if (kind != Kind::kSocket && kind != Kind::kPipe) return transfer_in_fiber(fd, {&part, 1}, kIn);
+  if (!begin_call()) return -1;
+  const ssize_t now = kind == Kind::kSocket ? receive_at_once(fd, into, size, 0, nullptr, nullptr)
+                                            : read_pipe_at_once(fd, part);
+  return now >= 0 ? now : read_later(fd, part, kind, now);
 }
 
 ssize_t read_in_fiber(int fd, std::span<const iovec> into) noexcept {

@@ -96,7 +96,9 @@ ssize_t receive_now(int fd, void* into, std::size_t size, int flags, sockaddr* p
 ssize_t send_now(int fd, const void* from, std::size_t size, int flags,
                  const sockaddr* peer = nullptr, socklen_t peer_size = 0) noexcept;
 
-/// In a fiber: read(2), readv(2), write(2), writev(2) at the file's own position.
+/// In a fiber: recv(2) without flags, read(2), readv(2), write(2), writev(2) at the file's own
+/// position.
+ssize_t receive_in_fiber(int fd, void* into, std::size_t size) noexcept;
 ssize_t read_in_fiber(int fd, void* into, std::size_t size) noexcept;
 ssize_t read_in_fiber(int fd, std::span<const iovec> into) noexcept;
 ssize_t write_in_fiber(int fd, const void* from, std::size_t size) noexcept;

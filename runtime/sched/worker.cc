@@ -6,8 +6,9 @@
 
 namespace weft::detail {
 
+constinit thread_local Worker* t_worker [[gnu::tls_model("initial-exec")]] = nullptr;
+
 namespace {
-thread_local Worker* t_worker [[gnu::tls_model("initial-exec")]] = nullptr;
 // The ids given out, in blocks. [ids] publishes nothing.
 Atomic<std::uint64_t> g_last_id{0};
 constexpr std::uint64_t kIdBlock = 1024;

@@ -337,5 +337,7 @@ std::uint64_t next_outside_id() noexcept;
 /// The worker whose thread this is, or null. Never inlined: a fiber may resume on another thread,
 /// and compilers keep a thread-local's address across calls.
 [[gnu::noinline]] Worker* current_worker() noexcept;
+/// What it returns, for code that does not suspend and for which its page is one too many.
+extern constinit thread_local Worker* t_worker [[gnu::tls_model("initial-exec")]];
 
 }  // namespace weft::detail

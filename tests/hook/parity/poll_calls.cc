@@ -177,7 +177,11 @@ void select_some(World& world) {
     timeval time{limit.tv_sec, limit.tv_nsec == kBad.tv_nsec ? -1 : limit.tv_nsec / 1000};
     came = outcome(
         [&] { return ::select(count, &sets.readable, writable, &sets.exceptional, &time); });
-    came += time.tv_sec == 0 && time.tv_usec == 0 ? ", no time left" : "";
+    // What is left when something is ready depends on how busy the machine is.
+    const bool is_less = time.tv_sec * 1'000'000 + time.tv_usec <= limit.tv_nsec / 1000;
+    came += came == "0"                     ? ", left " + std::to_string(time.tv_usec)
+            : limit.tv_sec == 0 && !is_less ? ", more left"
+                                            : "";
   }
   print(call + std::to_string(count) + asked + " for " + std::to_string(limit.tv_nsec) + help.text +
         ": " + came + text_of(sets.readable) + text_of(sets.writable) + text_of(sets.exceptional) +
