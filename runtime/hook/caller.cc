@@ -144,13 +144,24 @@ bool is_nonblocking(int fd) noexcept {
 Nanos TimeLimit::deadline() noexcept {
   if (known_) return deadline_;
   known_ = true;
+  begin_ = std::min(begin_, detail::now());
   timeval span{};
   socklen_t size = sizeof(span);
   if (libc_getsockopt(fd_, SOL_SOCKET, option_, &span, &size) == 0 &&
       (span.tv_sec != 0 || span.tv_usec != 0)) {
-    deadline_ = deadline_in(nanos_of(span));
+    deadline_ = detail::saturating_add(begin_, nanos_of(span));
   }
   return deadline_;
+}
+
+bool TimeLimit::wait(short events) noexcept {
+  constexpr Nanos kAskAfter = 1'000'000;
+  if (!known_) {
+    begin_ = std::min(begin_, detail::now());
+    if (wait_for(fd_, events, begin_ + kAskAfter)) return true;
+    if (errno != EAGAIN) return false;
+  }
+  return wait_for(fd_, events, deadline());
 }
 
 }  // namespace weft::hook

@@ -50,16 +50,19 @@ bool on_thread(F& call) noexcept {
 /// Whether the user has made the descriptor non-blocking. False if it is none.
 bool is_nonblocking(int fd) noexcept;
 
-/// When a call that begins now is to end by SO_RCVTIMEO or SO_SNDTIMEO. Asks the kernel when it is
-/// first needed.
+/// When a call is to end by SO_RCVTIMEO or SO_SNDTIMEO, counted from when it is first needed here.
 class TimeLimit {
  public:
   TimeLimit(int fd, int option) noexcept : fd_(fd), option_(option) {}
   Nanos deadline() noexcept;
+  /// As wait_for() with that deadline, for which the kernel is asked only after a millisecond: most
+  /// waits are over by then, and its own limits are less exact.
+  bool wait(short events) noexcept;
 
  private:
   const int fd_;
   const int option_;
+  Nanos begin_ = kNever;
   bool known_ = false;
   Nanos deadline_ = kNever;
 };

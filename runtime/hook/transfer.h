@@ -56,7 +56,7 @@ ssize_t until_done(int fd, short events, TimeLimit&& limit, Attempt attempt) noe
       errno = EAGAIN;
       return -1;
     }
-    if (!wait_for(fd, events, limit.deadline())) return -1;
+    if (!limit.wait(events)) return -1;
   }
 }
 
