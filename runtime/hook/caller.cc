@@ -32,13 +32,13 @@ using detail::Worker;
 
 WEFT_LIBC(getsockopt);
 
-// Set in the thread that is left in the child of a fork: it is no worker any more, as there are no
-// others, and the reactor is the parent's. Threads that the child makes may be workers of its own.
+// Set in the thread that is left in the child of a fork: if it was a worker it is none any more, as
+// there are no others, and the reactor is the parent's. The child's own workers are other threads.
 constinit thread_local bool t_forked [[gnu::tls_model("initial-exec")]] = false;
 
 // Locks that other threads of the parent's held would be held for ever.
 void begin_child() noexcept {
-  t_forked = detail::current_worker() != nullptr;
+  t_forked = true;
   Borrowed::forget_parent();
   detail::ForeignWaits::forget_parent();
 }

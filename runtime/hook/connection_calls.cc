@@ -18,13 +18,12 @@ namespace {
 
 WEFT_LIBC(accept4);
 WEFT_LIBC(connect);
-WEFT_LIBC(getsockopt);
 WEFT_LIBC(poll);
 WEFT_LIBC(sendfile);
 
 // A plain thread that begins while a fiber has borrowed the listener is told that nobody waits
 // there; it did not ask.
-int accept_in_thread(int fd, sockaddr* peer, socklen_t* size, int flags) noexcept {
+int accept_in_thread(int fd, sockaddr* peer, socklen_t* size, int flags) {
   for (;;) {
     const int connection = libc_accept4(fd, peer, size, flags);
     if (connection >= 0 || errno != EAGAIN || is_nonblocking(fd)) return connection;
@@ -40,7 +39,7 @@ int accept_now(int fd, sockaddr* peer, socklen_t* size, int flags) noexcept {
   return libc_accept4(fd, peer, size, flags);
 }
 
-int take_connection(int fd, sockaddr* peer, socklen_t* size, int flags) noexcept {
+int take_connection(int fd, sockaddr* peer, socklen_t* size, int flags) {
   if (!in_fiber()) return accept_in_thread(fd, peer, size, flags);
   const socklen_t room = size != nullptr ? *size : 0;
   bool woken = false;
@@ -51,14 +50,6 @@ int take_connection(int fd, sockaddr* peer, socklen_t* size, int flags) noexcept
     woken = true;
     return connection;
   }));
-}
-
-// EAGAIN is said of a Unix socket whose peer has no room for one more, and nothing tells when it
-// has. Of others it means that a number has run out: there is none to wait for.
-bool is_unix(int fd) noexcept {
-  int domain = 0;
-  socklen_t size = sizeof(domain);
-  return libc_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
 // 0 or the errno; EINPROGRESS.
@@ -89,6 +80,8 @@ int connect_in_fiber(int fd, const sockaddr* peer, socklen_t size) noexcept {
     if (error == 0 || (error == EISCONN && begun)) return scope.succeed(0);
     errno = error;
     if (!may_wait) return -1;
+    // It is said of a Unix socket whose peer has no room for one more, and nothing tells when it
+    // has. Of others it means that a number has run out: there is none to wait for.
     if (error == EAGAIN && is_unix(fd)) {
       const Nanos next = detail::saturating_add(detail::now(), pause);
       if (next > limit.deadline() || !sleep_until(next)) return -1;
@@ -105,12 +98,14 @@ int connect_in_fiber(int fd, const sockaddr* peer, socklen_t size) noexcept {
 
 // Until the file ends or `size` bytes have gone.
 template <class Offset>
-ssize_t send_file(int to, int from, Offset* offset, std::size_t size) noexcept {
+ssize_t send_file(int to, int from, Offset* offset, std::size_t size) {
   if (!in_fiber()) return libc_sendfile(to, from, offset, size);
-  return until_all(to, POLLOUT, send_limit(to), size, [&](std::size_t done) {
+  const auto attempt = [&](std::size_t done) {
     const Borrowed borrowed(to);
     return libc_sendfile(to, from, offset, size - done);
-  });
+  };
+  // The kernel's own goes on piece by piece, and takes the error.
+  return until_all(to, POLLOUT, send_limit(to), size, attempt, 0, LateError::kNobodys);
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ int lock_file(int fd, int command, void* lock) noexcept {
   return on_thread(call) && result >= 0 ? scope.succeed(result) : -1;
 }
 
-int control(int fd, int command, void* argument) noexcept {
+int control(int fd, int command, void* argument) {
   switch (command) {
     case F_GETFL:
       return flags_of(fd);

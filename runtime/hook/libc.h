@@ -21,7 +21,8 @@ class Libc {
   Libc(const Libc&) = delete;
   Libc& operator=(const Libc&) = delete;
 
-  Result operator()(Arguments... arguments) noexcept {
+  // Not noexcept: a thread that is cancelled in libc's call unwinds its stack, and these frames.
+  Result operator()(Arguments... arguments) {
     // Whoever looks it up finds the same, so no order is needed.
     Function function = function_.load(std::memory_order_relaxed);
     if (function == nullptr) [[unlikely]] {

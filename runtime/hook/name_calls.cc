@@ -49,7 +49,7 @@ struct Question {
   static const char* text(const std::optional<std::string>& copied) noexcept {
     return copied.has_value() ? copied->c_str() : nullptr;
   }
-  void ask() noexcept {
+  void ask() {
     errno = 0;
     result =
         libc_getaddrinfo(text(host), text(service), hints.has_value() ? &*hints : nullptr, &answer);
@@ -77,7 +77,7 @@ int ask_on_thread(const char* host, const char* service, const addrinfo* hints, 
 // Those that answer into memory of the caller's, or of libc's: the fiber waits for the end. h_errno
 // is the thread's.
 template <class Call>
-bool ask_in_place(Call call) noexcept {
+bool ask_in_place(Call call) {
   int error = 0;
   auto once = [&]() noexcept {
     call();
@@ -89,7 +89,7 @@ bool ask_in_place(Call call) noexcept {
 }
 
 template <class Function, class... Arguments>
-hostent* find_host(Function& function, Arguments... arguments) noexcept {
+hostent* find_host(Function& function, Arguments... arguments) {
   if (!in_fiber()) return function(arguments...);
   hostent* found = nullptr;
   ask_in_place([&] { found = function(arguments...); });
@@ -98,8 +98,7 @@ hostent* find_host(Function& function, Arguments... arguments) noexcept {
 
 // The reentrant ones return an errno.
 template <class Function, class... Arguments>
-int find_host_again(Function& function, hostent** found, int* failure,
-                    Arguments... arguments) noexcept {
+int find_host_again(Function& function, hostent** found, int* failure, Arguments... arguments) {
   if (!in_fiber()) return function(arguments..., found, failure);
   int result = 0;
   if (ask_in_place([&] { result = function(arguments..., found, failure); })) return result;

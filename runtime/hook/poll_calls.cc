@@ -41,7 +41,10 @@ int poll_in_fiber(pollfd* items, nfds_t count, Nanos deadline, Ask ask) noexcept
     const int ready = ask();
     if (ready != 0) return ready > 0 ? scope.succeed(ready) : -1;
     if (deadline != kNever && deadline <= detail::now()) return scope.succeed(0);
-    if (wait_for({items, count}, deadline)) continue;
+    if (wait_for({items, count}, deadline)) {
+      if (count == 1 && items[0].revents != 0) return scope.succeed(1);
+      continue;
+    }
     if (time_is_up()) continue;  // and ask once more
     if (errno != EBADF) return -1;
     // They are closed at this moment, so to ask again could be too early.

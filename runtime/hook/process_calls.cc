@@ -27,7 +27,7 @@ WEFT_LIBC(waitid);
 
 // On a thread that may block, in a fiber. -1 and errno if it was not made.
 template <class Call>
-int made_elsewhere(Call call) noexcept {
+int made_elsewhere(Call call) {
   if (!in_fiber()) return call();
   int result = -1;
   auto once = [&]() noexcept { result = call(); };
@@ -63,7 +63,7 @@ pid_t wait_for_end(pid_t child, int* status, int options, rusage* usage) noexcep
   return made_elsewhere([=] { return libc_wait4(child, status, options, usage); });
 }
 
-pid_t wait_for_child(pid_t child, int* status, int options, rusage* usage) noexcept {
+pid_t wait_for_child(pid_t child, int* status, int options, rusage* usage) {
   if ((options & WNOHANG) != 0 || !in_fiber()) return libc_wait4(child, status, options, usage);
   if (child > 0 && options == 0) return wait_for_end(child, status, options, usage);
   return made_elsewhere([=] { return libc_wait4(child, status, options, usage); });

@@ -18,26 +18,25 @@ WEFT_LIBC(preadv2);
 
 bool reads_disk(int fd) noexcept { return in_fiber() && kind_of(fd) == Kind::kDisk; }
 
-ssize_t read_at(int fd, void* into, std::size_t size, off_t offset) noexcept {
+ssize_t read_at(int fd, void* into, std::size_t size, off_t offset) {
   if (offset < 0 || !reads_disk(fd)) return libc_pread(fd, into, size, offset);
   const iovec part{into, size};
   return read_disk(fd, {&part, 1}, offset);
 }
 
-ssize_t read_parts_at(int fd, const iovec* parts, int count, off_t offset) noexcept {
+ssize_t read_parts_at(int fd, const iovec* parts, int count, off_t offset) {
   if (offset < 0 || !Parts::are_valid(parts, count) || !reads_disk(fd)) {
     return libc_preadv(fd, parts, count, offset);
   }
   return read_disk(fd, {parts, static_cast<std::size_t>(count)}, offset);
 }
 
-ssize_t read_parts(int fd, const iovec* parts, int count) noexcept {
+ssize_t read_parts(int fd, const iovec* parts, int count) {
   if (!in_fiber() || !Parts::are_valid(parts, count)) return libc_readv(fd, parts, count);
   return read_in_fiber(fd, {parts, static_cast<std::size_t>(count)});
 }
 
-ssize_t read_parts_with_flags(int fd, const iovec* parts, int count, off_t offset,
-                              int flags) noexcept {
+ssize_t read_parts_with_flags(int fd, const iovec* parts, int count, off_t offset, int flags) {
   if (offset == -1 && flags == 0) return read_parts(fd, parts, count);
   if ((flags & RWF_NOWAIT) != 0 || offset < -1 || !Parts::are_valid(parts, count) ||
       !reads_disk(fd)) {

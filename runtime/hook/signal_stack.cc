@@ -1,6 +1,9 @@
 #include "hook/signal_stack.h"
 
+#include <pthread.h>
 #include <signal.h>
+
+#include <cerrno>
 
 #include "hook/libc.h"
 
@@ -17,10 +20,17 @@ WEFT_LIBC(sigaltstack);
 using namespace weft::hook;  // NOLINT(google-build-using-namespace): the rest is C
 
 extern "C" int sigaltstack(const stack_t* stack, stack_t* previous) noexcept {
-  if (libc_sigaltstack(stack, previous) != 0) return -1;
-  if (stack != nullptr) {
-    const bool none = (stack->ss_flags & SS_DISABLE) != 0;
-    t_signal_stack = {reinterpret_cast<std::uintptr_t>(stack->ss_sp), none ? 0 : stack->ss_size};
-  }
-  return 0;
+  if (stack == nullptr) return libc_sigaltstack(stack, previous);
+  const bool none = (stack->ss_flags & SS_DISABLE) != 0;
+  const SignalStack next{reinterpret_cast<std::uintptr_t>(stack->ss_sp), none ? 0 : stack->ss_size};
+  // No handler runs between the two.
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int result = libc_sigaltstack(stack, previous);
+  if (result == 0) t_signal_stack = next;
+  const int error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return result;
 }

@@ -9,7 +9,8 @@
 
 namespace weft::hook {
 
-/// The calling thread's, as sigaltstack(2) was told last.
+/// The calling thread's, as sigaltstack(2) was told last: not so while a handler has set another,
+/// which the kernel takes back at its end, and after a child of vfork(2) has.
 struct SignalStack {
   std::uintptr_t begin = 0;
   std::uintptr_t size = 0;

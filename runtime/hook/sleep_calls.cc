@@ -23,7 +23,7 @@ bool is_elapsing(clockid_t clock) noexcept {
 
 // 0 or the errno. Other clocks than the steady one may be set meanwhile, so they are looked at now
 // and then.
-int sleep_until_on(clockid_t clock, Nanos moment) noexcept {
+int sleep_until_on(clockid_t clock, Nanos moment) {
   if (clock == CLOCK_MONOTONIC) return sleep_until(std::max<Nanos>(moment, 1)) ? 0 : errno;
   for (;;) {
     timespec time{};
@@ -35,7 +35,7 @@ int sleep_until_on(clockid_t clock, Nanos moment) noexcept {
 }
 
 // As clock_nanosleep(2): returns the error and leaves errno alone.
-int sleep_on(clockid_t clock, int flags, const timespec* span, timespec* left) noexcept {
+int sleep_on(clockid_t clock, int flags, const timespec* span, timespec* left) {
   if (!in_fiber() || span == nullptr || !is_valid(*span) || !is_elapsing(clock)) {
     return libc_clock_nanosleep(clock, flags, span, left);
   }
@@ -49,7 +49,7 @@ int sleep_on(clockid_t clock, int flags, const timespec* span, timespec* left) n
   return scope.succeed(error);
 }
 
-int sleep_for(const timespec* span, timespec* left) noexcept {
+int sleep_for(const timespec* span, timespec* left) {
   const int error = sleep_on(CLOCK_REALTIME, 0, span, left);
   if (error == 0) return 0;
   errno = error;

@@ -16,7 +16,6 @@ namespace weft::hook {
 
 namespace {
 
-WEFT_LIBC(getsockopt);
 WEFT_LIBC(recvfrom);
 WEFT_LIBC(recvmsg);
 WEFT_LIBC(recvmmsg);
@@ -24,13 +23,6 @@ WEFT_LIBC(sendto);
 WEFT_LIBC(sendmsg);
 WEFT_LIBC(sendmmsg);
 
-// -1: it is no socket.
-int option_of(int fd, int option) noexcept {
-  int value = -1;
-  socklen_t size = sizeof(value);
-  return libc_getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
-}
-bool is_unix(int fd) noexcept { return option_of(fd, SO_DOMAIN) == AF_UNIX; }
 bool is_stream(int fd) noexcept { return option_of(fd, SO_TYPE) == SOCK_STREAM; }
 
 // Urgent data and errors that are queued are there or not: nobody waits for them. Sockets that have
@@ -71,7 +63,7 @@ ssize_t peek_all(int fd, std::size_t size, Peek peek) noexcept {
 }
 
 ssize_t receive(int fd, void* into, std::size_t size, int flags, sockaddr* peer,
-                socklen_t* peer_size) noexcept {
+                socklen_t* peer_size) {
   if (!may_receive_later(fd, flags)) return libc_recvfrom(fd, into, size, flags, peer, peer_size);
   socklen_t* const told = peer != nullptr ? peer_size : nullptr;
   const socklen_t room = told != nullptr ? *told : 0;
@@ -120,7 +112,7 @@ void tell_nothing(msghdr& message) noexcept {
   message.msg_flags = 0;
 }
 
-ssize_t receive_message(int fd, msghdr* message, int flags) noexcept {
+ssize_t receive_message(int fd, msghdr* message, int flags) {
   if (!may_receive_later(fd, flags) || message == nullptr) return libc_recvmsg(fd, message, flags);
   const msghdr asked = *message;
   ssize_t last = 0;
@@ -144,7 +136,7 @@ ssize_t receive_message(int fd, msghdr* message, int flags) noexcept {
       static_cast<std::size_t>(first));
 }
 
-ssize_t send_message(int fd, const msghdr* message, int flags) noexcept {
+ssize_t send_message(int fd, const msghdr* message, int flags) {
   if (!may_send_later(flags) || message == nullptr) return libc_sendmsg(fd, message, flags);
   const ssize_t first = until_done(fd, POLLOUT, send_limit(fd),
                                    [&] { return libc_sendmsg(fd, message, flags | MSG_DONTWAIT); });
@@ -160,7 +152,7 @@ ssize_t send_message(int fd, const msghdr* message, int flags) noexcept {
 }
 
 ssize_t send_to(int fd, const void* from, std::size_t size, int flags, const sockaddr* peer,
-                socklen_t peer_size) noexcept {
+                socklen_t peer_size) {
   if (!may_send_later(flags)) return libc_sendto(fd, from, size, flags, peer, peer_size);
   const auto* const bytes = static_cast<const std::byte*>(from);
   return until_all(fd, POLLOUT, send_limit(fd), size, [&](std::size_t done) {
@@ -169,8 +161,7 @@ ssize_t send_to(int fd, const void* from, std::size_t size, int flags, const soc
 }
 
 // recvmmsg(2) looks at its time limit only after a message, and so does this.
-int receive_messages(int fd, mmsghdr* messages, unsigned count, int flags,
-                     timespec* limit) noexcept {
+int receive_messages(int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit) {
   if (!may_receive_later(fd, flags) || count == 0 || (limit != nullptr && !is_valid(*limit))) {
     return libc_recvmmsg(fd, messages, count, flags, limit);
   }
@@ -195,7 +186,7 @@ int receive_messages(int fd, mmsghdr* messages, unsigned count, int flags,
   return static_cast<int>(done);
 }
 
-int send_messages(int fd, mmsghdr* messages, unsigned count, int flags) noexcept {
+int send_messages(int fd, mmsghdr* messages, unsigned count, int flags) {
   if (!may_send_later(flags) || count == 0) return libc_sendmmsg(fd, messages, count, flags);
   const ErrnoScope scope;
   unsigned done = 0;

@@ -14,7 +14,7 @@
 namespace weft::hook {
 
 template <class T>
-long word_of(T value) noexcept {
+[[gnu::always_inline]] inline long word_of(T value) noexcept {
   if constexpr (std::integral<T>) {
     return static_cast<long>(value);
   } else {
@@ -25,31 +25,32 @@ long word_of(T value) noexcept {
 /// The result, or the error as a negative number. errno stays as it is.
 template <class A, class B, class C, class D, class E, class F>
 [[gnu::always_inline]] inline long system_call(long number, A a, B b, C c, D d, E e, F f) noexcept {
+  // Before any of the registers is taken: between two of them nothing may be called.
+  const long words[] = {word_of(a), word_of(b), word_of(c), word_of(d), word_of(e), word_of(f)};
 #if defined(__x86_64__)
-  register long fourth asm("r10") = word_of(d);
-  register long fifth asm("r8") = word_of(e);
-  register long sixth asm("r9") = word_of(f);
+  register long fourth asm("r10") = words[3];
+  register long fifth asm("r8") = words[4];
+  register long sixth asm("r9") = words[5];
   long result = number;
   asm volatile("syscall"
                : "+a"(result)
-               : "D"(word_of(a)), "S"(word_of(b)), "d"(word_of(c)), "r"(fourth), "r"(fifth),
-                 "r"(sixth)
+               : "D"(words[0]), "S"(words[1]), "d"(words[2]), "r"(fourth), "r"(fifth), "r"(sixth)
                : "rcx", "r11", "memory");
 #elif defined(__aarch64__)
   register long which asm("x8") = number;
-  register long result asm("x0") = word_of(a);
-  register long second asm("x1") = word_of(b);
-  register long third asm("x2") = word_of(c);
-  register long fourth asm("x3") = word_of(d);
-  register long fifth asm("x4") = word_of(e);
-  register long sixth asm("x5") = word_of(f);
+  register long result asm("x0") = words[0];
+  register long second asm("x1") = words[1];
+  register long third asm("x2") = words[2];
+  register long fourth asm("x3") = words[3];
+  register long fifth asm("x4") = words[4];
+  register long sixth asm("x5") = words[5];
   asm volatile("svc 0"
                : "+r"(result)
                : "r"(which), "r"(second), "r"(third), "r"(fourth), "r"(fifth), "r"(sixth)
                : "memory");
 #else
   const int before = errno;
-  long result = ::syscall(number, a, b, c, d, e, f);
+  long result = ::syscall(number, words[0], words[1], words[2], words[3], words[4], words[5]);
   if (result < 0) result = -std::exchange(errno, before);
 #endif
   return result;

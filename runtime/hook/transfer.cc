@@ -1,5 +1,6 @@
 #include "hook/transfer.h"
 
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -21,6 +22,7 @@ WEFT_LIBC(write);
 WEFT_LIBC(writev);
 WEFT_LIBC(preadv2);
 WEFT_LIBC(pwritev2);
+WEFT_LIBC(getsockopt);
 WEFT_LIBC(recvmsg);
 WEFT_LIBC(sendmsg);
 #if defined(WEFT_ASAN) || defined(WEFT_TSAN)
@@ -159,21 +161,37 @@ short look_at(int fd, short events) noexcept {
   return item.revents;
 }
 
+int option_of(int fd, int option) noexcept {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  return libc_getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+
+bool is_unix(int fd) noexcept { return option_of(fd, SO_DOMAIN) == AF_UNIX; }
+
 bool is_shut_down(int fd) noexcept {
   return kind_of(fd) == Kind::kSocket && (look_at(fd, POLLRDHUP) & (POLLRDHUP | POLLHUP)) != 0;
 }
 
-// A reset is a hang-up, too. Errors that are only queued are not, and end no call.
-bool is_over(int fd, short events) noexcept {
-  if (kind_of(fd) != Kind::kSocket || (look_at(fd, 0) & POLLHUP) == 0) return false;
+// A reset is a hang-up, too. Errors that are only queued are not, and end no call; and a call that
+// receives ends before urgent data. Where the kernel does not tell how much is left, it is tried.
+bool is_over(int fd, short events, LateError error) noexcept {
+  if (kind_of(fd) != Kind::kSocket) return false;
+  const bool receives = (events & POLLIN) != 0;
+  int mark = 0;
+  if (receives && libc_ioctl(fd, SIOCATMARK, &mark) == 0 && mark != 0) return true;
+  if ((look_at(fd, 0) & POLLHUP) == 0) return false;
   int left = 0;
-  return (events & POLLIN) == 0 || libc_ioctl(fd, FIONREAD, &left) != 0 || left == 0;
+  if (receives && (libc_ioctl(fd, FIONREAD, &left) != 0 || left != 0)) return false;
+  if (error == LateError::kNobodys || is_unix(fd)) option_of(fd, SO_ERROR);  // which takes it
+  return true;
 }
 
 namespace {
 
-// What follows when the kernel has refused the first `tried`.
+// What follows when the first came to `tried`. An error is told at once: the socket has it no more.
 [[gnu::noinline]] ssize_t receive_later(int fd, const iovec& part, ssize_t tried) noexcept {
+  if (tried != -EAGAIN) return or_errno(tried);
   return until_done(fd, kIn, receive_limit(fd), [&] {
     return or_errno(tried != 0
                         ? std::exchange(tried, 0)

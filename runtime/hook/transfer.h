@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -22,6 +23,10 @@ namespace weft::hook {
 
 /// What poll(2) says of a descriptor now.
 short look_at(int fd, short events) noexcept;
+
+/// Of SOL_SOCKET. -1: it is no socket.
+int option_of(int fd, int option) noexcept;
+bool is_unix(int fd) noexcept;
 
 /// Whether nothing more will come to a socket. Those of datagrams and listeners say so only to who
 /// waits in the kernel; others would find EAGAIN, and be woken at once, for ever.
@@ -60,18 +65,24 @@ ssize_t until_done(int fd, short events, TimeLimit&& limit, Attempt attempt) noe
   }
 }
 
-/// Whether a call that has transferred something has no more to expect of a socket. The kernel's
-/// own calls end there, and leave the error to the next; to try would take it.
-bool is_over(int fd, short events) noexcept;
+/// What becomes of an error that ends a call which has transferred something.
+enum class LateError : std::uint8_t {
+  kAsUsual,  ///< It is the next call's with TCP, and nobody's with a Unix socket.
+  kNobodys,
+};
+
+/// Whether a call that has transferred something has no more to expect of a socket, as the kernel's
+/// own calls see it. To try once more would take the error, and raise SIGPIPE.
+bool is_over(int fd, short events, LateError error) noexcept;
 
 /// The same until all of `size` has been transferred: `attempt(done)` goes on behind what has been,
 /// `done` bytes to begin with. What has been counts even if the rest fails.
 template <class Attempt>
 ssize_t until_all(int fd, short events, TimeLimit&& limit, std::size_t size, Attempt attempt,
-                  std::size_t done = 0) noexcept {
+                  std::size_t done = 0, LateError late = LateError::kAsUsual) noexcept {
   const ErrnoScope scope;
   const auto go_on = [&]() -> ssize_t {
-    return done > 0 && is_over(fd, events) ? 0 : attempt(done);
+    return done > 0 && is_over(fd, events, late) ? 0 : attempt(done);
   };
   do {
     const ssize_t count = until_done(fd, events, std::move(limit), go_on);

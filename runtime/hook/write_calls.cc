@@ -20,26 +20,25 @@ WEFT_LIBC(fdatasync);
 
 bool writes_disk(int fd) noexcept { return in_fiber() && kind_of(fd) == Kind::kDisk; }
 
-ssize_t write_at(int fd, const void* from, std::size_t size, off_t offset) noexcept {
+ssize_t write_at(int fd, const void* from, std::size_t size, off_t offset) {
   if (offset < 0 || !writes_disk(fd)) return libc_pwrite(fd, from, size, offset);
   const iovec part{const_cast<void*>(from), size};
   return write_disk(fd, {&part, 1}, offset);
 }
 
-ssize_t write_parts_at(int fd, const iovec* parts, int count, off_t offset) noexcept {
+ssize_t write_parts_at(int fd, const iovec* parts, int count, off_t offset) {
   if (offset < 0 || !Parts::are_valid(parts, count) || !writes_disk(fd)) {
     return libc_pwritev(fd, parts, count, offset);
   }
   return write_disk(fd, {parts, static_cast<std::size_t>(count)}, offset);
 }
 
-ssize_t write_parts(int fd, const iovec* parts, int count) noexcept {
+ssize_t write_parts(int fd, const iovec* parts, int count) {
   if (!in_fiber() || !Parts::are_valid(parts, count)) return libc_writev(fd, parts, count);
   return write_in_fiber(fd, {parts, static_cast<std::size_t>(count)});
 }
 
-ssize_t write_parts_with_flags(int fd, const iovec* parts, int count, off_t offset,
-                               int flags) noexcept {
+ssize_t write_parts_with_flags(int fd, const iovec* parts, int count, off_t offset, int flags) {
   if (offset == -1 && flags == 0) return write_parts(fd, parts, count);
   if ((flags & RWF_NOWAIT) != 0 || offset < -1 || !Parts::are_valid(parts, count) ||
       !writes_disk(fd)) {
@@ -49,7 +48,7 @@ ssize_t write_parts_with_flags(int fd, const iovec* parts, int count, off_t offs
 }
 
 template <class Sync>
-int sync_file(int fd, Sync& sync) noexcept {
+int sync_file(int fd, Sync& sync) {
   if (!writes_disk(fd)) return sync(fd);
   const ErrnoScope scope;
   int result = -1;

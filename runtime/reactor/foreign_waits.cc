@@ -44,6 +44,9 @@ namespace {
 constexpr unsigned kCounts = 64;
 constinit Atomic<std::uint32_t> g_closings[kCounts] = {};
 
+// How many forks this process is away from the first. Written by its only thread.
+constinit unsigned g_forks = 0;
+
 // Whose fibers wait. The child of a vfork(2) runs on the same memory, and closes what is its own.
 // Written when a runtime begins; publishes nothing.
 constinit Atomic<pid_t> g_process{0};
@@ -175,8 +178,10 @@ void ForeignWaits::post(const epoll_event& event, std::vector<Ready>& ready) noe
   bool others = false;
   entry->waiters.remove_if([&](Node& node) {
     if (node.home != this) return false;
-    const bool concerned = (event.events & (node.events() | always)) != 0;
+    const std::uint32_t told = event.events & (node.events() | always);
+    const bool concerned = told != 0;
     if (concerned) {
+      node.item->revents = static_cast<short>(told);  // poll(2)'s have the same numbers
       end(*node.wait, Wake::kNormal, &ready);
     } else {
       others = true;
@@ -202,13 +207,16 @@ void ForeignWaits::tell_closed(Entry& entry) noexcept {
   }
 }
 
-ForeignWaits::Closing::Closing(int fd) noexcept : first_(static_cast<unsigned>(fd)), count_(1) {
+ForeignWaits::Closing::Closing(int fd) noexcept
+    : first_(static_cast<unsigned>(fd)), count_(1), forks_(g_forks) {
   g_closings[first_ % kCounts].fetch_add(1, std::memory_order_seq_cst);  // [closing]
   if (Entry* const entry = table().find(fd)) tell_closed(*entry);
 }
 
 ForeignWaits::Closing::Closing(unsigned first, unsigned last) noexcept
-    : first_(first), count_(last < first ? 0 : std::min(last - first, kCounts - 1) + 1) {
+    : first_(first),
+      count_(last < first ? 0 : std::min(last - first, kCounts - 1) + 1),
+      forks_(g_forks) {
   for (unsigned i = 0; i < count_; ++i) {
     g_closings[(first_ + i) % kCounts].fetch_add(1, std::memory_order_seq_cst);  // [closing]
   }
@@ -216,12 +224,14 @@ ForeignWaits::Closing::Closing(unsigned first, unsigned last) noexcept
 }
 
 ForeignWaits::Closing::~Closing() {
+  if (forks_ != g_forks) return;
   for (unsigned i = 0; i < count_; ++i) {
     g_closings[(first_ + i) % kCounts].fetch_sub(1, std::memory_order_release);
   }
 }
 
 void ForeignWaits::forget_parent() noexcept {
+  ++g_forks;
   table().forget_all();
   for (auto& count : g_closings) count.store(0, std::memory_order_relaxed);
 }

@@ -43,7 +43,8 @@ class ForeignWaits {
   ForeignWaits(const ForeignWaits&) = delete;
   ForeignWaits& operator=(const ForeignWaits&) = delete;
 
-  /// Waits until poll(2) may find something among `items`: kNormal. Else kTimeout (`deadline`, as
+  /// Waits until poll(2) may find something among `items`: kNormal, and where an event has told of
+  /// it, what the event has told in `revents`, which is 0 elsewhere. Else kTimeout (`deadline`, as
   /// of suspend_until), kClosed (by Closing, which leaves POLLNVAL in `revents`) or kCancelled.
   /// Of what poll(2) always finds ready it does not wait at all. Throws std::bad_alloc, and for
   /// numbers above four million std::system_error.
@@ -61,6 +62,7 @@ class ForeignWaits {
    private:
     const unsigned first_;
     const unsigned count_;
+    const unsigned forks_;  // a child begins with no closes, and none of its parent's ends there
   };
 
   /// In the child of a fork(2), where nobody waits and no lock is held: those who did are threads

@@ -197,6 +197,18 @@ TEST_P(ForeignWaitsOn, AreToldOfTheOtherSidesEnd) {
   poll_until_somebody_wakes();
 }
 
+TEST_P(ForeignWaitsOn, AreToldWhatHasHappened) {
+  Ends ends;
+  pollfd item{ends.ours(), POLLIN | POLLPRI, 0};
+  EXPECT_EQ(wait({&item, 1}, now() + kMillisecond), Wake::kTimeout);
+  EXPECT_EQ(item.revents, 0);
+  const support::WaitingThread reader([&] { EXPECT_EQ(wait({&item, 1}), Wake::kNormal); });
+  reader.until_asleep();
+  ends.send();
+  poll_until_somebody_wakes();
+  EXPECT_EQ(item.revents, POLLIN);
+}
+
 TEST_P(ForeignWaitsOn, AreToldOfTheClosing) {
   const Ends ends;
   pollfd item{ends.ours(), POLLIN, 0};
