@@ -7,6 +7,19 @@
 
 #include "hook/libc.h"
 
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+
+namespace weft::hook {
+
+bool on_signal_stack() noexcept {
+  stack_t current{};
+  return ::sigaltstack(nullptr, &current) == 0 && (current.ss_flags & SS_ONSTACK) != 0;
+}
+
+}  // namespace weft::hook
+
+#else
+
 namespace weft::hook {
 
 constinit thread_local SignalStack t_signal_stack [[gnu::tls_model("initial-exec")]];
@@ -34,3 +47,5 @@ extern "C" int sigaltstack(const stack_t* stack, stack_t* previous) noexcept {
   errno = error;
   return result;
 }
+
+#endif

@@ -7,7 +7,16 @@
 
 #include <cstdint>
 
+#include "fiber/sanitizer.h"
+
 namespace weft::hook {
+
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+
+/// Asks the kernel: sanitizers set a signal stack before they can run anything of ours.
+bool on_signal_stack() noexcept;
+
+#else
 
 /// The calling thread's, as sigaltstack(2) was told last: not so while a handler has set another,
 /// which the kernel takes back at its end, and after a child of vfork(2) has.
@@ -21,5 +30,7 @@ extern constinit thread_local SignalStack t_signal_stack [[gnu::tls_model("initi
   const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   return here - t_signal_stack.begin < t_signal_stack.size;
 }
+
+#endif
 
 }  // namespace weft::hook

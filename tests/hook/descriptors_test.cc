@@ -106,6 +106,7 @@ TEST_P(HookedDescriptors, PollKeepsNobodyFromRunning) {
 
 // A driver may need one of its own first.
 TEST_P(HookedDescriptors, AreWaitedForWhenNoneIsFree) {
+  if (support::kAddressSanitizer) GTEST_SKIP() << "its checks need descriptors";
   run([&] {
     const Pair pair;
     const timeval limit{.tv_sec = 0, .tv_usec = 20'000};
@@ -128,6 +129,7 @@ TEST_P(HookedDescriptors, AreWaitedForWhenNoneIsFree) {
 // Wherever the reader is: before its first try, behind it, asleep. The number is none that anybody
 // else would be given.
 TEST_P(HookedDescriptors, ClosedAtAnyMomentEndTheRead) {
+  if (support::kThreadSanitizer) GTEST_SKIP() << "to it such a close is a race in itself";
   run([&] {
     for (int i = 0; i < 3000; ++i) {
       const Pair pair;
