@@ -129,8 +129,14 @@ class WaitWord {
     kWoken,    ///< The wait has ended; the caller makes the owner runnable.
   };
 
+  /// How a request was noted.
+  struct Noted {
+    unsigned requests;   // with this one
+    bool alone_pending;  // nothing was to be delivered before, and now this is
+  };
+
   /// Adds a request to cancel whoever is at `epoch`.
-  Cancel cancel(Epoch epoch) noexcept {
+  Cancel cancel(Epoch epoch, Noted* noted = nullptr) noexcept {
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
       if ((word >> kEpochShift) != (epoch & kEpochMask)) return Cancel::kStale;
@@ -140,6 +146,7 @@ class WaitWord {
       const std::uint64_t next = wakes ? ended(counted, Wake::kCancelled) : (counted | kPending);
       if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
+        if (noted != nullptr) *noted = {requests_of(next), !wakes && (word & kPending) == 0};
         return wakes ? Cancel::kWoken : Cancel::kPending;
       }
     }
@@ -147,11 +154,17 @@ class WaitWord {
 
   /// Takes one request back; at none a pending delivery is dropped. Returns how many are left.
   unsigned uncancel() noexcept {
+    return uncancel_and_drop_if([](unsigned) { return false; });
+  }
+  /// The same, and a pending delivery is dropped, too, if `drop(left)`: in one step, so that one
+  /// who asks meanwhile is either counted or delivered.
+  template <class Drop>
+  unsigned uncancel_and_drop_if(Drop drop) noexcept {
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
       if ((word & kRequestMask) == 0) return 0;
       std::uint64_t next = word - kOneRequest;
-      if ((next & kRequestMask) == 0) next &= ~kPending;
+      if ((next & kRequestMask) == 0 || drop(requests_of(next))) next &= ~kPending;
       if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
         return requests_of(next);

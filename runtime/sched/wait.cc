@@ -117,10 +117,10 @@ void wake_joiner(WakeToken token) noexcept {
   if (waiter) make_runnable(*waiter.fiber, waiter.scheduler, Place::kBehindItsGroup);
 }
 
-bool cancel(Fiber& fiber, Epoch epoch) noexcept {
+bool cancel(Fiber& fiber, Epoch epoch, WaitWord::Noted* noted) noexcept {
   if (Worker* const here = current_worker()) here->show_wait(&fiber);
   Scheduler* const scheduler = fiber.scheduler.load(std::memory_order_relaxed);
-  switch (fiber.word.cancel(epoch)) {
+  switch (fiber.word.cancel(epoch, noted)) {
     case WaitWord::Cancel::kStale:
       return false;
     case WaitWord::Cancel::kWoken:

@@ -42,7 +42,7 @@ Fiber* current_fiber() noexcept;
 /// Names the next wait of the caller, and says what it is for. May throw like current_waiter().
 inline WakeToken current_token(WaitsFor what = WaitsFor::kUnsaid) {
   Fiber& self = current_waiter();
-  self.waits_for.store(what, std::memory_order_relaxed);
+  self.waits_for.store(what, std::memory_order_release);  // [awaited]
   return {&self, self.word.epoch()};
 }
 
@@ -100,7 +100,7 @@ inline Claimed claim(WakeToken token, Wake reason = Wake::kNormal) noexcept {
 void resume(const Claimed& waiter) noexcept;
 
 /// Asks `fiber`, which is at `epoch`, to stop. False when it has moved on since the epoch was read.
-bool cancel(Fiber& fiber, Epoch epoch) noexcept;
+bool cancel(Fiber& fiber, Epoch epoch, WaitWord::Noted* noted = nullptr) noexcept;
 
 /// Whether a fiber that is held up elsewhere can move on while the caller spins: not where the
 /// caller's worker is the only one.

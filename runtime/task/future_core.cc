@@ -108,7 +108,13 @@ bool FutureCore::cancel() noexcept {
 void FutureCore::abandon() noexcept {
   if (!claim()) return;
   error_read_.store(true, std::memory_order_relaxed);  // no news for who has not waited
-  publish_error(std::make_exception_ptr(std::future_error(std::future_errc::broken_promise)));
+  std::exception_ptr error;
+  try {
+    throw std::future_error(std::future_errc::broken_promise);
+  } catch (...) {
+    error = std::current_exception();  // or that there was no memory for it
+  }
+  publish_error(std::move(error));
 }
 
 // ---- The end.

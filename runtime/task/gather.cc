@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <weft/error.h>
+#include "sched/mask_scope.h"
 #include "task/task_state.h"
 
 // One waiter, many children, and for each a hook, which a child that the gather starts has from
@@ -132,13 +133,18 @@ void Gather::wait() {
     const Wake reason =
         suspend([](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &wait.lock);
     if (reason != Wake::kCancelled) continue;
-    // Again at each request: a child may have caught the first.
+    // Again at each request: a child may have caught the first. One exception tells of all.
+    if (cancelled) --current_fiber()->cancellations;
     cancelled = true;
     cancel_all();
   }
   const GatherChild* const failed = wait.return_exceptions ? nullptr : wait.first_failure;
   wait.lock.unlock();
-  if (cancelled || (suspended && take_cancellation())) throw Cancelled();
+  if (!cancelled && suspended && take_cancellation()) {
+    cancelled = true;
+    cancel_all();  // who have ended: what they have thrown is not lost, it was waited for
+  }
+  if (cancelled) throw Cancelled();
   if (failed != nullptr) failed->task.rethrow();
 }
 
@@ -156,6 +162,8 @@ void Gather::cancel_all() noexcept {
 }
 
 void Gather::cancel_and_wait() noexcept {
+  // The exception that brought the caller here says more; who asks now is heard afterwards.
+  const MaskScope mask;
   GatherChild* const first = inside().first;
   for (GatherChild* child = first; child != nullptr; child = child->next_) {
     if (!child->started_) continue;
@@ -163,13 +171,7 @@ void Gather::cancel_and_wait() noexcept {
     child->task.cancel();
   }
   for (GatherChild* child = first; child != nullptr; child = child->next_) {
-    while (child->started_ && child->task.outcome() == TaskOutcome::kPending) {
-      try {
-        child->task.join();
-      } catch (const Cancelled&) {
-        // The exception that brought the caller here says more.
-      }
-    }
+    if (child->started_) child->task.join();
   }
 }
 

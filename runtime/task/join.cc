@@ -40,7 +40,7 @@ struct Join : CompletionHook, HeldWait {
   if (&self == &task) no_wait_for_itself();
   TaskState& state = state_of(task);
   Join join(self, state);
-  self.waits_for.store(WaitsFor::kTask, std::memory_order_relaxed);
+  self.waits_for.store(WaitsFor::kTask, std::memory_order_release);  // [awaited]
   const AwaitScope awaits(self, &task);
   Worker* const here = current_worker();
   Wake reason;
@@ -86,6 +86,7 @@ void TaskRef::await_end() const {
   bool passed_on = false;
   for (bool asked = was_cancelled(self); asked || !state.ended();) {
     if (asked) {
+      if (passed_on) --self.cancellations;  // one exception tells of all
       if (!cancel()) throw Cancelled();
       passed_on = true;
     }
@@ -98,9 +99,11 @@ void TaskRef::await_end() const {
   if (untold) throw Cancelled();
 }
 
-void request_cancel(Fiber& fiber) noexcept {
-  while (!cancel(fiber, fiber.word.current_epoch())) {
+WaitWord::Noted request_cancel(Fiber& fiber) noexcept {
+  WaitWord::Noted noted{};
+  while (!cancel(fiber, fiber.word.current_epoch(), &noted)) {
   }
+  return noted;
 }
 
 }  // namespace weft::detail

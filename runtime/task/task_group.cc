@@ -202,9 +202,10 @@ bool TaskGroup::abort() noexcept {
 // ---- The end.
 
 // True if the owner was cancelled meanwhile, and not on behalf of a child.
-bool TaskGroup::wait_for_all() {
+bool TaskGroup::wait_for_all(bool was_told) {
   Inside& self = inside();
   bool cancelled = false;
+  bool suspended = false;
   self.lock.lock();
   self.closing = true;
   while (self.count > 0) {
@@ -215,12 +216,20 @@ bool TaskGroup::wait_for_all() {
       self.waiter = detail::current_token(detail::WaitsFor::kTasks);
       const Wake reason = detail::suspend(
           [](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &self.lock);
-      // Where children stop already, whoever asked them has asked the owner, too.
-      if (reason == Wake::kCancelled) cancelled |= abort();
+      suspended = true;
+      if (reason == Wake::kCancelled) {
+        if (std::exchange(was_told, true))
+          --self.owner.cancellations;  // one exception tells of all
+        // Where children stop already, whoever asked them has asked the owner, too.
+        cancelled |= abort();
+      }
     }
     self.lock.lock();
   }
+  const bool stops = self.aborting;
   self.lock.unlock();
+  // Who asked when the last child had ended, but before this ran again.
+  if (suspended && !stops && detail::take_cancellation()) cancelled |= abort();
   return cancelled;
 }
 
@@ -228,7 +237,7 @@ void TaskGroup::close(std::exception_ptr error) {
   Inside& self = inside();
   const bool body_was_cancelled = error != nullptr && detail::is_a<Cancelled>(error);
   if (error != nullptr) abort();
-  bool cancelled = wait_for_all();
+  bool cancelled = wait_for_all(body_was_cancelled);
   cancelled |= body_was_cancelled;
   // A request of the group's own is taken back; where it was the only one, nobody else hears of it.
   if (self.asked_owner && self.owner.word.uncancel() == 0) cancelled = false;

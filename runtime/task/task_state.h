@@ -42,6 +42,6 @@ inline TaskState& state_of(Fiber& fiber) noexcept {
 }
 
 /// Asks the fiber to stop, wherever it is. By whoever knows that it is alive.
-void request_cancel(Fiber& fiber) noexcept;
+WaitWord::Noted request_cancel(Fiber& fiber) noexcept;
 
 }  // namespace weft::detail

@@ -43,7 +43,12 @@ struct TimeoutScope::Inside : detail::LateTimer {
 
   void expire() noexcept {
     expired.store(true, std::memory_order_relaxed);
-    detail::request_cancel(fiber);
+    request = detail::request_cancel(fiber);
+  }
+
+  // Of what is pending when so many requests are left: whether it is this scope's alone.
+  bool is_own(unsigned left) const noexcept {
+    return left <= requests_before || (request.alone_pending && left + 1 == request.requests);
   }
 
   Fiber& fiber;
@@ -54,6 +59,7 @@ struct TimeoutScope::Inside : detail::LateTimer {
   // Written when the timer fires, or by the fiber; TimerQueue::cancel() orders it before the end of
   // the scope.
   detail::Atomic<bool> expired{false};
+  detail::WaitWord::Noted request{};  // likewise
   bool finished = false;
 };
 
@@ -82,13 +88,13 @@ bool TimeoutScope::finish() noexcept {
   self.finished = true;
   Worker::cancel_late(self);
   if (!self.expired.load(std::memory_order_relaxed)) return false;
-  const bool others_since = self.fiber.word.uncancel() > self.requests_before;
-  if (others_since) return false;
   const std::uint32_t told = self.fiber.cancellations - self.told_before;
   // What was pending at the beginning is still to be told.
-  if (self.pending_before && told == 0) return false;
-  // The body may have ended before it was told: then nobody else is to be.
-  self.fiber.word.take_pending();
+  const bool keeps = self.pending_before && told == 0;
+  // The body may have ended before it was told of the limit: then nobody else is to be.
+  const unsigned left = self.fiber.word.uncancel_and_drop_if(
+      [&](unsigned others) { return !keeps && self.is_own(others); });
+  if (keeps || left > self.requests_before) return false;
   // The first exception told of what was pending, and perhaps of this as well.
   return !self.pending_before || told > 1;
 }

@@ -175,4 +175,21 @@ TEST(WaitWordModel, LateTokensDoNoHarm) {
   support::expect_proven<LateTokens>({.preemptions = 2, .delays = 0});
 }
 
+// A time limit takes its own request back at the end of its scope, with what is pending of it.
+struct OwnRequestIsTakenBack : Waits {
+  Threads threads() override {
+    word.cancel(word.current_epoch());
+    return {[this] { word.uncancel_and_drop_if([](unsigned others) { return others == 0; }); },
+            [this] { word.cancel(word.current_epoch()); },
+            [this] { word.cancel(word.current_epoch()); }};
+  }
+  void at_end() override {
+    require(word.requests() == 2, "one of three is taken back");
+    require(word.cancel_pending(), "who asks meanwhile is heard");
+  }
+};
+TEST(WaitWordModel, WhoAsksWhileAnOwnRequestIsTakenBackIsHeard) {
+  support::expect_proven<OwnRequestIsTakenBack>({.preemptions = 2, .delays = 0});
+}
+
 }  // namespace

@@ -72,8 +72,8 @@ bool wake(WakeToken token, Wake reason) noexcept {
   return static_cast<bool>(waiter);
 }
 
-bool cancel(Fiber& fiber, Epoch epoch) noexcept {
-  const WaitWord::Cancel done = fiber.word.cancel(epoch);
+bool cancel(Fiber& fiber, Epoch epoch, WaitWord::Noted* noted) noexcept {
+  const WaitWord::Cancel done = fiber.word.cancel(epoch, noted);
   if (done == WaitWord::Cancel::kWoken) model::wake_on(fiber.word.futex_word(), 1);
   return done != WaitWord::Cancel::kStale;
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "support/build_kind.h"
@@ -197,6 +198,39 @@ TEST(TimeoutStress, CancelsFromOutsideAreNotMistaken) {
         }
       }
     });
+  });
+}
+
+// Whoever asks at the very end of a scope whose time is up is told as well.
+TEST(TimeoutStress, ARequestBesideTheEndOfAnExpiredScopeIsTold) {
+  weft::run(weft::Options{.workers = 2}, [] {
+    std::atomic<bool> begun{false}, enough{false};
+    long untold = 0, asked_at_all = 0;
+    const weft::Task<void> task = weft::spawn([&] {
+      for (begun = true; !enough;) {
+        bool told = false;
+        try {
+          weft::timeout(0s, [] { weft::yield(); });
+        } catch (const weft::TimeoutError&) {
+        } catch (const weft::Cancelled&) {
+          told = true;
+        }
+        if (weft::this_task::cancelling() == 0) continue;
+        ++asked_at_all;
+        if (!told && !weft::this_task::cancel_requested()) ++untold;
+        while (weft::this_task::uncancel() > 0) continue;
+      }
+    });
+    std::thread other([&] {
+      while (!begun) std::this_thread::yield();
+      const auto end = Clock::now() + std::chrono::milliseconds(kTime) / 4;
+      while (Clock::now() < end) task.cancel();
+      enough = true;
+    });
+    task.join();
+    other.join();
+    EXPECT_EQ(untold, 0);
+    EXPECT_GT(asked_at_all, 0);
   });
 }
 

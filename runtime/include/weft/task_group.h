@@ -98,7 +98,7 @@ class TaskGroup {
   friend struct detail::GroupChild;
   Inside& inside() noexcept;
   bool abort() noexcept;  // true for the first who does
-  bool wait_for_all();
+  bool wait_for_all(bool was_told);
 
   alignas(8) std::byte inside_[128];  // NOLINT(*-member-init): made by the constructor
 };
