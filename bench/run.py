@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import os
 import resource
 import sys
+import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # the source tree stays as it was
@@ -129,16 +131,21 @@ def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
 def measure(cases: list[Case], rounds: int, setting: Setting) -> list[Samples]:
     """Round by round, every case once: what disturbs the machine for a while hits all alike."""
     samples = [Samples(case) for case in cases]
+    took: collections.Counter[str] = collections.Counter()
     done = 0
     for _ in range(rounds):
         for sample in samples:
             done += 1
             case = sample.case
+            begin = time.monotonic()
             sample.add(case.workload.measure(case, setting))
+            took[case.workload.name] += time.monotonic() - begin
             metric = case.workload.metrics[0]
             value = sample.values[metric.name][-1]
             total = rounds * len(cases)
             say(f"[{done}/{total}] {case.label}: {value:,.{metric.digits}f} {metric.unit}")
+    shares = ", ".join(f"{name} {seconds:.0f}" for name, seconds in took.most_common())
+    say(f"{took.total():.0f} s in all: {shares}")
     return samples
 
 

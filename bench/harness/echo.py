@@ -55,11 +55,11 @@ def running_server(case: Case, program: str, cpu: int | None) -> Iterator[tuple[
 
 
 def run_echo(case: Case, setting: Setting) -> dict[str, float]:
-    return _run_under_load(case, setting, 0.8 if setting.quick else 1.0, [])
+    return _run_under_load(case, setting, 0.6, [])
 
 
 def run_stall(case: Case, setting: Setting) -> dict[str, float]:
-    return _run_under_load(case, setting, 0.6 if setting.quick else 1.0, [f"--burns={BURNS}"])
+    return _run_under_load(case, setting, 0.6 if setting.quick else 0.8, [f"--burns={BURNS}"])
 
 
 def run_idle(case: Case, setting: Setting) -> dict[str, float]:
@@ -67,8 +67,7 @@ def run_idle(case: Case, setting: Setting) -> dict[str, float]:
     connections = dict(case.params)["connections"]
     active = connections // 100
     params = (("connections", active), ("idle", connections - active))
-    seconds = 0.8 if setting.quick else 1.0
-    return _run_under_load(replace(case, params=params), setting, seconds, [])
+    return _run_under_load(replace(case, params=params), setting, 0.6, [])
 
 
 def _run_under_load(
@@ -81,7 +80,7 @@ def _run_under_load(
     requests it is divided by belong together.
     """
     pinned = case.workers == 1
-    warmup = 0.2 if setting.quick else 0.3
+    warmup = 0.2
     program = setting.programs(case.workload.name, case.runtime)
     load = setting.programs(*LOAD)
     with running_server(case, program, setting.server_cpu if pinned else None) as (pid, port):

@@ -55,7 +55,8 @@ bool report_if_stuck(Scheduler& scheduler) {
       "every task waits, and no timer, descriptor or blocking call is going to wake "
       "one; only another thread can";
   for (const Fiber* const fiber : waiting) {
-    if (fiber->waits_for.load(std::memory_order_relaxed) == WaitsFor::kDescriptor) return false;
+    const WaitsFor what = fiber->waits_for.load(std::memory_order_relaxed);
+    if (what == WaitsFor::kDescriptor || what == WaitsFor::kSignal) return false;
     text += "\n  " + describe(*fiber) + ", waits for " + awaited_by(*fiber);
   }
   if (waiting.empty()) return false;

@@ -63,6 +63,7 @@ enum class WaitsFor : std::uint8_t {
   kSharedMutex,
   kCondition,
   kEvent,
+  kSignal,
   kSemaphore,
   kChannel,
   kSelect,

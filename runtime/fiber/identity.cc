@@ -66,6 +66,8 @@ const char* awaited_kind(const Fiber& fiber) noexcept {
       return "a condition variable";
     case WaitsFor::kEvent:
       return "an event";
+    case WaitsFor::kSignal:
+      return "a signal";
     case WaitsFor::kSemaphore:
       return "a semaphore";
     case WaitsFor::kChannel:

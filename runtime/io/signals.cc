@@ -14,6 +14,7 @@
 #include "io/signal_name.h"
 #include "io/signal_watch.h"
 #include "sched/wait.h"
+#include "sync/event_access.h"
 
 namespace weft {
 
@@ -125,7 +126,7 @@ int Signals::wait() {
     self.event.clear();
     if (self.arrived.load(std::memory_order_seq_cst) == 0 &&
         !self.closed.load(std::memory_order_seq_cst)) {
-      self.event.wait();
+      detail::EventAccess::wait(self.event, detail::WaitsFor::kSignal);
     }
   }
 }

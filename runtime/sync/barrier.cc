@@ -2,27 +2,11 @@
 
 #include <mutex>
 
-#include "sched/mask_scope.h"
-
 // Filling: the parties come. With the last of them it drains: all leave, and who comes meanwhile
 // waits for the next round. Reset while some are inside, they leave with an error, and it fills
 // again when the last has left. Broken, it stays so until it is reset.
 
 namespace weft {
-
-namespace {
-
-// For what is not to be cancelled.
-class Guard {
- public:
-  explicit Guard(Mutex& mutex) : lock_(mutex) {}
-
- private:
-  const detail::MaskScope mask_;
-  const std::lock_guard<Mutex> lock_;
-};
-
-}  // namespace
 
 Barrier::Barrier(std::size_t parties) : parties_(parties) {
   if (parties == 0) throw std::invalid_argument("weft::Barrier: there must be at least one party");
@@ -59,18 +43,18 @@ void Barrier::abort() { change(State::kBroken); }
 void Barrier::reset() { change(State::kResetting); }
 
 void Barrier::change(State to) {
-  const Guard guard(mutex_);
+  const auto lock = detail::lock_masked(mutex_);
   state_ = to == State::kResetting && inside_ == 0 ? State::kFilling : to;
   changed_.notify_all();
 }
 
 std::size_t Barrier::waiting() const {
-  const Guard guard(mutex_);
+  const auto lock = detail::lock_masked(mutex_);
   return state_ == State::kFilling ? inside_ : 0;
 }
 
 bool Barrier::broken() const {
-  const Guard guard(mutex_);
+  const auto lock = detail::lock_masked(mutex_);
   return state_ == State::kBroken;
 }
 

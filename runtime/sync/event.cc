@@ -1,6 +1,7 @@
 #include <weft/event.h>
 
 #include <weft/error.h>
+#include "sync/event_access.h"
 #include "sync/wait_queue.h"
 
 namespace weft {
@@ -17,22 +18,22 @@ Event::~Event() {
 }
 
 bool Event::is_set() const noexcept {
-  // A word that is still locked belongs to a set() that has not done with it.
-  return waiters_.word.load(std::memory_order_acquire) == kSet;
+  return (waiters_.word.load(std::memory_order_acquire) & kSet) != 0;
 }
 
-void Event::wait() {
-  if (is_set()) return;
-  detail::Waiter waiter{.token = detail::current_token(detail::WaitsFor::kEvent)};
-  WaitQueue queue(waiters_);
+void Event::wait() { detail::EventAccess::wait(*this, detail::WaitsFor::kEvent); }
+
+void detail::EventAccess::wait(Event& event, WaitsFor what) {
+  if (event.is_set()) return;
+  Waiter waiter{.token = current_token(what)};
+  WaitQueue queue(event.waiters_);
   const std::uint32_t state = queue.lock();
   if ((state & kSet) != 0) {
     queue.unlock(state);
     return;
   }
   queue.push_back(waiter);
-  if (queue.wait(waiter, state) == Wake::kCancelled || detail::take_cancellation())
-    throw Cancelled();
+  if (queue.wait(waiter, state) == Wake::kCancelled || take_cancellation()) throw Cancelled();
 }
 
 void Event::set() noexcept {

@@ -52,6 +52,18 @@ Record& record() {
 
 bool is_lock(WaitsFor what) { return what == WaitsFor::kMutex || what == WaitsFor::kSharedMutex; }
 
+struct KnownWait {
+  WaitsFor what;
+  const void* object;
+};
+
+// With the record's mutex, under which alone a fiber says what it waits for: meanwhile it can only
+// take that back. So an object that is seen belongs to the kind that was seen before. [awaited]
+KnownWait wait_of(const Fiber& fiber) {
+  const WaitsFor what = fiber.waits_for.load(std::memory_order_acquire);
+  return {what, fiber.awaited.load(std::memory_order_relaxed)};
+}
+
 const Holders& Record::holders_of(const void* lock) const {
   static const Holders kNobody;
   const auto found = holders.find(lock);
@@ -59,8 +71,7 @@ const Holders& Record::holders_of(const void* lock) const {
 }
 
 Fibers Record::awaited_by(const Fiber& fiber) const {
-  const void* const awaited = fiber.awaited.load(std::memory_order_relaxed);
-  const WaitsFor what = fiber.waits_for.load(std::memory_order_relaxed);
+  const auto [what, awaited] = wait_of(fiber);
   if (awaited == nullptr) return {};
   if (what == WaitsFor::kTask) return {static_cast<const Fiber*>(awaited)};
   if (!is_lock(what)) return {};
@@ -98,8 +109,7 @@ std::string address(const void* object) {
 }
 
 std::string tell_awaited(const Record& known, const Fiber& fiber) {
-  const void* const awaited = fiber.awaited.load(std::memory_order_relaxed);
-  const WaitsFor what = fiber.waits_for.load(std::memory_order_relaxed);
+  const auto [what, awaited] = wait_of(fiber);
   if (awaited == nullptr) return awaited_kind(fiber);
   if (what == WaitsFor::kTask) {
     const auto& task = *static_cast<const Fiber*>(awaited);

@@ -1,6 +1,7 @@
 #include <weft/mutex.h>
 
 #include <weft/error.h>
+#include "sched/mask_scope.h"
 #include "sync/wait_queue.h"
 #include "time/clock.h"
 
@@ -124,5 +125,14 @@ void Mutex::unlock_slowly() noexcept {
   }
   queue.unlock(0);
 }
+
+namespace detail {
+
+std::unique_lock<Mutex> lock_masked(Mutex& mutex) {
+  const MaskScope mask;
+  return std::unique_lock(mutex);
+}
+
+}  // namespace detail
 
 }  // namespace weft

@@ -76,7 +76,9 @@ void WaitQueue::wake_all_and_unlock(std::uint32_t state, Wake reason) noexcept {
   std::size_t count = 0;
   while (Waiter* const waiter = pop_front()) {
     if (count == last.size()) {
-      // While others wait, whoever is woken now has no business destroying the primitive.
+      // Whoever is woken now sees what it is woken for. While others wait it has no business
+      // destroying the primitive.
+      list_.word.store(state | kLocked, std::memory_order_release);
       for (const WakeToken& token : last) wake(token, reason);
       count = 0;
     }

@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
 #include <weft/weft.h>
 
 #include <array>
@@ -104,7 +106,18 @@ TEST_F(Stuck, IsNotWhoWaitsForTimeOrForTheWorld) {
   support::StderrWatch report;
   // On a busy machine any fiber may keep its worker for a while, which is another report.
   const weft::Options debug{.debug = true, .slow_fiber = std::chrono::hours(1)};
-  std::array<std::thread, 3> programs = {
+  std::array<std::thread, 4> programs = {
+      std::thread([&] {
+        weft::run(debug, [] {
+          weft::Signals signals{SIGUSR2};
+          std::thread sender([] {
+            std::this_thread::sleep_for(1500ms);
+            ::kill(::getpid(), SIGUSR2);
+          });
+          EXPECT_EQ(signals.wait(), SIGUSR2);
+          sender.join();
+        });
+      }),
       std::thread([&] { weft::run(debug, [] { weft::sleep_for(1500ms); }); }),
       std::thread([&] {
         weft::run(debug, [] { weft::to_thread([] { std::this_thread::sleep_for(1500ms); }); });

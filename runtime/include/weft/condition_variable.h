@@ -9,8 +9,8 @@
 namespace weft {
 
 /// Waiting for a change of what a mutex protects; asyncio's Condition, std's condition_variable.
-/// For fibers and threads. May be destroyed when nobody waits, even if the notify that ended the
-/// last wait has not returned.
+/// For fibers and threads. May be destroyed when all waits have returned, even if the notify that
+/// ended the last has not.
 class ConditionVariable {
  public:
   ConditionVariable() = default;

@@ -4,6 +4,10 @@
 
 namespace weft {
 
+namespace detail {
+struct EventAccess;
+}
+
 /// A flag that fibers and threads wait for; asyncio's Event. All members may be called by any fiber
 /// of any runtime and by any thread. It may be destroyed as soon as every wait() has returned, even
 /// if the set() that ended them has not.
@@ -29,6 +33,7 @@ class Event {
   bool is_set() const noexcept;
 
  private:
+  friend struct detail::EventAccess;
   detail::WaitList waiters_;
 };
 

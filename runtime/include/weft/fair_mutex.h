@@ -26,7 +26,7 @@ class FairMutex {
     detail::note_taken(&waiters_);
   }
 
-  /// Never suspends.
+  /// Never suspends. May fail although the lock is free, while a waiter that was cancelled leaves.
   bool try_lock() noexcept {
     const bool taken = take_if_free();
     if (taken) detail::note_taken(&waiters_);

@@ -4,6 +4,7 @@
 #include <weft/detail/wait_list.h>
 
 #include <cstdint>
+#include <mutex>
 
 namespace weft {
 
@@ -71,5 +72,11 @@ class Mutex {
 
   detail::WaitList waiters_;
 };
+
+namespace detail {
+/// Of short sections that are to be entered even by a fiber that is cancelled, which is told at its
+/// next wait.
+std::unique_lock<Mutex> lock_masked(Mutex& mutex);
+}  // namespace detail
 
 }  // namespace weft

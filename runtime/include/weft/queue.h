@@ -4,6 +4,7 @@
 #include <weft/mutex.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -23,16 +24,21 @@ class QueueShutDown : public std::runtime_error {
 
 namespace detail {
 
+// What a queue keeps its items in. push() and pop() change nothing if they throw, but that what
+// moving T throws may have changed the item that was moved. pop() makes a `Taken` of the next item.
+
 template <class T>
 class FirstInFirstOut {
  public:
   std::size_t size() const noexcept { return items_.size(); }
   void push(T&& item) { items_.push_back(std::move(item)); }
-  T pop() {
-    T item = std::move(items_.front());
+  template <class Taken>
+  Taken pop() {
+    Taken taken(std::move(items_.front()));
     items_.pop_front();
-    return item;
+    return taken;
   }
+  void clear() noexcept { items_.clear(); }
 
  private:
   std::deque<T> items_;
@@ -43,37 +49,57 @@ class LastInFirstOut {
  public:
   std::size_t size() const noexcept { return items_.size(); }
   void push(T&& item) { items_.push_back(std::move(item)); }
-  T pop() {
-    T item = std::move(items_.back());
+  template <class Taken>
+  Taken pop() {
+    Taken taken(std::move(items_.back()));
     items_.pop_back();
-    return item;
+    return taken;
   }
+  void clear() noexcept { items_.clear(); }
 
  private:
   std::vector<T> items_;
 };
 
+// A binary heap. Unlike those of the standard library it compares before it moves: a comparison
+// that throws leaves it as it was.
 template <class T, class Before>
 class FirstByOrder {
  public:
   explicit FirstByOrder(Before before = Before()) : before_(std::move(before)) {}
   std::size_t size() const noexcept { return items_.size(); }
   void push(T&& item) {
+    std::size_t place = items_.size();
+    while (place > 0 && before_(item, items_[above(place)])) place = above(place);
     items_.push_back(std::move(item));
-    std::push_heap(items_.begin(), items_.end(), after());
+    for (std::size_t at = items_.size() - 1; at != place; at = above(at)) {
+      std::swap(items_[at], items_[above(at)]);
+    }
   }
-  T pop() {
-    std::pop_heap(items_.begin(), items_.end(), after());
-    T item = std::move(items_.back());
+  template <class Taken>
+  Taken pop() {
+    // The way down which others move up by one, until the last may stand.
+    std::array<std::size_t, 64> way;
+    std::size_t steps = 0;
+    const std::size_t last = items_.size() - 1;
+    for (std::size_t at = 0; 2 * at + 1 < last; at = way[steps++]) {
+      std::size_t next = 2 * at + 1;
+      if (next + 1 < last && before_(items_[next + 1], items_[next])) ++next;
+      if (!before_(items_[next], items_[last])) break;
+      way[steps] = next;
+    }
+    Taken taken(std::move(items_.front()));
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < steps; at = way[i++]) items_[at] = std::move(items_[way[i]]);
+    if (at != last) items_[at] = std::move(items_[last]);
     items_.pop_back();
-    return item;
+    return taken;
   }
+  void clear() noexcept { items_.clear(); }
 
  private:
-  // The standard library's heaps have the last on top.
-  auto after() {
-    return [this](const T& left, const T& right) { return before_(right, left); };
-  }
+  static std::size_t above(std::size_t at) noexcept { return (at - 1) / 2; }
+
   std::vector<T> items_;
   Before before_;
 };
@@ -105,10 +131,10 @@ class BasicQueue {
   void put(const T& item) { put(T(item)); }
 
   /// False if the queue is full. Throws QueueShutDown. Does not wait for room; all that is said not
-  /// to wait may still suspend for a moment, while another has the queue's lock, and be cancelled
-  /// in it.
+  /// to wait may still suspend for a moment, while another has the queue's lock. None of that is
+  /// cancelled.
   [[nodiscard]] bool try_put(T&& item) {
-    const std::lock_guard lock(mutex_);
+    const auto lock = detail::lock_masked(mutex_);
     if (!shut_down_ && is_full()) return false;
     add(std::move(item));
     return true;
@@ -121,21 +147,21 @@ class BasicQueue {
     std::unique_lock lock(mutex_);
     item_.wait(lock, [this] { return shut_down_ || items_.size() > 0; });
     if (items_.size() == 0) throw QueueShutDown();
-    return take();
+    return take<T>();
   }
 
   /// None if the queue is empty. Throws QueueShutDown like get(). Does not wait.
   [[nodiscard]] std::optional<T> try_get() {
-    const std::lock_guard lock(mutex_);
-    if (items_.size() > 0) return take();
+    const auto lock = detail::lock_masked(mutex_);
+    if (items_.size() > 0) return take<std::optional<T>>();
     if (shut_down_) throw QueueShutDown();
     return std::nullopt;
   }
 
   /// By a consumer, once for each item it got, when it has dealt with it. Throws std::logic_error
-  /// for one too many.
+  /// for one too many. Does not wait.
   void task_done() {
-    const std::lock_guard lock(mutex_);
+    const auto lock = detail::lock_masked(mutex_);
     if (unfinished_ == 0) {
       throw std::logic_error("weft::Queue: task_done was called more often than there were items");
     }
@@ -151,11 +177,13 @@ class BasicQueue {
 
   /// From here on nothing can be put, and whoever waits to do so is told. What is in the queue can
   /// still be got; `immediate`: it is destroyed, and counts as dealt with. May be called again.
+  /// Does not wait.
   void shutdown(bool immediate = false) {
-    const std::lock_guard lock(mutex_);
+    const auto lock = detail::lock_masked(mutex_);
     shut_down_ = true;
-    if (immediate) {
-      for (; items_.size() > 0; finish(1)) items_.pop();
+    if (immediate && items_.size() > 0) {
+      finish(items_.size());
+      items_.clear();
     }
     item_.notify_all();
     room_.notify_all();
@@ -163,7 +191,7 @@ class BasicQueue {
 
   /// How many it holds; others may be about to change that. Does not wait for anything.
   std::size_t size() const {
-    const std::lock_guard lock(mutex_);
+    const auto lock = detail::lock_masked(mutex_);
     return items_.size();
   }
   bool empty() const { return size() == 0; }
@@ -176,14 +204,25 @@ class BasicQueue {
   bool is_full() const { return maxsize_ > 0 && items_.size() >= maxsize_; }
   void add(T&& item) {
     if (shut_down_) throw QueueShutDown();
-    items_.push(std::move(item));
+    try {
+      items_.push(std::move(item));
+    } catch (...) {
+      room_.notify_one();  // the room that this one was told of is another's
+      throw;
+    }
     ++unfinished_;
     item_.notify_one();
   }
-  T take() {
-    T item = items_.pop();
-    room_.notify_one();
-    return item;
+  template <class Taken>
+  Taken take() {
+    try {
+      auto taken = items_.template pop<Taken>();
+      room_.notify_one();
+      return taken;
+    } catch (...) {
+      item_.notify_one();  // it is still there
+      throw;
+    }
   }
   void finish(std::size_t count) {
     unfinished_ -= std::min(count, unfinished_);

@@ -48,6 +48,7 @@ class SharedMutex {
     if (!share_at_once()) lock_slowly(kReader);
     detail::note_taken(&waiters_);
   }
+  /// Never suspends. May fail like try_lock().
   bool try_lock_shared() noexcept {
     const bool taken = share_at_once();
     if (taken) detail::note_taken(&waiters_);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <weft/weft.h>
 
+#include <chrono>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -73,6 +74,32 @@ TYPED_TEST(ConditionVariableTest, HoldsTheLockWhenItIsCancelled) {
     waiter.cancel();
     this->mutex_.unlock();
     waiter.join();
+    EXPECT_TRUE(waiter.cancelled());
+  });
+}
+
+// Two requests, told at once: that of before, and that of the time limit while it locked.
+TYPED_TEST(ConditionVariableTest, ARequestOfBeforeStaysACancellationThoughTheTimeIsUp) {
+  using namespace std::chrono_literals;
+  weft::run(kInOrder, [this] {
+    bool timed_out = false;
+    const weft::Task<void> waiter = weft::spawn([&] {
+      std::unique_lock lock(this->mutex_);
+      const weft::Task<void> holder = weft::spawn([&] {
+        this->mutex_.lock();
+        weft::sleep_for(60ms);
+        this->mutex_.unlock();
+      });
+      weft::sleep_for(3ms);  // it has waited long enough to be handed the lock
+      weft::this_task::cancel();
+      try {
+        weft::timeout(20ms, [&] { this->changed_.wait(lock); });
+      } catch (const weft::TimeoutError&) {
+        timed_out = true;
+      }
+    });
+    waiter.join();
+    EXPECT_FALSE(timed_out);
     EXPECT_TRUE(waiter.cancelled());
   });
 }

@@ -7,7 +7,9 @@
 #include <weft/event.h>
 
 #include <gtest/gtest.h>
+#include <weft/weft.h>
 
+#include <atomic>
 #include <latch>
 #include <memory>
 #include <thread>
@@ -241,6 +243,31 @@ TEST(EventEnd, MayBeDestroyedWhileTheSetThatEndedTheWaitIsStillInside) {
     }
   });
   setter.join();
+}
+
+TEST(EventState, IsSetForAllWhoAreWokenAndWhileItIsSetAgain) {
+  weft::run(weft::Options{.workers = 4}, [] {
+    for (int round = 0; round < support::scaled(200); ++round) {
+      weft::Event event;
+      std::atomic<int> wrong{0};
+      std::vector<weft::Task<void>> waiters;
+      for (int i = 0; i < 64; ++i) {
+        waiters.push_back(weft::spawn([&] {
+          event.wait();
+          if (!event.is_set()) ++wrong;
+        }));
+      }
+      weft::yield();
+      event.set();
+      const weft::Task<void> again = weft::spawn([&] {
+        for (int i = 0; i < 100; ++i) event.set();
+      });
+      for (int i = 0; i < 100; ++i) wrong += event.is_set() ? 0 : 1;
+      for (weft::Task<void>& waiter : waiters) waiter.get();
+      again.join();
+      EXPECT_EQ(wrong, 0);
+    }
+  });
 }
 
 TEST(EventEnd, MayBeDestroyedByTheLastOfManyWaiters) {

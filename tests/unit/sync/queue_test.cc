@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 #include <weft/weft.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -178,6 +180,138 @@ TEST(Queue, GivesEachItemOnceAmongFibersAndThreads) {
     for (const auto& task : tasks) task.join();
   }
   EXPECT_EQ(sum, static_cast<long>(kItems) * (kItems - 1) / 2);
+}
+
+// Cannot be moved while it is 13.
+struct Reluctant {
+  explicit Reluctant(int number) : value(number) {}
+  Reluctant(Reluctant&& other) : value(other.value) {
+    if (value == 13 && g_reluctant) throw std::runtime_error("13");
+  }
+  Reluctant& operator=(Reluctant&& other) = delete;
+  int value;
+  static inline bool g_reluctant = true;
+};
+
+TEST(Queue, WhatMovingAnItemThrowsLeavesTheRoomToAnother) {
+  weft::run(kInOrder, [] {
+    weft::Queue<Reluctant> queue(1);
+    queue.put(Reluctant(0));
+    const auto put = [&](int number) {
+      return weft::spawn([&queue, number] {
+        Reluctant item(number);
+        queue.put(std::move(item));
+      });
+    };
+    weft::Task<void> first = put(13), second = put(2);
+    for (int i = 0; i < 3; ++i) weft::yield();
+    EXPECT_EQ(queue.get().value, 0);
+    EXPECT_EQ(weft::timeout(std::chrono::seconds(5), [&] { return queue.get().value; }), 2);
+    EXPECT_THROW(first.get(), std::runtime_error);
+    second.get();
+  });
+}
+
+TEST(Queue, WhatMovingAnItemThrowsLeavesItToAnother) {
+  weft::run(kInOrder, [] {
+    weft::Queue<Reluctant> queue;
+    const auto get = [&] { return weft::spawn([&] { return queue.get().value; }); };
+    weft::Task<int> first = get(), second = get();
+    for (int i = 0; i < 3; ++i) weft::yield();
+    Reluctant::g_reluctant = false;
+    queue.put(Reluctant(13));
+    Reluctant::g_reluctant = true;
+    EXPECT_THROW(first.get(), std::runtime_error);
+    EXPECT_THROW(second.get(), std::runtime_error) << "it is told of the item, too";
+    EXPECT_THROW(static_cast<void>(queue.try_get()), std::runtime_error);
+    EXPECT_EQ(queue.size(), 1u);
+    Reluctant::g_reluctant = false;
+    EXPECT_EQ(queue.try_get()->value, 13);
+    queue.task_done();
+    queue.join();
+    Reluctant::g_reluctant = true;
+  });
+}
+
+// Compares so many times, and then no more.
+struct Tiring {
+  bool operator()(const std::unique_ptr<int>& left, const std::unique_ptr<int>& right) const {
+    if (g_left-- == 0) throw std::runtime_error("tired");
+    return *left < *right;
+  }
+  static inline int g_left = 1 << 20;
+};
+
+TEST(Queue, WhatAComparisonThrowsChangesNothing) {
+  for (int strength = 0; strength < 60; ++strength) {
+    weft::PriorityQueue<std::unique_ptr<int>, Tiring> queue;
+    std::vector<int> put, got;
+    const auto fail_or = [&](auto&& action) {
+      Tiring::g_left = strength % 7;
+      const std::size_t before = queue.size();
+      try {
+        action();
+      } catch (const std::runtime_error&) {
+        EXPECT_EQ(queue.size(), before);
+      }
+      Tiring::g_left = 1 << 20;
+    };
+    for (int i = 0; i < 40; ++i) {
+      auto item = std::make_unique<int>((i * 37 + strength) % 41);
+      const int value = *item;
+      fail_or([&] { queue.put(std::move(item)); });
+      if (item == nullptr) {
+        put.push_back(value);
+      } else {
+        EXPECT_EQ(*item, value);
+      }
+      if (i % 3 == 0 && !queue.empty()) fail_or([&] { got.push_back(*queue.get()); });
+    }
+    const auto from = static_cast<std::ptrdiff_t>(got.size());
+    while (auto item = queue.try_get()) got.push_back(**item);
+    EXPECT_TRUE(std::is_sorted(got.begin() + from, got.end()));
+    std::sort(put.begin(), put.end());
+    std::sort(got.begin(), got.end());
+    EXPECT_EQ(got, put);
+  }
+}
+
+// Takes its time to be moved, so that the queue's lock is held.
+struct Slow {
+  Slow() = default;
+  Slow(Slow&& /*other*/) {
+    if (g_slow.exchange(false)) {
+      g_moving = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+  static inline std::atomic<bool> g_slow{false}, g_moving{false};
+};
+
+// As asyncio's, which cannot be cancelled: a consumer's scope guard calls it.
+TEST(Queue, WhatDoesNotWaitIsNotCancelled) {
+  weft::run(kInOrder, [] {
+    weft::Queue<Slow> queue;
+    queue.put(Slow());
+    const Slow item = queue.get();
+    static_cast<void>(item);
+    Slow::g_slow = true;
+    std::thread other([&] { queue.put(Slow()); });
+    while (!Slow::g_moving) std::this_thread::yield();
+    const weft::Task<void> self = weft::spawn([&] {
+      weft::this_task::cancel();
+      queue.task_done();
+      queue.shutdown();
+      EXPECT_EQ(queue.size(), 1u);
+      EXPECT_THROW(weft::yield(), weft::Cancelled);
+      throw weft::Cancelled();
+    });
+    self.join();
+    other.join();
+    EXPECT_TRUE(queue.try_get().has_value());
+    queue.task_done();
+    queue.join();
+  });
 }
 
 }  // namespace
