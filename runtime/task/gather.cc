@@ -142,7 +142,10 @@ void Gather::wait() {
   wait.lock.unlock();
   if (!cancelled && suspended && take_cancellation()) {
     cancelled = true;
-    cancel_all();  // who have ended: what they have thrown is not lost, it was waited for
+    // What they have thrown is not lost: it was waited for.
+    for (GatherChild* child = wait.first; child != nullptr; child = child->next_) {
+      child->task.mark_read();
+    }
   }
   if (cancelled) throw Cancelled();
   if (failed != nullptr) failed->task.rethrow();
