@@ -15,7 +15,9 @@
 //
 //  1. Input. Who needs some waits for receive_turn_. If records have arrived since the engine asked
 //     (arrivals_ has moved on), it asks again instead of receiving. So of a reader and a writer
-//     that both need input one receives, and both go on.
+//     that both need input one receives, and both go on. The turn is passed on in order: who has
+//     received, and needs more, would otherwise take it again before the other wakes, and the two
+//     might wait for each other through the peer.
 //  2. Output. Who writes drains it under send_turn_ and looks once more when it has left the turn.
 //     Who reads does not wait for that turn, nor for long for the peer: two sides that both write
 //     more than the connection holds would otherwise each stop reading until the other reads. If
@@ -26,6 +28,7 @@
 //     lock is waited for; output stays where it is until the connection below has taken it. The
 //     engine's own steps are all or nothing.
 
+#include <weft/fair_mutex.h>
 #include <weft/mutex.h>
 #include <weft/tls.h>
 
@@ -99,9 +102,9 @@ class TlsSession {
   const std::shared_ptr<TlsContextState> context_;
   const std::string name_;
 
-  Mutex receive_turn_;
-  std::size_t fresh_ = 0;  // under receive_turn_: bytes in the wire's room, not yet committed
-  bool ended_ = false;     // under receive_turn_: the connection below has
+  FairMutex receive_turn_;  // its holder waits for the peer, and would else take it again first
+  std::size_t fresh_ = 0;   // under receive_turn_: bytes in the wire's room, not yet committed
+  bool ended_ = false;      // under receive_turn_: the connection below has
   Mutex send_turn_;
   std::vector<std::byte> sending_;  // under send_turn_
   std::size_t sent_ = 0;            // under send_turn_: of sending_

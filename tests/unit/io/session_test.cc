@@ -147,6 +147,23 @@ TEST_F(HalfATicket, TheWriterWaitsWithTheReader) {
   });
 }
 
+// It is its turn then, however short it has waited: the reader wants more, which the server sends
+// when it has been asked.
+TEST_F(HalfATicket, TheWriterThatHasJustComeIsNotPassedOver) {
+  with_half_a_ticket([&](TlsStream& client, TlsStream& server) {
+    Task<std::string> reader = spawn([&] { return client.read_until("\n"); });
+    sleep_for(std::chrono::milliseconds(2));
+    Task<void> writer = spawn([&] { client.write_all("a question\n"); });
+    for (int i = 0; i < 4; ++i) yield();
+    EXPECT_FALSE(writer.done());
+    let_the_rest_through();
+    timeout(std::chrono::seconds(10), [&] { writer.get(); });
+    EXPECT_EQ(server.read_until("\n"), "a question\n");
+    server.write_all("an answer\n");
+    EXPECT_EQ(std::move(reader).get(), "an answer\n");
+  });
+}
+
 TEST_F(HalfATicket, TheWriterReceivesByItself) {
   with_half_a_ticket([&](TlsStream& client, TlsStream& server) {
     Task<std::string> reader = spawn([&] { return client.read_until("\n"); });
