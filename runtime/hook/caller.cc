@@ -45,8 +45,6 @@ void begin_child() noexcept {
 
 [[gnu::constructor]] void watch_forks() { ::pthread_atfork(nullptr, nullptr, begin_child); }
 
-constexpr Nanos kLookAgain = 1'000'000;
-
 bool fail(int error) noexcept {
   errno = error;
   return false;
@@ -93,7 +91,7 @@ bool wait_for(std::span<pollfd> items, Nanos deadline) noexcept {
   } catch (const std::system_error&) {
   }
   // There is no descriptor left to watch others by, so the caller looks now and then.
-  return sleep_until(std::min(deadline, deadline_in(kLookAgain))) &&
+  return sleep_until(std::min(deadline, deadline_in(detail::ForeignWaits::kLookAgain))) &&
          (deadline > detail::now() || fail(EAGAIN));
 }
 

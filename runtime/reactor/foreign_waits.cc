@@ -86,8 +86,8 @@ class ForeignWaits::Nodes {
 };
 
 Wake ForeignWaits::wait(std::span<pollfd> items, Nanos deadline, Cancellable cancellable) {
-  // Where the kernel refuses to watch (no memory, too many watches) the caller looks now and then.
-  constexpr Nanos kLookAgain = 1'000'000;
+  // Where the kernel refuses to watch (no memory, too many watches), or a close is on its way, the
+  // caller looks now and then.
   Wait wait;
   Nodes nodes(items.size());
   bool watched = true;

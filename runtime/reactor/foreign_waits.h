@@ -38,6 +38,9 @@ namespace weft::detail {
 
 class ForeignWaits {
  public:
+  /// Where nothing can be told of a descriptor, one looks at it so often, in nanoseconds.
+  static constexpr Nanos kLookAgain = 1'000'000;
+
   /// Events are asked for at `epoll`, and posted by whoever waits there, whose it stays.
   explicit ForeignWaits(int epoll) noexcept;
   ForeignWaits(const ForeignWaits&) = delete;

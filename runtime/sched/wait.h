@@ -46,6 +46,10 @@ inline WakeToken current_token(WaitsFor what = WaitsFor::kUnsaid) {
   return {&self, self.word.epoch()};
 }
 
+/// By a wait that was cancelled once more before it has thrown: its one exception tells of both,
+/// and counts once (see Fiber::cancellations).
+inline void merge_cancellation(Fiber& self) noexcept { --self.cancellations; }
+
 /// Lets go of what the waiter holds, once it is asleep. Copies what it needs before it lets go.
 using Arm = void (*)(void* argument) noexcept;
 

@@ -42,8 +42,7 @@ void ConditionVariable::wait_with(std::unique_lock<M>& lock) {
   }
   // Two requests, one before and one while it locked, are told at once, as in asyncio.
   const bool asked = detail::take_cancellation();
-  // One exception, which has been counted by the wait.
-  if (asked && reason == Wake::kCancelled) --waiter.token.fiber->cancellations;
+  if (asked && reason == Wake::kCancelled) detail::merge_cancellation(*waiter.token.fiber);
   if (reason != Wake::kCancelled && !asked) return;
   if (reason == Wake::kNormal) notify_one();
   throw Cancelled();

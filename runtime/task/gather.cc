@@ -133,8 +133,8 @@ void Gather::wait() {
     const Wake reason =
         suspend([](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &wait.lock);
     if (reason != Wake::kCancelled) continue;
-    // Again at each request: a child may have caught the first. One exception tells of all.
-    if (cancelled) --current_fiber()->cancellations;
+    // Again at each request: a child may have caught the first.
+    if (cancelled) merge_cancellation(*current_fiber());
     cancelled = true;
     cancel_all();
   }

@@ -86,7 +86,7 @@ void TaskRef::await_end() const {
   bool passed_on = false;
   for (bool asked = was_cancelled(self); asked || !state.ended();) {
     if (asked) {
-      if (passed_on) --self.cancellations;  // one exception tells of all
+      if (passed_on) merge_cancellation(self);
       if (!cancel()) throw Cancelled();
       passed_on = true;
     }

@@ -218,8 +218,7 @@ bool TaskGroup::wait_for_all(bool was_told) {
           [](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &self.lock);
       suspended = true;
       if (reason == Wake::kCancelled) {
-        if (std::exchange(was_told, true))
-          --self.owner.cancellations;  // one exception tells of all
+        if (std::exchange(was_told, true)) detail::merge_cancellation(self.owner);
         // Where children stop already, whoever asked them has asked the owner, too.
         cancelled |= abort();
       }
