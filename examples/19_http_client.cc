@@ -1,13 +1,15 @@
 // Fetches many pages over few connections: so many at a time, so many connections to each host,
-// redirections followed, each page within a time limit. 06_fetch shows the same at its simplest.
+// redirections followed, each page within a time limit, with TLS or without. 06_fetch shows the
+// same at its simplest.
 //
-//   19_http_client [--limit 32] [--per-host 4] [--timeout 10] [--save FOLDER] URL...
-//   19_http_client < FILE        a URL on each line
+//   19_http_client [--limit 32] [--per-host 4] [--timeout 10] [--save FOLDER] [--ca-file FILE]
+//   URL... 19_http_client < FILE        a URL on each line
 
 #include <weft/error.h>
 #include <weft/runtime.h>
 #include <weft/task_group.h>
 #include <weft/timeout.h>
+#include <weft/tls_context.h>
 #include <weft/to_thread.h>
 
 #include <algorithm>
@@ -81,7 +83,7 @@ int main(int argc, char** argv) {
   try {
     return weft::run([&] {
       const auto start = Clock::now();
-      web::Client client(options.client);
+      web::Client client(options.client, weft::TlsContext::client({.ca_file = options.ca_file}));
       const std::size_t failed = fetch_all(client, options);
       std::printf("%zu fetched, %zu failed, over %zu connections, in %.2f s\n",
                   options.urls.size() - failed, failed, client.connections_made(),

@@ -9,6 +9,7 @@ import random
 import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -35,63 +36,107 @@ def fetch(program, *arguments, status=0, lines=None):
     *results, last = call.stdout.splitlines()
     said = {}
     for line in results:
-        match = re.fullmatch(r"(http:\S+?): (.*), \d+\.\d{3} s", line)
+        match = re.fullmatch(r"(https?:\S+?): (.*), \d+\.\d{3} s", line)
         assert match, line
         url, what = match.groups()
         assert said.setdefault(url, what) == what, f"{url} at one time {said[url]}, at another {what}"
     return said, last
 
 
-def check_nginx(program, binary):
-    """nginx: pages in one piece and in chunks, over kept connections, redirected and not"""
-    with tempfile.TemporaryDirectory(prefix="weft-nginx-") as folder, \
-            running_nginx.Nginx(binary, folder, requests=60) as nginx:
+def make_certificate(folder, name="localhost"):
+    """The files of a certificate and of its key; nobody but itself vouches for it."""
+    files = [str(pathlib.Path(folder, f"{name}-{part}.pem")) for part in ("certificate", "key")]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-days", "2",
+                    "-out", files[0], "-keyout", files[1]], check=True, capture_output=True, timeout=LIMIT)
+    return files
+
+
+class FromNginx:
+    """What 19_http_client makes of pages that nginx serves, with TLS and without."""
+
+    def __init__(self, program, nginx, certificate, folder):
+        self.program = program
+        self.nginx = nginx
+        self.trusts = f"--ca-file={certificate}"
+        self.saved = pathlib.Path(folder, "saved")
+        self.saved.mkdir()
         dice = random.Random(1)
-        pages = [dice.randbytes(dice.choice((0, 1, 100, 4095, 4096, 8192, 50_000, 700_000))) for _ in range(150)]
-        for number, page in enumerate(pages):
+        self.pages = [dice.randbytes(dice.choice((0, 1, 100, 4095, 4096, 8192, 50_000, 700_000))) for _ in range(150)]
+        for number, page in enumerate(self.pages):
             (nginx.pages / str(number)).write_bytes(page)
         (nginx.pages / "large").write_bytes(dice.randbytes(30_000_000))
-        with urllib.request.urlopen(f"{nginx.url}/ssi/0", timeout=LIMIT) as answer:
-            assert answer.headers["Transfer-Encoding"] == "chunked", "nginx does not send chunks"
+
+    def fetch(self, *arguments, **how):
+        return fetch(self.program, self.trusts, *arguments, **how)
+
+    def check_pages(self, site):
         kinds = ["", "ssi/", "to/", "twice/", "relative/"]
-        urls = [f"{nginx.url}/{kind}{number}" for kind in kinds for number in range(len(pages))]
-        saved = pathlib.Path(folder, "saved")
-        saved.mkdir()
-        said, last = fetch(program, "--per-host=3", "--limit=50", f"--save={saved}", lines=urls)
+        urls = [f"{site}/{kind}{number}" for kind in kinds for number in range(len(self.pages))]
+        said, last = self.fetch("--per-host=3", "--limit=50", f"--save={self.saved}", lines=urls)
         # Each page that is redirected costs a request more, and each connection ends after 60.
-        requests = len(pages) * (1 + 1 + 2 + 3 + 2)
+        requests = len(self.pages) * (1 + 1 + 2 + 3 + 2)
         connections = int(re.fullmatch(r"750 fetched, 0 failed, over (\d+) connections, in .* s", last).group(1))
         assert requests // 60 <= connections <= requests // 60 + 6, last
         for position, url in enumerate(urls):
-            page = pages[position % len(pages)]
-            assert (saved / str(position)).read_bytes() == page, f"{url} came back different"
+            page = self.pages[position % len(self.pages)]
+            assert (self.saved / str(position)).read_bytes() == page, f"{url} came back different"
             assert said[url].startswith(f"200 OK, {len(page)} bytes"), said[url]
-        assert said[f"{nginx.url}/twice/3"].endswith(f" bytes from {nginx.url}/3"), said[f"{nginx.url}/twice/3"]
+        assert said[f"{site}/twice/3"].endswith(f" bytes from {site}/3"), said[f"{site}/twice/3"]
 
-        odd = [f"{nginx.url}/{path}" for path in ("missing", "empty", "large", "loop", "secure", "away", "?a=b")]
-        said, last = fetch(program, *odd, status=1)
-        for url, expected in zip(odd, (
-                "404 Not Found, .* bytes", "204 No Content, 0 bytes", "200 OK, 30000000 bytes",
-                "failed: more than 5 redirections, the last one to .*/loop",
-                'failed: "https://127.0.0.1/": only URLs that begin with http:// .*',
-                "failed: connect.* 127.0.0.1:1: Connection refused", "403 Forbidden, .*")):
-            assert re.fullmatch(expected, said[url]), (url, said[url])
-        said, _ = fetch(program, "--redirects=1", f"{nginx.url}/to/1", f"{nginx.url}/twice/1", status=1)
-        assert said[f"{nginx.url}/to/1"].startswith("200 OK") and said[f"{nginx.url}/twice/1"].startswith("failed")
-        said, _ = fetch(program, "--body-bytes=1000", f"{nginx.url}/large", f"{nginx.url}/ssi/large", status=1)
+    def check_odd_pages(self, site):
+        plain, secure = self.nginx.url, self.nginx.secure_url
+        expected = {
+            "missing": "404 Not Found, .* bytes", "empty": "204 No Content, 0 bytes", "large": "200 OK, 30000000 bytes",
+            "loop": "failed: more than 5 redirections, the last one to .*/loop",
+            "secure": f"200 OK, {len(self.pages[0])} bytes from {secure}/0",
+            "insecure": f"200 OK, {len(self.pages[0])} bytes from {plain}/0",
+            "gopher": 'failed: "gopher://localhost/": only URLs that begin with http:// or https:// .*',
+            "away": "failed: connect.* 127.0.0.1:1: Connection refused", "?a=b": "403 Forbidden, .*"}
+        said, _ = self.fetch(*[f"{site}/{path}" for path in expected], status=1)
+        for path, what in expected.items():
+            assert re.fullmatch(what, said[f"{site}/{path}"]), (path, said[f"{site}/{path}"])
+        mistaken = [plain.replace("http://127.0.0.1", "https://localhost"), secure.replace("https", "http")]
+        said, _ = self.fetch(*mistaken, status=1)
+        assert re.fullmatch("failed: TLS handshake .*: wrong version number.*", said[mistaken[0]]), said
+        assert said[mistaken[1]].startswith("400 Bad Request"), said
+        said, _ = self.fetch("--redirects=1", f"{site}/to/1", f"{site}/twice/1", status=1)
+        assert said[f"{site}/to/1"].startswith("200 OK") and said[f"{site}/twice/1"].startswith("failed")
+        said, _ = self.fetch("--body-bytes=1000", f"{site}/large", f"{site}/ssi/large", status=1)
         assert set(said.values()) == {"failed: not a whole HTTP answer: body limit exceeded"}, said
 
 
-class Site:
-    """Answers each request with the bytes that `answers` has for its path, and perhaps ends the connection."""
+def check_nginx(program, binary):
+    """nginx: pages in one piece and in chunks, over kept connections, with TLS and without, redirected and not"""
+    with tempfile.TemporaryDirectory(prefix="weft-nginx-") as folder:
+        certificate = make_certificate(folder)
+        with running_nginx.Nginx(binary, folder, requests=60, certificate=certificate) as nginx:
+            fetched = FromNginx(program, nginx, certificate[0], folder)
+            with urllib.request.urlopen(f"{nginx.url}/ssi/0", timeout=LIMIT) as answer:
+                assert answer.headers["Transfer-Encoding"] == "chunked", "nginx does not send chunks"
+            for site in (nginx.url, nginx.secure_url):
+                fetched.check_pages(site)
+                fetched.check_odd_pages(site)
 
-    def __init__(self, answers):
+
+class Site:
+    """Answers each request with the bytes that `answers` has for its path, and perhaps ends the connection.
+
+    With `certificate`, the files of one and its key, it speaks TLS.
+    """
+
+    def __init__(self, answers, certificate=None):
         self.answers = answers
+        self.tls = None
+        if certificate:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(*certificate)
         self.lock = threading.Lock()
         self.connections = self.requests = self.inside = self.most_inside = 0
         self.asked = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        port = self.listener.getsockname()[1]
+        self.url = f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}"
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -101,6 +146,14 @@ class Site:
             threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
 
     def answer(self, connection):
+        try:
+            if self.tls:
+                connection = self.tls.wrap_socket(connection, server_side=True, suppress_ragged_eofs=False)
+            self.answer_requests(connection)
+        except OSError:
+            connection.close()
+
+    def answer_requests(self, connection):
         with connection, connection.makefile("rb") as requests:
             for line in requests:
                 path = line.split()[1].decode()
@@ -143,6 +196,24 @@ def trickles(data, pause):
             connection.sendall(bytes([byte]))
             time.sleep(pause)
         return False
+    return answer
+
+
+def declares_end(data):
+    """As TLS has it, before the connection ends."""
+    def answer(connection):
+        connection.sendall(data)
+        connection.unwrap()
+        return True
+    return answer
+
+
+def unprotected(data):
+    """Past TLS."""
+    def answer(connection):
+        with socket.socket(fileno=connection.detach()) as below:
+            below.sendall(data)
+        return True
     return answer
 
 
@@ -218,6 +289,44 @@ def check_misbehaviour(program):
         assert time.monotonic() - begin < 10
 
 
+# Over TLS an end must have been declared, or somebody else may have cut the rest off.
+UNDECLARED = INCOMPLETE + ".*: the connection ended without TLS.s end, so something may be missing"
+TLS_MISBEHAVIOUR = {
+    "/fine": (says(FINE, False), "200 OK, 4 bytes"),
+    "/trickle": (trickles(CHUNKED + b"4\r\nfine\r\n0\r\n\r\n", 0.002), "200 OK, 4 bytes"),
+    "/to-the-end": (says(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 100_000), UNDECLARED),
+    "/cut-body": (says(OK + b"Content-Length: 10\r\n\r\nshort"), UNDECLARED),
+    "/declared-end": (declares_end(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 100_000), "200 OK, 100000 bytes"),
+    "/declared-cut": (declares_end(OK + b"Content-Length: 10\r\n\r\nshort"), INCOMPLETE + "partial message"),
+    "/no-record": (unprotected(b"plain text, and not a record of TLS"), "failed: .*wrong version number.*"),
+    "/broken-record": (unprotected(b"\x17\x03\x03\x00\x20" + bytes(32)), "failed: .*(bad|decryption|mac).*"),
+    "/reset-body": (resets(OK + b"Content-Length: 10\r\n\r\nshort"), "failed: .*: Connection reset by peer"),
+    "/never": (lambda _: time.sleep(3600), "failed: no whole answer in time"),
+}
+
+
+def check_tls(program):
+    """over TLS nobody is believed who is not trusted, and what is cut off costs that page alone"""
+    with tempfile.TemporaryDirectory(prefix="weft-tls-") as folder:
+        certificate, other = make_certificate(folder), make_certificate(folder, "elsewhere")
+        site = Site({path: answer for path, (answer, _) in TLS_MISBEHAVIOUR.items()}, certificate)
+        posing = Site({"/": says(FINE, False)}, other)
+        for limit in ("1", "20"):
+            urls = [site.url + path for name in TLS_MISBEHAVIOUR for path in (name, "/fine")]
+            said, _ = fetch(program, f"--ca-file={certificate[0]}", f"--limit={limit}", "--timeout=1", *urls, status=1)
+            for path, (_, expected) in TLS_MISBEHAVIOUR.items():
+                assert re.fullmatch(expected, said[site.url + path]), (limit, path, said[site.url + path])
+        for trusts, url, expected in (
+                ([], f"{site.url}/fine", "failed: .*certificate.*"),  # the system's authorities do not know it
+                ([f"--ca-file={certificate[0]}"], posing.url, "failed: .*certificate.*"),
+                ([f"--ca-file={other[0]}"], posing.url, "failed: .*certificate.*localhost.*")):  # for another host
+            said, _ = fetch(program, *trusts, "--timeout=1", url, status=1)
+            assert re.fullmatch(expected, said[url]), (trusts, said)
+        assert posing.requests == 0
+        call = subprocess.run([program, "--ca-file=/nowhere", site.url], capture_output=True, text=True, timeout=LIMIT)
+        assert call.returncode == 1 and "/nowhere" in call.stderr, call
+
+
 def check_stale_connections(program):
     """a kept connection that the server has ended is replaced, without an error"""
     for answer in (says(FINE), resets(FINE)):  # they end it without a word
@@ -245,7 +354,8 @@ def check_limits(program):
 
 def check_wrong_calls(program):
     """wrong calls are refused, and Ctrl-C ends it"""
-    for wrong in (["--colour"], ["--timeout=0"], ["--limit=0"], ["--per-host=x"], ["https://localhost/"], ["localhost"]):
+    for wrong in (["--colour"], ["--timeout=0"], ["--limit=0"], ["--per-host=x"], ["gopher://localhost/"],
+                  ["--ca-file"], ["localhost"]):
         call = subprocess.run([program, *wrong], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT)
         assert call.returncode == 2 and "usage: " in call.stderr and not call.stdout, (wrong, call)
     site = Site({"/never": lambda _: time.sleep(3600)})
@@ -259,7 +369,7 @@ def check_wrong_calls(program):
 
 def main():
     program = sys.argv[1]
-    run(program, [check_misbehaviour, check_stale_connections, check_limits, check_wrong_calls])
+    run(program, [check_misbehaviour, check_tls, check_stale_connections, check_limits, check_wrong_calls])
     binary = running_nginx.find(pathlib.Path(program).resolve().parents[1] / "nginx")
     if binary is None:
         print("skipped, since there is no nginx (`./dev test examples` unpacks Debian's): " + check_nginx.__doc__)

@@ -57,7 +57,10 @@ inline Options parse_options(int argc, char** argv) {
                                   std::string(argv[optind - 1]));
     }
   }
-  for (int i = optind; i < argc; ++i) options.urls.push_back(web::parse_url(argv[i]));
+  for (int i = optind; i < argc; ++i) {
+    options.urls.push_back(web::parse_url(argv[i]));
+    if (options.urls.back().secure) web::refuse(argv[i], "this program knows no TLS");
+  }
   if (timeout || options.urls.empty()) {
     options.timeout = std::chrono::duration<double>(timeout.value_or(1));
   }

@@ -79,7 +79,7 @@ bool is_redirection(status code) {
 Url resolve_location(const Url& base, std::string_view location) {
   const std::string_view path = std::string_view(base.target).substr(0, base.target.find('?'));
   if (location.find("://") < location.find_first_of("/?#")) return parse_url(location);
-  std::string text = "http:";
+  std::string text = base.secure ? "https:" : "http:";
   if (location.starts_with("//")) return parse_url(text.append(location));
   text.append("//").append(base.authority);
   if (location.starts_with('?')) {
@@ -120,7 +120,7 @@ Client::Response Client::fetch(const Url& url) {
     }
   }
   ++connections_made_;
-  auto fresh = std::make_unique<Connection>(weft::TcpStream::connect(url.host, url.port));
+  auto fresh = std::make_unique<Connection>(Wire::connect(url, trusted_));
   if (auto answer = ask(url, host, std::move(fresh))) return *std::move(answer);
   fail("the connection ended before it");
 }
@@ -130,8 +130,8 @@ Client::Response Client::fetch(const Url& url) {
 std::optional<Client::Response> Client::ask(const Url& url, Host& host,
                                             std::unique_ptr<Connection> connection) {
   on_connection([&] {
-    connection->stream.write_all("GET " + url.target + " HTTP/1.1\r\nHost: " + url.authority +
-                                 "\r\nUser-Agent: weft\r\nAccept: */*\r\n\r\n");
+    connection->wire.write_all("GET " + url.target + " HTTP/1.1\r\nHost: " + url.authority +
+                               "\r\nUser-Agent: weft\r\nAccept: */*\r\n\r\n");
   });
   const auto parser = read_answer_begin(connection->input, options_);
   if (parser == nullptr) return std::nullopt;
@@ -149,7 +149,7 @@ std::optional<Client::Response> Client::ask(const Url& url, Host& host,
 
 Client::Host& Client::host_of(const Url& url) {
   const std::lock_guard lock(mutex_);
-  return hosts_.try_emplace(url.authority, options_.per_host).first->second;
+  return hosts_.try_emplace({url.secure, url.authority}, options_.per_host).first->second;
 }
 
 std::unique_ptr<Client::Connection> Client::take_idle(Host& host) {

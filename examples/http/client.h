@@ -1,7 +1,7 @@
 #pragma once
 
 #include <weft/semaphore.h>
-#include <weft/tcp.h>
+#include <weft/tls_context.h>
 
 #include <atomic>
 #include <boost/beast/http/message.hpp>
@@ -17,6 +17,7 @@
 
 #include "input.h"
 #include "url.h"
+#include "wire.h"
 
 namespace web {
 
@@ -33,11 +34,13 @@ struct Page {
   std::size_t redirects = 0;
 };
 
-// Fetches pages over HTTP/1.1 and keeps the connections for the next page of the same host. Any
-// number of tasks may call it at once; each waits by itself.
+// Fetches pages over HTTP/1.1, with TLS or without, and keeps the connections for the next page of
+// the same host. Any number of tasks may call it at once; each waits by itself.
 class Client {
  public:
-  explicit Client(const ClientOptions& options) : options_(options) {}
+  // `trusted` says whose certificates servers may show that speak TLS.
+  Client(const ClientOptions& options, weft::TlsContext trusted)
+      : options_(options), trusted_(std::move(trusted)) {}
 
   // Throws std::runtime_error that says what was wrong with the answer or with a redirection, and
   // std::system_error if a connection failed. For a time limit, call it under weft::timeout: what
@@ -48,8 +51,8 @@ class Client {
 
  private:
   struct Connection {
-    explicit Connection(weft::TcpStream connected) : stream(std::move(connected)), input(stream) {}
-    weft::TcpStream stream;
+    explicit Connection(Wire connected) : wire(std::move(connected)), input(wire) {}
+    Wire wire;
     Input input;
   };
   // Where connections go to and come from.
@@ -66,9 +69,10 @@ class Client {
   std::optional<Response> ask(const Url& url, Host& host, std::unique_ptr<Connection> connection);
 
   const ClientOptions options_;
+  const weft::TlsContext trusted_;
   std::atomic<std::size_t> connections_made_{0};
   std::mutex mutex_;  // held for moments and never across a wait, so a thread's mutex serves
-  std::map<std::string, Host> hosts_;  // by authority; a Host stays where it is
+  std::map<std::pair<bool, std::string>, Host> hosts_;  // by TLS or not and authority; they stay
 };
 
 }  // namespace web

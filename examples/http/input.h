@@ -1,7 +1,5 @@
 #pragma once
 
-#include <weft/stream.h>
-
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
@@ -35,7 +33,12 @@ auto on_connection(Call&& call) {
 // anywhere, so nothing of Asio is needed but its buffers.
 class Input {
  public:
-  explicit Input(weft::Stream& stream) : stream_(stream) {}
+  // From anything that has a Stream's read_some(), and outlives this.
+  template <class Stream>
+  explicit Input(Stream& stream)
+      : stream_(&stream), read_some_([](void* from, std::span<std::byte> into) {
+          return static_cast<Stream*>(from)->read_some(into);
+        }) {}
 
   std::string_view text() const {
     return {static_cast<const char*>(buffer_.data().data()), buffer_.size()};
@@ -44,7 +47,7 @@ class Input {
   bool fill() {
     const auto room = buffer_.prepare(kReadBytes);
     const std::span into(static_cast<std::byte*>(room.data()), room.size());
-    const std::size_t got = on_connection([&] { return stream_.read_some(into); });
+    const std::size_t got = on_connection([&] { return read_some_(stream_, into); });
     buffer_.commit(got);
     return got > 0;
   }
@@ -61,7 +64,8 @@ class Input {
  private:
   static constexpr std::size_t kReadBytes = std::size_t{8} << 10;
 
-  weft::Stream& stream_;
+  void* const stream_;
+  std::size_t (*const read_some_)(void* from, std::span<std::byte> into);
   boost::beast::flat_buffer buffer_;
 };
 

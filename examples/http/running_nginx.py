@@ -30,13 +30,18 @@ http {{
   scgi_temp_path {folder}/scgi;
   server {{
     listen 127.0.0.1:{port};
+    listen 127.0.0.1:{tls_port} ssl;
+    ssl_certificate {certificate};
+    ssl_certificate_key {key};
     root {folder}/pages;
     location /ssi/ {{ alias {folder}/pages/; ssi on; ssi_types text/plain; }}
     location /to/ {{ rewrite ^/to/(.*)$ /$1 redirect; }}
     location /twice/ {{ rewrite ^/twice/(.*)$ /to/$1 permanent; }}
     location /relative/ {{ absolute_redirect off; rewrite ^/relative/(.*)$ /$1 redirect; }}
     location = /loop {{ return 302 /loop; }}
-    location = /secure {{ return 301 https://127.0.0.1/; }}
+    location = /secure {{ return 301 https://localhost:{tls_port}/to/0; }}
+    location = /insecure {{ return 301 http://127.0.0.1:{port}/to/0; }}
+    location = /gopher {{ return 301 gopher://localhost/; }}
     location = /away {{ return 307 http://127.0.0.1:1/; }}
     location = /empty {{ return 204; }}
   }}
@@ -56,20 +61,26 @@ def end_with_this_process():
 
 
 class Nginx:
-    def __init__(self, binary, folder, requests):
-        """`requests`: how many it answers on one connection."""
+    def __init__(self, binary, folder, requests, certificate):
+        """`requests`: how many it answers on one connection. `certificate`: its file and that of its key."""
         self.pages = pathlib.Path(folder, "pages")
         self.pages.mkdir(exist_ok=True)
         for _ in range(3):  # another process may take the port first, and then nginx ends
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
+            with socket.socket() as probe, socket.socket() as other:
+                ports = []
+                for one in (probe, other):
+                    one.bind(("127.0.0.1", 0))
+                    ports.append(one.getsockname()[1])
+            port, tls_port = ports
             user = "user root;\n" if os.geteuid() == 0 else ""
             configuration = pathlib.Path(folder, "nginx.conf")
-            configuration.write_text(CONFIGURATION.format(folder=folder, port=port, requests=requests, user=user))
+            configuration.write_text(CONFIGURATION.format(
+                folder=folder, port=port, tls_port=tls_port, requests=requests, user=user,
+                certificate=certificate[0], key=certificate[1]))
             self.process = subprocess.Popen([binary, "-p", folder, "-c", str(configuration), "-e", "stderr"],
                                             stdin=subprocess.DEVNULL, preexec_fn=end_with_this_process)
             self.url = f"http://127.0.0.1:{port}"
+            self.secure_url = f"https://localhost:{tls_port}"
             if self._listens(port):
                 return
             self.stop()

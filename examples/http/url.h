@@ -10,6 +10,7 @@ namespace web {
 
 struct Url {
   std::string text;       // as it was given
+  bool secure = false;    // by TLS
   std::string authority;  // what the Host field says
   std::string host;
   std::uint16_t port = 80;
@@ -45,17 +46,22 @@ inline void split_authority(Url& url) {
   }
 }
 
-// Throws std::invalid_argument that says what is wrong. Of all URLs only plain HTTP: no user names,
-// and no characters that ought to be percent-encoded.
+// Throws std::invalid_argument that says what is wrong. Of all URLs only those of HTTP: no user
+// names, and no characters that ought to be percent-encoded.
 inline Url parse_url(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
-  if (!text.starts_with(kScheme)) refuse(text, "only URLs that begin with http:// can be fetched");
+  constexpr std::string_view kPlain = "http://", kSecure = "https://";
+  Url url;
+  url.secure = text.starts_with(kSecure);
+  if (!url.secure && !text.starts_with(kPlain)) {
+    refuse(text, "only URLs that begin with http:// or https:// can be fetched");
+  }
+  if (url.secure) url.port = 443;
   for (const char c : text) {
     if (c <= ' ' || c > '~') refuse(text, "spaces and the like must be percent-encoded");
   }
-  const std::string_view rest = text.substr(kScheme.size(), text.find('#') - kScheme.size());
+  const std::string_view beyond = text.substr(url.secure ? kSecure.size() : kPlain.size());
+  const std::string_view rest = beyond.substr(0, beyond.find('#'));
   const std::size_t authority_end = rest.find_first_of("/?");
-  Url url;
   url.text = text;
   url.authority = rest.substr(0, authority_end);
   url.target = authority_end == rest.npos ? "" : rest.substr(authority_end);
