@@ -112,14 +112,6 @@ bool listens(int port) {
   return there;
 }
 
-void lacking(const std::string& what) {
-  const char* const ci = std::getenv("CI");
-  if (ci != nullptr && std::string(ci) == "true") {
-    FAIL() << what << ", and in CI it must be";
-  }
-  GTEST_SKIP() << what << "; `./dev test porting` installs it on Debian";
-}
-
 // Of sessions (sched(7), "The autogroup feature"): PostgreSQL has one for each connection, and all
 // of this process would get no more than one of them.
 bool go_before_servers() {

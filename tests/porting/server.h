@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "support/lacking.h"
+
 namespace porting {
 
 /// What ./dev has unpacked without installing it: folders that hold a `usr`. The first is "", for
@@ -24,9 +26,7 @@ int free_port();
 /// Whether somebody listens there.
 bool listens(int port);
 
-/// Why a test cannot be run. Fails the test where servers must be there, skips it elsewhere; to be
-/// followed by a return.
-void lacking(const std::string& what);
+using support::lacking;
 
 /// From now on this process goes before the servers that it starts where they need the same cores,
 /// as if they were on a machine of their own. False: that is not allowed, and it shares with them.

@@ -24,10 +24,10 @@ extern char** environ;
 
 namespace support {
 
-/// Where a program is, "" if it is not installed.
+/// Where a program is, "" if it is not installed. Servers are where not every user's PATH leads.
 inline std::string find_program(const std::string& name) {
   const char* const path = std::getenv("PATH");
-  std::istringstream folders(path != nullptr ? path : "");
+  std::istringstream folders((path != nullptr ? std::string(path) + ':' : "") + "/usr/sbin");
   for (std::string folder; std::getline(folders, folder, ':');) {
     const std::string full = folder + '/' + name;
     if (::access(full.c_str(), X_OK) == 0) return full;
@@ -96,6 +96,7 @@ class Child {
       ::usleep(2000);
     }
   }
+  void signal(int number) const { ::kill(process_, number); }
   /// Waits for its end: the exit code, or 128 and the signal.
   int wait() {
     int status = 0;
