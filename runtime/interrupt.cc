@@ -17,6 +17,7 @@ namespace {
 
 Atomic<std::uint32_t> g_main_events{0};  // [main-events]
 Atomic<unsigned> g_interrupts{0};
+Atomic<bool> g_acted{false};  // upon them; by those who wait for main tasks, read by the last scope
 std::mutex g_mutex;
 Atomic<int> g_scopes{0};   // written under g_mutex, read by the handler
 bool g_installed = false;  // under g_mutex
@@ -45,6 +46,7 @@ InterruptScope::InterruptScope() {
   // Before the handler is in place: a signal that comes at once counts.
   if (g_scopes.load(std::memory_order_seq_cst) == 0) {
     g_interrupts.store(0, std::memory_order_seq_cst);
+    g_acted.store(false, std::memory_order_relaxed);
   }
   before_ = g_interrupts.load(std::memory_order_seq_cst);
   if (g_scopes.fetch_add(1, std::memory_order_seq_cst) > 0) return;
@@ -70,12 +72,16 @@ InterruptScope::~InterruptScope() {
     current.sa_handler = SIG_DFL;
     current.sa_flags = 0;
     ::sigaction(SIGINT, &current, nullptr);
+    const bool came = g_interrupts.load(std::memory_order_seq_cst) != 0;
+    if (came && !g_acted.load(std::memory_order_relaxed)) ::raise(SIGINT);
   }
 }
 
 bool InterruptScope::interrupted() const noexcept {
   return g_interrupts.load(std::memory_order_seq_cst) != before_;
 }
+
+void InterruptScope::act() const noexcept { g_acted.store(true, std::memory_order_relaxed); }
 
 std::uint32_t main_events() noexcept { return g_main_events.load(std::memory_order_seq_cst); }
 

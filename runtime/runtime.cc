@@ -3,6 +3,8 @@
 
 #include <weft/runtime.h>
 
+#include <algorithm>
+#include <chrono>
 #include <stdexcept>
 
 #include "base/debug_mode.h"
@@ -52,13 +54,17 @@ struct Runtime::Inside {
     services.lost_exceptions = &lost_exceptions;
   }
   // Fibers first, for they use all the rest. Then the blocking pool, whose last jobs may post new
-  // ones, which find it gone. What is left, workers and driver, the destructors end in that order.
-  ~Inside() {
+  // ones, which find it gone, and wait for these: so they are cancelled as they come. What is left,
+  // workers and driver, the destructors end in that order.
+  void end() noexcept {
     WEFT_ASSERT(detail::current_fiber() == nullptr, "a fiber cannot wait for its own end");
     if (debug) detail::report_pending_tasks(scheduler);
     scheduler.cancel_all_and_wait();
     scheduler.services().blocking.store(nullptr, std::memory_order_release);
-    blocking.finish();
+    for (std::chrono::milliseconds pause(1); !blocking.finish_within(pause);) {
+      scheduler.cancel_all_and_wait();
+      pause = std::min(2 * pause, std::chrono::milliseconds(20));
+    }
     scheduler.cancel_all_and_wait();
     if (debug) detail::g_debugged_runtimes.fetch_sub(1, std::memory_order_relaxed);
   }
@@ -75,7 +81,8 @@ Runtime::Runtime(const Options& options) {
   inside_ = std::make_unique<Inside>(options);
 }
 
-Runtime::~Runtime() = default;
+// While `inside_` is there still: whoever posts meanwhile goes by it.
+Runtime::~Runtime() { inside_->end(); }
 
 detail::Scheduler& Runtime::scheduler() const noexcept { return inside_->scheduler; }
 unsigned Runtime::workers() const noexcept { return inside_->scheduler.worker_count(); }
@@ -105,6 +112,7 @@ void Runtime::wait_for_main(const detail::TaskRef& main, const detail::Interrupt
     if (state.ended()) break;
     if (!cancelled && interrupts.interrupted()) {
       cancelled = true;
+      interrupts.act();
       main.cancel();
     }
     detail::wait_for_main_event(seen);

@@ -161,7 +161,7 @@ bool Server::wait_for_departure() {
     return false;
   }
   waiter_ = current_token(WaitsFor::kTasks);
-  switch (operation.entry().wait_for_close(operation.generation(), lock_)) {
+  switch (operation.entry().wait_for_close(operation.generation(), lock_, waiter_)) {
     case Wake::kNormal:
       return true;
     case Wake::kClosed:
@@ -336,7 +336,8 @@ void Server::run() {
     failure = std::current_exception();
   }
   listener_.close();
-  if (starved()) tell_of_want(std::make_exception_ptr(StackAllocationError()));
+  // Those that are cancelled before they begin are not starved.
+  if (!cancelled && starved()) tell_of_want(std::make_exception_ptr(StackAllocationError()));
   cancelled |= drain();
   if (failure) std::rethrow_exception(failure);
   if (cancelled) throw Cancelled();

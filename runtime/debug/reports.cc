@@ -1,5 +1,6 @@
 #include "debug/reports.h"
 
+#include <new>
 #include <string>
 #include <vector>
 
@@ -13,16 +14,36 @@
 
 namespace weft::detail {
 
-void report_slow_fiber(const Fiber& fiber, Nanos stuck) {
-  report(describe(fiber) + ", has kept its worker for " + std::to_string(stuck / 1'000'000) +
-         " ms without suspending");
+namespace {
+
+// What there is no memory to tell goes untold, and nothing else goes wrong.
+template <class Tell>
+bool if_there_is_memory(Tell tell) noexcept {
+  try {
+    return tell();
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
 }
 
-void report_pending_tasks(const Scheduler& scheduler) {
-  for (const TaskInfo& task : tasks_of(scheduler)) {
-    report(describe(task.name(), task.site()) +
-           ", was still pending when the runtime ended, and is cancelled");
-  }
+}  // namespace
+
+void report_slow_fiber(const Fiber& fiber, Nanos stuck) noexcept {
+  if_there_is_memory([&] {
+    report(describe(fiber) + ", has kept its worker for " + std::to_string(stuck / 1'000'000) +
+           " ms without suspending");
+    return true;
+  });
+}
+
+void report_pending_tasks(const Scheduler& scheduler) noexcept {
+  if_there_is_memory([&] {
+    for (const TaskInfo& task : tasks_of(scheduler)) {
+      report(describe(task.name(), task.site()) +
+             ", was still pending when the runtime ended, and is cancelled");
+    }
+    return true;
+  });
 }
 
 namespace {
@@ -41,9 +62,7 @@ bool has_blocking_job(Scheduler& scheduler) {
   return stats.queued > 0 || stats.threads > stats.idle;
 }
 
-}  // namespace
-
-bool report_if_stuck(Scheduler& scheduler) {
+bool tell_if_stuck(Scheduler& scheduler) {
   if (has_timer(scheduler) || has_blocking_job(scheduler)) return false;
   std::vector<const Fiber*> waiting;
   FiberPool::instance().for_each([&](const Fiber& fiber) {
@@ -62,6 +81,12 @@ bool report_if_stuck(Scheduler& scheduler) {
   if (waiting.empty()) return false;
   report(text);
   return true;
+}
+
+}  // namespace
+
+bool report_if_stuck(Scheduler& scheduler) noexcept {
+  return if_there_is_memory([&] { return tell_if_stuck(scheduler); });
 }
 
 }  // namespace weft::detail

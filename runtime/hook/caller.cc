@@ -81,16 +81,31 @@ bool ended(Wake reason) noexcept {
 
 [[gnu::hot]] bool begin_call() noexcept { return !detail::t_worker->charge() || give_way(); }
 
+namespace {
+
+// Whether one is of a stream of weft's own, and so in the very epoll instance that would be asked:
+// that has one registration for each.
+bool meets_own(const detail::Reactor& reactor, std::span<const pollfd> items) noexcept {
+  return reactor.shared() && std::any_of(items.begin(), items.end(), [](const pollfd& item) {
+           const detail::FdEntry* const entry = detail::FdTable::instance().find(item.fd);
+           return entry != nullptr && entry->is_open();
+         });
+}
+
+}  // namespace
+
 bool wait_for(std::span<pollfd> items, Nanos deadline) noexcept {
   const PinScope pin;
   const SuspensionScope suspension;
   try {
-    return ended(detail::current_reactor()->foreign_waits().wait(items, deadline));
+    detail::Reactor& reactor = *detail::current_reactor();
+    if (!meets_own(reactor, items)) return ended(reactor.foreign_waits().wait(items, deadline));
   } catch (const std::bad_alloc&) {
     return fail(ENOMEM);
   } catch (const std::system_error&) {
   }
-  // There is no descriptor left to watch others by, so the caller looks now and then.
+  // There is none, or no descriptor left to watch others by, so the caller looks now and then.
+  for (pollfd& item : items) item.revents = 0;
   return sleep_until(std::min(deadline, deadline_in(detail::ForeignWaits::kLookAgain))) &&
          (deadline > detail::now() || fail(EAGAIN));
 }

@@ -118,7 +118,7 @@ Wake BlockingCalls::wait_for(Call& call, const FdOperation& stream) {
       return Wake::kNormal;
     }
     call.waiter = self;
-    const Wake reason = stream.entry().wait_for_close(stream.generation(), call.lock);
+    const Wake reason = stream.entry().wait_for_close(stream.generation(), call.lock, call.waiter);
     if (reason == Wake::kNormal) continue;
     const std::lock_guard lock(call.lock);
     call.waiter = {};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -28,18 +29,21 @@ BlockingPool::BlockingPool(unsigned max_threads, std::chrono::nanoseconds idle)
   WEFT_ASSERT(max_threads > 0, "the options check that there may be a thread");
 }
 
-void BlockingPool::finish() noexcept {
+bool BlockingPool::finish_within(std::chrono::nanoseconds limit) noexcept {
   std::unique_lock lock(mutex_);
   stopping_ = true;
   work_or_stop_.notify_all();
-  all_gone_.wait(lock, [this] { return threads_ == 0; });
+  if (!all_gone_.wait_for(lock, limit, [this] { return threads_ == 0; })) return false;
+  finished_ = true;
   lock.unlock();
   // Each that leaves joins the one before it, so this waits for all.
   if (last_to_leave_.joinable()) last_to_leave_.join();
+  return true;
 }
 
 void BlockingPool::submit(std::unique_ptr<Job>&& job) {
   std::lock_guard guard(mutex_);
+  if (finished_) throw std::logic_error("weft: the runtime is ending, and its blocking pool has");
   if (queue_.size() >= idle_ && threads_ < max_threads_) {
     try {
       // Under the mutex: had another submit counted on this thread before it failed to start, its

@@ -42,12 +42,15 @@ class BlockingPool {
   /// Jobs begin in the order they were submitted; run() is called, and the job destroyed, on a
   /// thread of the pool that takes no signals. From any thread, jobs included. Throws
   /// std::system_error if there is no thread and none can be started, std::bad_alloc if there is no
-  /// memory; `job` is then still the caller's.
+  /// memory, std::logic_error when all is finished; `job` is then still the caller's.
   void submit(std::unique_ptr<Job>&& job);
 
-  /// Runs what is queued, and what that submits, and joins every thread. Not from a job. Nothing is
-  /// submitted afterwards.
-  void finish() noexcept;
+  /// Runs what is queued, and what that submits, and joins every thread. Not from a job. False: it
+  /// has taken longer than `limit`, and goes on.
+  bool finish_within(std::chrono::nanoseconds limit) noexcept;
+  void finish() noexcept {
+    while (!finish_within(std::chrono::hours(1))) continue;
+  }
 
   Stats stats() const;
 
@@ -69,6 +72,7 @@ class BlockingPool {
   // than there are such threads.
   unsigned idle_ = 0;
   bool stopping_ = false;
+  bool finished_ = false;
   // As many as there may be threads; the place of one is its number. It empties its handle when it
   // leaves.
   std::vector<std::thread> handles_;

@@ -159,7 +159,9 @@ IoResult EpollReactor::wait_or_do(const FdOperation& operation, Direction direct
       (std::uint64_t{operation.generation()} << 32) | static_cast<std::uint32_t>(operation.fd());
   if (::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, operation.fd(), &event) == 0) return 0;
   // It was here before, and in another runtime since. This, too, is answered with what is ready.
+  // Or blocking code waits for it, which is no longer told.
   if (errno == EEXIST && ::epoll_ctl(epoll_.fd(), EPOLL_CTL_MOD, operation.fd(), &event) == 0) {
+    foreign_waits_.look_again(operation.fd());
     return 0;
   }
   const int error = errno;

@@ -111,7 +111,7 @@ std::optional<Wake> FdEntry::wait(Generation generation, Direction direction, co
   return reason;
 }
 
-Wake FdEntry::wait_for_close(Generation generation, Spinlock& held) {
+Wake FdEntry::wait_for_close(Generation generation, Spinlock& held, WakeToken& note) {
   struct Locks {
     Spinlock& outer;
     Spinlock& inner;
@@ -124,6 +124,8 @@ Wake FdEntry::wait_for_close(Generation generation, Spinlock& held) {
   } locks{held, lock_};
   lock_.lock();
   if (!is_open(generation)) {
+    // Not slept on, the token would hold for the next wait as well.
+    note = {};
     Locks::unlock(&locks);
     return Wake::kClosed;
   }

@@ -97,6 +97,12 @@ class alignas(64) FdEntry : public Numbered {
     return is_open(state_.load(std::memory_order_acquire), generation);
   }
 
+  /// Whether somebody has it open now.
+  bool is_open() const noexcept {
+    const std::uint64_t state = state_.load(std::memory_order_acquire);
+    return state != 0 && (state & kClosing) == 0;
+  }
+
   // -- Readiness; by operations that are inside.
 
   Readiness readiness(Direction direction) const noexcept {
@@ -110,9 +116,10 @@ class alignas(64) FdEntry : public Numbered {
   /// not go to `home`.
   std::optional<Wake> wait(Generation generation, Direction direction, const FdHome* home);
   /// For a wait of another kind that must not outlast the descriptor: kClosed as soon as that is
-  /// closed, otherwise why whoever knows current_token() ended the wait. `held`, a lock of the
-  /// caller's, is released once it is asleep.
-  Wake wait_for_close(Generation generation, Spinlock& held);
+  /// closed, otherwise why whoever knows current_token() ended the wait. They have it from `note`,
+  /// under `held`, a lock of the caller's: that is released once it is asleep, or, the descriptor
+  /// being closed already, when the note has been taken back.
+  Wake wait_for_close(Generation generation, Spinlock& held, WakeToken& note);
 
   // -- Where events go; by operations that are inside.
 

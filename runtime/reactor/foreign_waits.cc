@@ -112,6 +112,7 @@ Wake ForeignWaits::wait(std::span<pollfd> items, Nanos deadline, Cancellable can
     const Wake reason = suspend_until(std::min(deadline, look_at), unlock, &wait.lock, cancellable);
     return reason == Wake::kTimeout && look_at < deadline ? Wake::kNormal : reason;
   } catch (...) {
+    wait.waiter = {};  // it holds for the next wait as well
     wait.lock.unlock();
     throw;
   }
@@ -193,6 +194,17 @@ void ForeignWaits::post(const epoll_event& event, std::vector<Ready>& ready) noe
   entry->waiters.remove_if([&](Node& node) {
     if (node.home != this) return false;
     end(*node.wait, Wake::kNormal, &ready);
+    return true;
+  });
+}
+
+void ForeignWaits::look_again(int fd) noexcept {
+  Entry* const entry = table().find(fd);
+  if (entry == nullptr) return;
+  std::lock_guard lock(entry->lock);
+  entry->waiters.remove_if([&](Node& node) {
+    if (node.home != this) return false;
+    end(*node.wait, Wake::kNormal, nullptr);
     return true;
   });
 }

@@ -68,6 +68,9 @@ class ForeignWaits {
     const unsigned forks_;  // a child begins with no closes, and none of its parent's ends there
   };
 
+  /// What was armed for the number here is another's now: whoever waits for it is to look.
+  void look_again(int fd) noexcept;
+
   /// In the child of a fork(2), where nobody waits and no lock is held: those who did are threads
   /// and fibers of the parent. What they had is leaked.
   static void forget_parent() noexcept;

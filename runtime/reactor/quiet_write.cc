@@ -45,9 +45,11 @@ void change_mask(int how, const sigset_t& mask, sigset_t* before) noexcept {
   WEFT_ASSERT(error == 0, "the mask is changed in a valid way");
 }
 
-// The result and errno are those of `call`.
+// The result and errno are those of `call`, which is to transfer `wanted` bytes. One that has
+// transferred some of them may have raised the signal, too: splice(2) sends in several parts, and
+// tells of what went before the one that failed.
 template <class Call>
-ssize_t with_signal_blocked(Call call) noexcept {
+ssize_t with_signal_blocked(std::size_t wanted, Call call) noexcept {
   sigset_t pipe_signal;
   ::sigemptyset(&pipe_signal);
   ::sigaddset(&pipe_signal, SIGPIPE);
@@ -57,7 +59,9 @@ ssize_t with_signal_blocked(Call call) noexcept {
   const bool was_pending = contains_pipe_signal(before) && is_pending();
   const ssize_t result = call();
   const int error = errno;
-  if (result < 0 && error == EPIPE && !was_pending) {
+  const bool may_have_raised =
+      result < 0 ? error == EPIPE : static_cast<std::size_t>(result) < wanted;
+  if (may_have_raised && !was_pending) {
     const timespec at_once{};
     while (::sigtimedwait(&pipe_signal, nullptr, &at_once) < 0 && errno == EINTR) {
     }
@@ -83,14 +87,16 @@ ssize_t write_quietly(int fd, const iovec* parts, std::size_t count, int flags) 
 
 ssize_t write_with_signal_blocked(int fd, const iovec* parts, std::size_t count,
                                   int flags) noexcept {
-  return with_signal_blocked([&] {
+  std::size_t wanted = 0;
+  for (std::size_t i = 0; i < count; ++i) wanted += parts[i].iov_len;
+  return with_signal_blocked(wanted, [&] {
     return flags == 0 ? ::writev(fd, parts, static_cast<int>(count))
                       : write_at_position(fd, parts, count, flags);
   });
 }
 
 ssize_t splice_quietly(int from, int to, off_t* offset, std::size_t count) noexcept {
-  return with_signal_blocked([&] {
+  return with_signal_blocked(count, [&] {
     return ::splice(from, nullptr, to, offset, count, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
   });
 }

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <mutex>
+#include <utility>
 
 #include "base/spinlock.h"
 #include "reactor/uring.h"
@@ -15,7 +16,7 @@ namespace weft::detail {
 // In the frame of the fiber that waits, until the kernel has told its end.
 struct UringReactor::Request {
   Spinlock lock;
-  WakeToken waiter;    // under lock
+  WakeToken waiter;    // under lock; set when the fiber is about to sleep, taken by who wakes it
   bool ended = false;  // under lock
   Completion end;      // under lock
   // Not 0: an operation that goes on, until one of these poll events has come. It is to be stopped
@@ -81,8 +82,9 @@ void UringReactor::finish(Request& request, Completion end, std::vector<Ready>& 
   }
   if (!request.came) request.end = end;
   (goes_on ? request.came : request.ended) = true;
-  const WakeToken waiter = request.waiter;
+  const WakeToken waiter = std::exchange(request.waiter, {});
   request.lock.unlock();
+  if (waiter.fiber == nullptr) return;  // it is awake, and will look before it sleeps
   try {
     ready.push_back({waiter, Wake::kNormal});
   } catch (const std::bad_alloc&) {
@@ -120,7 +122,7 @@ void wait_for_end(Spinlock& lock) {
 template <class Prepare>
 Wake UringReactor::run(Ring& ring, Request& request, const FdOperation& operation,
                        Prepare prepare) {
-  request.waiter = current_token(WaitsFor::kDescriptor);
+  const WakeToken first = current_token(WaitsFor::kDescriptor);
   request.lock.lock();
   const int error = ring.push([&](io_uring_sqe& entry) {
     prepare(entry);
@@ -131,23 +133,27 @@ Wake UringReactor::run(Ring& ring, Request& request, const FdOperation& operatio
     request.end.result = -ENOMEM;
     return Wake::kNormal;
   }
-  Wake reason = operation.entry().wait_for_close(operation.generation(), request.lock);
+  request.waiter = first;
+  Wake reason =
+      operation.entry().wait_for_close(operation.generation(), request.lock, request.waiter);
   for (bool asked = false;;) {
     const WakeToken again = current_token(WaitsFor::kDescriptor);
     request.lock.lock();
-    request.waiter = again;
     if (request.ended) {
       request.lock.unlock();
       return reason;
     }
     if (reason == Wake::kNormal && !request.came) {
       // From another driver, which watches the descriptor, too.
-      reason = operation.entry().wait_for_close(operation.generation(), request.lock);
+      request.waiter = again;
+      reason =
+          operation.entry().wait_for_close(operation.generation(), request.lock, request.waiter);
     } else if (!asked) {
       request.lock.unlock();
       cancel(ring, request);
       asked = true;
     } else {
+      request.waiter = again;
       wait_for_end(request.lock);
       asked = false;
     }

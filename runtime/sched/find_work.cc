@@ -279,12 +279,20 @@ Fiber* Worker::steal_spawned(Worker& victim, bool even_lone) noexcept {
   return first;
 }
 
-// Takes over for the worker that the monitor has found stuck: its timers and what its driver has
-// for it, which make fibers ready here, and its lone fibers. False: there is none.
+// Takes over for the workers that the monitor has found stuck. False: there are none.
 bool Worker::rescue() noexcept {
-  const int stuck = scheduler_.take_rescue();
-  if (stuck < 0 || static_cast<unsigned>(stuck) == index_) return false;
-  Worker& victim = scheduler_.worker(static_cast<unsigned>(stuck));
+  if (!scheduler_.take_rescue()) return false;
+  bool any = false;
+  for (unsigned i = 0; i < scheduler_.worker_count(); ++i) {
+    if (!scheduler_.take_stuck(i) || i == index_) continue;
+    take_over(scheduler_.worker(i));
+    any = true;
+  }
+  return any;
+}
+
+// Its timers and what its driver has for it, which make fibers ready here, and its lone fibers.
+void Worker::take_over(Worker& victim) noexcept {
   const bool batching = std::exchange(batching_, true);
   victim.timers_.expire(now());
   if (Fiber* const lone = take_lone(victim)) {
@@ -293,7 +301,6 @@ bool Worker::rescue() noexcept {
   }
   take_events(victim);
   batching_ = batching;
-  return true;
 }
 
 // What its driver has for a worker that is stuck becomes ready here.

@@ -81,7 +81,7 @@ class Idle {
   int pick_any() noexcept;
 
   unsigned searching() const noexcept { return searching(state_.load(std::memory_order_relaxed)); }
-  unsigned awake() const noexcept { return awake(state_.load(std::memory_order_relaxed)); }
+  unsigned awake() const noexcept { return awake(state_.load(std::memory_order_seq_cst)); }
 
  private:
   enum class Entry : std::uint8_t { kAwake, kAsleep, kPickedToSearch, kPickedForInbox };

@@ -47,6 +47,9 @@ void Monitor::run() {
       const auto on_quiet = scheduler_.options().on_quiet;
       if (on_quiet != nullptr && !told_quiet_) told_quiet_ = on_quiet(scheduler_);
       state_.compare_exchange_strong(state, kAsleep, std::memory_order_seq_cst);
+      // A second look: a worker that has woken meanwhile counts as awake, and has then found the
+      // monitor awake still. (Dekker; with note_activity.)
+      if (scheduler_.idle().awake() > 0) rouse();
     } else {
       futex_wait(state_, kWatching, time + kPeriod);
     }
@@ -81,7 +84,7 @@ bool Monitor::needs_rescue(const Worker& worker, Nanos stuck, Nanos time) const 
   if (chaos::strikes(chaos::Kind::kWake, 4)) return true;
   if (worker.observed() == worker.root()) return false;
   const Nanos deadline = worker.next_deadline();
-  if (deadline != kNever && deadline + kPeriod < time) return true;
+  if (deadline < time - kPeriod) return true;
   return stuck >= kPeriod && (worker.lifo_waits() || worker.has_queued() ||
                               scheduler_.driver().has_waiting(worker.index()));
 }

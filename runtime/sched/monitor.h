@@ -26,7 +26,7 @@ class Monitor {
 
   /// By a worker that wakes: one load, unless the monitor has gone to sleep.
   void note_activity() noexcept {
-    if (state_.load(std::memory_order_relaxed) == kAsleep) rouse();
+    if (state_.load(std::memory_order_seq_cst) == kAsleep) rouse();
   }
 
  private:
@@ -55,9 +55,8 @@ class Monitor {
   Scheduler& scheduler_;
   std::vector<Watch> watches_;
   bool told_quiet_ = false;
-  // Watching and Asleep by the monitor, Watching by a worker that rouses it, Stopped by the
-  // destructor. A worker that misses Asleep by a moment leaves the monitor asleep until the next
-  // one wakes: it only reports and rescues.
+  // Watching and Asleep by the monitor, which then looks whether a worker is awake; Watching by a
+  // worker that rouses it, after it has counted itself awake; Stopped by the destructor.
   Atomic<std::uint32_t> state_{kWatching};
   std::thread thread_;
 };

@@ -38,7 +38,10 @@ void watch_workers(const WorkerWatch& watch) noexcept {
 }
 
 Scheduler::Scheduler(SchedulerOptions options, Driver& driver)
-    : options_(std::move(options)), driver_(driver), idle_(options_.workers) {
+    : options_(std::move(options)),
+      driver_(driver),
+      idle_(options_.workers),
+      stuck_(options_.workers) {
   round_.reserve(kLeastRound);
   workers_.reserve(options_.workers);
   for (unsigned i = 0; i < options_.workers; ++i) {
@@ -160,7 +163,8 @@ bool Scheduler::has_work() const noexcept {
 }
 
 void Scheduler::rescue(unsigned stuck) noexcept {
-  rescue_.store(static_cast<int>(stuck), std::memory_order_release);
+  stuck_[stuck].store(true, std::memory_order_relaxed);
+  rescue_.store(true, std::memory_order_release);
   const int sleeper = idle_.pick_any();
   if (sleeper == Idle::kNobody) return;  // those awake look now and then
   workers_[static_cast<unsigned>(sleeper)]->unpark();
@@ -209,6 +213,9 @@ void Scheduler::cancel_round() noexcept {
   const auto for_ours = [this](auto&& visit) {
     FiberPool::instance().for_each([&](Fiber& fiber) {
       if (fiber.scheduler.load(std::memory_order_acquire) != this) return;
+      // A callback ends once its task has, which may have been started too late for this round: the
+      // next would wait for it in vain.
+      if (fiber.life.load(std::memory_order_relaxed) == Life::kAsleep) return;
       visit(NotedFiber{&fiber, fiber.id.load(std::memory_order_relaxed)});
     });
   };

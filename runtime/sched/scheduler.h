@@ -102,11 +102,14 @@ class Scheduler {
   void note_activity() noexcept;  // by a worker that wakes
   bool begin_spin() noexcept { return !spinning_.exchange(true, std::memory_order_acquire); }
   void end_spin() noexcept { spinning_.store(false, std::memory_order_release); }
-  /// The worker that is to be rescued, by whoever asks first; negative when there is none.
-  int take_rescue() noexcept {
-    return rescue_.load(std::memory_order_relaxed) < 0
-               ? kNobodyStuck
-               : rescue_.exchange(kNobodyStuck, std::memory_order_acq_rel);
+  /// Whether there are workers to be rescued, for whoever asks first, who takes them all.
+  bool take_rescue() noexcept {
+    return rescue_.load(std::memory_order_relaxed) &&
+           rescue_.exchange(false, std::memory_order_acq_rel);
+  }
+  bool take_stuck(unsigned worker) noexcept {
+    return stuck_[worker].load(std::memory_order_relaxed) &&
+           stuck_[worker].exchange(false, std::memory_order_acq_rel);
   }
 
   // -- For the monitor and for reports.
@@ -124,7 +127,6 @@ class Scheduler {
  private:
   // The cost of waking a sleeping thread, 20 to 40 us where this was written.
   static constexpr Nanos kSpinLimit = 50'000;
-  static constexpr int kNobodyStuck = -1;
   static constexpr Nanos kMillisecond = 1'000'000;
   static constexpr Nanos kSecond = 1'000'000'000;
 
@@ -151,8 +153,10 @@ class Scheduler {
   Census census_;
   // One spins at a time: taken and left by workers.
   alignas(64) Atomic<bool> spinning_{false};
-  // The worker that is stuck: set by the monitor, taken by the worker that it wakes.
-  Atomic<int> rescue_{kNobodyStuck};
+  // The workers that are stuck, and whether there are any: set by the monitor in this order, taken
+  // by the worker that it wakes in the other.
+  Atomic<bool> rescue_{false};
+  std::vector<Atomic<bool>> stuck_;
   // Set once, by the destructor; a sleeping worker looks after it has announced itself. [wake]
   Atomic<bool> stopping_{false};
   // Cancelled, and to have ended before the next are. By who waits for all to end. There is room

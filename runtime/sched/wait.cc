@@ -119,12 +119,14 @@ void wake_joiner(WakeToken token) noexcept {
 
 bool cancel(Fiber& fiber, Epoch epoch, WaitWord::Noted* noted) noexcept {
   if (Worker* const here = current_worker()) here->show_wait(&fiber);
-  Scheduler* const scheduler = fiber.scheduler.load(std::memory_order_relaxed);
   switch (fiber.word.cancel(epoch, noted)) {
     case WaitWord::Cancel::kStale:
       return false;
     case WaitWord::Cancel::kWoken:
-      make_runnable(fiber, scheduler);
+      // Not read before: a task that is cancelled before it starts has none, and may have started
+      // meanwhile. The wait that has been ended was published after it; until it is resumed the
+      // fiber stays what it is. Threads are not cancelled.
+      make_runnable(fiber, fiber.scheduler.load(std::memory_order_relaxed));
       return true;
     case WaitWord::Cancel::kPending:
       return true;

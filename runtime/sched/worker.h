@@ -235,6 +235,7 @@ class Worker {
   Fiber* steal_from(Worker& victim, bool even_lone) noexcept;
   Fiber* steal_spawned(Worker& victim, bool even_lone) noexcept;
   bool rescue() noexcept;
+  void take_over(Worker& victim) noexcept;
   void take_events(Worker& victim) noexcept;
   Fiber* take_from_stuck(Worker& victim) noexcept;
   Fiber* take_lone(Worker& victim) noexcept;

@@ -123,6 +123,50 @@ TEST(Runtime, EndCancelsAndAwaitsWhatIsLeft) {
   EXPECT_TRUE(handle.cancelled());
 }
 
+// A job of the blocking pool may outlast the tasks, and wait for one that it starts then.
+TEST(Runtime, EndCancelsWhatJobsStartLateAndWaitFor) {
+  for (const unsigned workers : {1U, 2U}) {
+    std::atomic<bool> begun{false}, cancelled{false};
+    {
+      weft::Runtime runtime(weft::Options{.workers = workers});
+      runtime.post([&] {
+        weft::to_thread([&] {
+          begun = true;
+          std::this_thread::sleep_for(50ms);
+          try {
+            runtime.post([] { weft::sleep_for(std::chrono::hours::max()); }).get();
+          } catch (const weft::Cancelled&) {
+            cancelled = true;
+          }
+        });
+      });
+      while (!begun) std::this_thread::sleep_for(1ms);
+    }
+    EXPECT_TRUE(cancelled);
+  }
+}
+
+// The end cancels in rounds, and a round waits for all whom it has found: a callback among them,
+// whose task was started too late to be, would keep it for ever.
+TEST(Runtime, EndIsNotHeldUpByCallbacksOfTasksThatStartMeanwhile) {
+  for (int i = 0; i < 50; ++i) {
+    std::atomic<bool> begun{false};
+    weft::Runtime runtime(weft::Options{.workers = 2});
+    for (int tasks = 0; tasks < 500; ++tasks) {
+      runtime.post([] { weft::sleep_for(std::chrono::hours::max()); });
+    }
+    runtime.post([&] {
+      for (int started = 0; started < 3'000; ++started) {
+        weft::spawn([] {
+          weft::sleep_for(std::chrono::hours::max());
+        }).add_done_callback([](const weft::Task<void>&) {});
+        begun = true;
+      }
+    });
+    while (!begun) std::this_thread::yield();
+  }
+}
+
 TEST(Runtime, EndReportsWhatNobodyRead) {
   support::LostExceptionLog log;
   {

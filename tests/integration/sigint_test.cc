@@ -55,6 +55,22 @@ void say(const char* text) { std::fprintf(stderr, "%s\n", text); }
 std::atomic<int> g_handled{0};
 void programs_own(int) { ++g_handled; }
 
+// Moved to the caller when main has ended.
+struct Interrupts {
+  Interrupts() = default;
+  Interrupts(Interrupts&& /*other*/) noexcept { interrupt(); }
+};
+
+TEST_F(Sigint, ThatComesWhenMainHasEndedEndsTheProcess) {
+  EXPECT_EXIT(
+      {
+        ::signal(SIGINT, SIG_DFL);
+        weft::run([] { return Interrupts(); });
+        exit_with(1);
+      },
+      KilledBySignal(SIGINT), "");
+}
+
 TEST_F(Sigint, FirstCancelsMain) {
   EXPECT_EXIT(
       {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <weft/detail/nanos.h>
+
 #include <chrono>
 #include <cstdint>
 
@@ -9,16 +11,10 @@ namespace detail {
 std::int64_t deadline_in(std::chrono::nanoseconds span) noexcept;
 void sleep_to(std::int64_t deadline);
 
-/// Saturates: more than 292 years is for ever.
+/// As to_nanos().
 template <class Rep, class Period>
 constexpr std::chrono::nanoseconds to_span(std::chrono::duration<Rep, Period> span) noexcept {
-  using Real = std::chrono::duration<long double, std::nano>;
-  const long double exact = Real(span).count();
-  constexpr long double kLimit = 9.2e18L;
-  if (!(exact == exact)) return {};  // not a number: better at once than never
-  if (exact >= kLimit) return std::chrono::nanoseconds::max();
-  if (exact <= -kLimit) return std::chrono::nanoseconds::min();
-  return std::chrono::ceil<std::chrono::nanoseconds>(span);
+  return std::chrono::nanoseconds(to_nanos(span));
 }
 }  // namespace detail
 

@@ -224,11 +224,12 @@ TEST(FdWait, CloseWakesBothDirectionsAndEverybodyInThem) {
 TEST(FdWaitForClose, ReleasesTheLockAndEndsWithTheDescriptor) {
   Opened opened;
   Spinlock held;
+  WakeToken note;
   Wake reason = Wake::kNormal;
   {
     const support::WaitingThread waiter([&] {
       held.lock();
-      reason = opened.entry.wait_for_close(opened.generation, held);
+      reason = opened.entry.wait_for_close(opened.generation, held, note);
     });
     waiter.until_asleep();
     held.lock();
@@ -237,18 +238,21 @@ TEST(FdWaitForClose, ReleasesTheLockAndEndsWithTheDescriptor) {
   }
   EXPECT_EQ(reason, Wake::kClosed);
   held.lock();
-  EXPECT_EQ(opened.entry.wait_for_close(opened.generation, held), Wake::kClosed);
+  note = current_token(WaitsFor::kDescriptor);
+  EXPECT_EQ(opened.entry.wait_for_close(opened.generation, held, note), Wake::kClosed);
+  EXPECT_EQ(note.fiber, nullptr) << "it has not slept, so nobody is to wake it";
   EXPECT_TRUE(held.try_lock());
 }
 
 TEST(FdWaitForClose, EndsForAnyOtherReasonToo) {
   Opened opened;
   Spinlock held;
+  WakeToken note;
   Wake reason = Wake::kClosed;
   {
     const support::WaitingThread waiter([&] {
       held.lock();
-      reason = opened.entry.wait_for_close(opened.generation, held);
+      reason = opened.entry.wait_for_close(opened.generation, held, note);
     });
     waiter.until_asleep();
     EXPECT_TRUE(wake(waiter.token()));

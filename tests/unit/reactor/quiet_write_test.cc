@@ -7,12 +7,17 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <string>
+#include <thread>
+
+#include "base/spinlock.h"
 
 namespace weft::detail {
 namespace {
@@ -100,6 +105,37 @@ INSTANTIATE_TEST_SUITE_P(Ways, QuietWrite,
                          [](const auto& way) {
                            return way.param == &write_quietly ? "ByFlag" : "ByMask";
                          });
+
+// The kernel sends in parts, and tells how much went before the one that met nobody: the peer is to
+// go between two of them, which takes some tries.
+TEST(QuietSplice, PeerThatGoesInTheMiddleIsNoSignal) {
+  constexpr std::size_t kPage = 4096, kPages = 128;
+  const std::array<char, kPage> page{};
+  int in_the_middle = 0;
+  for (int i = 0; i < 20'000 && in_the_middle < 3; ++i) {
+    std::array<int, 2> pipe{}, pair{};
+    ASSERT_EQ(::pipe2(pipe.data(), O_NONBLOCK), 0);
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair.data()), 0);
+    ::fcntl(pipe[1], F_SETPIPE_SZ, kPage * kPages);
+    for (std::size_t k = 0; k < kPages; ++k) {
+      ASSERT_EQ(::write(pipe[1], page.data(), kPage), ssize_t{kPage});
+    }
+    std::atomic<bool> begun{false};
+    std::thread peer([&] {
+      begun = true;
+      for (int k = 0; k < i % 64 * 20; ++k) cpu_relax();
+      ::close(pair[1]);
+    });
+    while (!begun) continue;
+    const ssize_t count = splice_quietly(pipe[0], pair[0], nullptr, kPage * kPages);
+    peer.join();
+    if (count > 0 && splice_quietly(pipe[0], pair[0], nullptr, kPage) < 0 && errno == EPIPE) {
+      ++in_the_middle;
+    }
+    EXPECT_FALSE(has_pending_pipe_signal());
+    for (const int fd : {pipe[0], pipe[1], pair[0]}) ::close(fd);
+  }
+}
 
 }  // namespace
 }  // namespace weft::detail

@@ -41,6 +41,9 @@ TEST(Clock, ConvertsWholeUnitsExactly) {
 
 TEST(Clock, SaturatesWhatDoesNotFit) {
   static_assert(to_nanos(std::chrono::hours::max()) == kNever);
+  // What takes more than 64 bits on the way.
+  static_assert(to_nanos(std::chrono::duration<std::int64_t, std::ratio<1, 44'100>>(
+                    44'100LL * 9'000'000'000)) == 9'000'000'000'000'000'000);
   static_assert(to_nanos(std::chrono::hours::min()) == kLeast);
   static_assert(to_nanos(std::chrono::seconds(9'223'372'036)) == 9'223'372'036'000'000'000);
   static_assert(to_nanos(std::chrono::seconds(9'223'372'037)) == kNever);
