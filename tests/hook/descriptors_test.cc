@@ -12,7 +12,6 @@
 #include <sys/select.h>
 #include <sys/syscall.h>
 
-#include <array>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -68,57 +67,6 @@ TEST_P(HookedDescriptors, DuplicatesShareTheFlagThatWasSetThroughTheOther) {
     EXPECT_EQ(::write(pair[1], "x", 1), 1);
     reader.get();
     ::close(other);
-  });
-}
-
-// A library may be given the number of a stream that weft watches, too.
-TEST_P(HookedDescriptors, PollOfAStreamsNumberLeavesTheStreamAsItWas) {
-  run([&] {
-    auto [ours, peer] = weft::UnixStream::pair();
-    const auto read_byte = [&, &stream = ours] {
-      std::byte byte{};
-      EXPECT_EQ(stream.read_some({&byte, 1}), 1);
-    };
-    Task<void> reader = weft::spawn(read_byte);
-    let_them_sleep();
-    peer.write_all("x");
-    reader.get();
-    Task<void> poller = weft::spawn([fd = ours.native_handle()] {
-      pollfd item{fd, POLLIN, 0};
-      EXPECT_EQ(::poll(&item, 1, 5), 0);
-      EXPECT_EQ(::poll(&item, 1, -1), 1);
-      EXPECT_EQ(item.revents, POLLIN);
-    });
-    weft::sleep_for(20ms);
-    peer.write_all("x");
-    poller.get();
-    read_byte();
-    reader = weft::spawn(read_byte);
-    let_them_sleep();
-    peer.write_all("x");
-    reader.get();
-  });
-}
-
-TEST_P(HookedDescriptors, PolledWhileItBecomesAStreamIsStillTold) {
-  run([&] {
-    std::array<int, 2> pair{};
-    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()), 0);
-    Task<void> poller = weft::spawn([fd = pair[0]] {
-      pollfd item{fd, POLLIN, 0};
-      EXPECT_EQ(::poll(&item, 1, -1), 1);
-    });
-    let_them_sleep();
-    weft::UnixStream ours = weft::UnixStream::adopt(pair[0]);
-    Task<void> reader = weft::spawn([&] {
-      std::byte byte{};
-      EXPECT_EQ(ours.read_some({&byte, 1}), 0);
-    });
-    let_them_sleep();
-    EXPECT_FALSE(poller.done());
-    ::close(pair[1]);
-    reader.get();
-    poller.get();
   });
 }
 
