@@ -69,10 +69,12 @@ void AsyncFd::wait_writable() {
 }
 
 // Who never has to wait must let others run, and be cancellable, all the same.
-void AsyncFd::begin_call() const {
+void AsyncFd::begin_call(bool first) const {
   const AsyncFdState& self = state("call on");
   detail::need_reactor("call on a descriptor");
-  if (!self.descriptor.is_open()) detail::throw_io_error(EBADF, "call on", self.name);
+  if (!self.descriptor.is_open()) {
+    detail::throw_io_error(first ? EBADF : ECANCELED, "call on", self.name);
+  }
   if (detail::spend_budget()) throw Cancelled{};
 }
 

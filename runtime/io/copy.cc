@@ -76,6 +76,7 @@ class StreamSink {
       : stream_(stream), state_(StreamAccess::state(stream, "copy to")), kind_(kind_of(state_)) {}
 
   std::string name() const { return state_.name(); }
+  bool is_open() const noexcept { return state_.descriptor.is_open(); }
   bool is_pipe() const noexcept { return kind_ == Kind::kPipe; }
   bool takes_pages() const noexcept { return kind_ != Kind::kOther; }
   static constexpr bool kIsSlow = false;
@@ -99,6 +100,7 @@ class FileSink {
   explicit FileSink(File& file) : state_(file.state("copy to")) {}
 
   std::string name() const { return state_.name(); }
+  bool is_open() const noexcept { return state_.descriptor.is_open(); }
   static bool is_pipe() noexcept { return false; }
   static bool takes_pages() noexcept { return true; }  // or the kernel will say that it does not
   static constexpr bool kIsSlow = true;
@@ -184,12 +186,17 @@ class Copying {
         count_(count) {}
 
   std::uint64_t run() {
-    give_received();
-    if (left() > 0 && !splice_all()) pass_all();
-    return done_;
+    return told_of_close([this] { return source_.descriptor.is_open() && to_.is_open(); }, "copy",
+                         [this] { return names(); },
+                         [this] {
+                           give_received();
+                           if (left() > 0 && !splice_all()) pass_all();
+                           return done_;
+                         });
   }
 
  private:
+  std::string names() const { return source_.name() + " to " + to_.name(); }
   std::size_t left() const noexcept {
     return static_cast<std::size_t>(std::min<std::uint64_t>(count_ - done_, kMostAtOnce));
   }
@@ -296,7 +303,7 @@ class Copying {
   void wait_for_sink() { check(to_.wait()); }
   void check(const IoResult& result) const {
     if (result.error == 0) return;
-    throw_io_error(result.error, "copy", source_.name() + " to " + to_.name());
+    throw_io_error(result.error, "copy", names());
   }
 
   Stream& from_;

@@ -170,28 +170,30 @@ std::uint64_t copy(const File& from, Stream& to, std::uint64_t offset, std::uint
     PlainWriter writer{to};
     return copy(from, writer, offset, count);
   }
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 30;
-  std::uint64_t done = 0;
-  while (done < count) {
-    const auto size = static_cast<std::size_t>(std::min(count - done, kMost));
-    IoResult result =
-        detail::file_operations().send(file.descriptor, offset + done, size, stream.descriptor);
-    if (cannot_be_sent(result.error)) {
-      PlainWriter writer{to};
-      return done + copy(from, writer, offset + done, count - done);
+  const auto are_open = [&] { return file.descriptor.is_open() && stream.descriptor.is_open(); };
+  const auto names = [&] { return file.name() + " to " + stream.name(); };
+  return detail::told_of_close(are_open, "copy", names, [&] {
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 30;
+    std::uint64_t done = 0;
+    while (done < count) {
+      const auto size = static_cast<std::size_t>(std::min(count - done, kMost));
+      IoResult result =
+          detail::file_operations().send(file.descriptor, offset + done, size, stream.descriptor);
+      if (cannot_be_sent(result.error)) {
+        PlainWriter writer{to};
+        return done + copy(from, writer, offset + done, count - done);
+      }
+      if (result.error == EAGAIN) {
+        result =
+            detail::need_reactor("copy").wait_ready(stream.descriptor, detail::Direction::kWrite);
+        if (result.error == 0) continue;
+      }
+      if (result.error != 0) detail::throw_io_error(result.error, "copy", names());
+      if (result.count == 0) break;
+      done += result.count;
     }
-    if (result.error == EAGAIN) {
-      result =
-          detail::need_reactor("copy").wait_ready(stream.descriptor, detail::Direction::kWrite);
-      if (result.error == 0) continue;
-    }
-    if (result.error != 0) {
-      detail::throw_io_error(result.error, "copy", file.name() + " to " + stream.name());
-    }
-    if (result.count == 0) break;
-    done += result.count;
-  }
-  return done;
+    return done;
+  });
 }
 
 }  // namespace weft

@@ -127,20 +127,27 @@ IoResult write_cached(const Descriptor& file, std::span<const std::byte> data,
   });
 }
 
-IoResult read_at(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
-  const IoResult cached = read_cached(file, into, offset);
-  if (!would_wait(cached)) return cached;
+IoResult read_on_pool(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
   const std::size_t most = std::min(into.size(), kMostOnPool);
   return on_pool_held(
       file, [&](int fd) { return ::pread(fd, into.data(), most, static_cast<off_t>(offset)); });
 }
 
-IoResult write_at(const Descriptor& file, std::span<const std::byte> data, std::uint64_t offset) {
-  const IoResult cached = write_cached(file, data, offset);
-  if (!would_wait(cached)) return cached;
+IoResult write_on_pool(const Descriptor& file, std::span<const std::byte> data,
+                       std::uint64_t offset) {
   const std::size_t most = std::min(data.size(), kMostOnPool);
   return on_pool_held(
       file, [&](int fd) { return ::pwrite(fd, data.data(), most, static_cast<off_t>(offset)); });
+}
+
+IoResult read_at(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
+  const IoResult cached = read_cached(file, into, offset);
+  return would_wait(cached) ? read_on_pool(file, into, offset) : cached;
+}
+
+IoResult write_at(const Descriptor& file, std::span<const std::byte> data, std::uint64_t offset) {
+  const IoResult cached = write_cached(file, data, offset);
+  return would_wait(cached) ? write_on_pool(file, data, offset) : cached;
 }
 
 IoResult size_of(const Descriptor& file, std::uint64_t& size) {
@@ -174,14 +181,19 @@ IoResult send(const Descriptor& file, std::uint64_t offset, std::size_t count,
 IoResult read_by_driver(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
   const IoResult cached = read_cached(file, into, offset);
   if (!would_wait(cached)) return cached;
-  return current_reactor()->read_at(file, into.first(std::min(into.size(), kMostOnPool)), offset);
+  const auto some = into.first(std::min(into.size(), kMostOnPool));
+  const IoResult result = current_reactor()->read_at(file, some, offset);
+  // It was opened without blocking, and is of a kind that knows no other way.
+  return result.error == EAGAIN ? read_on_pool(file, some, offset) : result;
 }
 
 IoResult write_by_driver(const Descriptor& file, std::span<const std::byte> data,
                          std::uint64_t offset) {
   const IoResult cached = write_cached(file, data, offset);
   if (!would_wait(cached)) return cached;
-  return current_reactor()->write_at(file, data.first(std::min(data.size(), kMostOnPool)), offset);
+  const auto some = data.first(std::min(data.size(), kMostOnPool));
+  const IoResult result = current_reactor()->write_at(file, some, offset);
+  return result.error == EAGAIN ? write_on_pool(file, some, offset) : result;
 }
 
 IoResult sync_by_driver(const Descriptor& file, bool with_metadata) {

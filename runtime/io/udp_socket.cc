@@ -78,16 +78,17 @@ IoResult call_or_wait(const DatagramState& state, Direction direction, const cha
                       Call call) {
   Reactor& reactor = need_reactor(what);
   if (spend_budget()) throw Cancelled{};
-  for (;;) {
+  for (int closed = EBADF;; closed = ECANCELED) {  // later it was closed meanwhile
     {
       const FdOperation operation(state.descriptor);
-      if (!operation) return {.error = EBADF};
+      if (!operation) return {.error = closed};
       const int count = call(operation.fd());
       if (count >= 0) return {.count = static_cast<std::size_t>(count)};
       if (count == -EINTR) continue;
       if (count != -EAGAIN) return {.error = -count};
     }
     const IoResult ready = reactor.wait_ready(state.descriptor, direction);
+    if (ready.error == EBADF) return {.error = ECANCELED};
     if (ready.error != 0) return ready;
   }
 }

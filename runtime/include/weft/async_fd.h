@@ -91,8 +91,8 @@ class AsyncFd {
  private:
   template <class F>
   std::invoke_result_t<F&> until_done(F& call, void (AsyncFd::*wait)()) {
-    for (;;) {
-      begin_call();
+    for (bool first = true;; first = false) {
+      begin_call(first);
       auto end = detail::call_once(call);
       if (end.error == 0) return std::move(end.result);
       if (end.error == EINTR) continue;
@@ -100,7 +100,7 @@ class AsyncFd {
       (this->*wait)();
     }
   }
-  void begin_call() const;
+  void begin_call(bool first) const;
   [[noreturn]] void throw_error(int error) const;
   detail::AsyncFdState& state(const char* operation) const;
 

@@ -95,14 +95,18 @@ void TlsSession::flush() {
 // For who reads: see above.
 void TlsSession::flush_politely() {
   // No time limit could end it, and then it would not be polite.
-  if (!may_be_cancelled() || !send_turn_.try_lock()) return;
-  const std::lock_guard turn(send_turn_, std::adopt_lock);
-  try {
-    timeout(kPatience, [this] { drain(); });
-  } catch (const TimeoutError&) {
-    // Next time, or whoever writes next.
-  } catch (const std::system_error&) {
-    // Whoever writes will be told the same. What the peer sent before can still be read.
+  if (!may_be_cancelled()) return;
+  while (send_turn_.try_lock()) {
+    try {
+      const std::lock_guard turn(send_turn_, std::adopt_lock);
+      timeout(kPatience, [this] { drain(); });
+    } catch (const TimeoutError&) {
+      return;  // next time, or whoever writes next
+    } catch (const std::system_error&) {
+      return;  // whoever writes will be told the same; what the peer sent before can still be read
+    }
+    const std::lock_guard lock(mutex_);
+    if (!engine_.wire().has_output()) return;
   }
 }
 
@@ -171,7 +175,16 @@ void TlsSession::note_agreement() {
 
 // ---- Reading and writing.
 
+template <class Call>
+auto TlsSession::until_closed(const char* operation, Call call) {
+  return told_of_close([this] { return is_open(); }, operation, [this] { return name_; }, call);
+}
+
 std::size_t TlsSession::receive(std::span<std::byte> into) {
+  return until_closed("TLS read from", [&] { return receive_some(into); });
+}
+
+std::size_t TlsSession::receive_some(std::span<std::byte> into) {
   for (;;) {
     std::size_t count = 0;
     const Asked asked = ask([&](TlsEngine& engine) { return engine.read(into, count); });
@@ -206,6 +219,10 @@ void TlsSession::write_step(const char* operation, Call call) {
 }
 
 void TlsSession::put(std::span<const std::byte> data) {
+  until_closed("TLS write to", [&] { put_all(data); });
+}
+
+void TlsSession::put_all(std::span<const std::byte> data) {
   while (!data.empty()) {
     // Also what a cancelled call has left: there is never more than a batch.
     if (unsent_ >= kBatch) send();
@@ -217,7 +234,7 @@ void TlsSession::put(std::span<const std::byte> data) {
 }
 
 void TlsSession::send() {
-  flush();
+  until_closed("TLS write to", [&] { flush(); });
   unsent_ = 0;
 }
 

@@ -79,6 +79,10 @@ class TlsSession {
   const std::string& name() const noexcept { return name_; }
 
  private:
+  template <class Call>
+  auto until_closed(const char* operation, Call call);
+  std::size_t receive_some(std::span<std::byte> into);
+  void put_all(std::span<const std::byte> data);
   /// What the engine said, and what there was to be said of it at that moment.
   struct Asked {
     TlsStep step;
