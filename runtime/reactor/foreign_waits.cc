@@ -26,6 +26,7 @@ struct ForeignWaits::Node : ListNode<> {
   const ForeignWaits* home = nullptr;
   Entry* entry = nullptr;
   pollfd* item = nullptr;
+  std::uint32_t armed = 0;  // under the entry's lock: which time, the last at its home
 
   std::uint32_t events() const noexcept { return static_cast<std::uint16_t>(item->events); }
 };
@@ -34,7 +35,8 @@ struct ForeignWaits::Entry : Numbered {
   // Held while the kernel is told, for longer than others of its kind: what is armed must be what
   // is linked. Only waits for the same descriptor meet here.
   Spinlock lock;
-  List<Node> waiters;  // under lock
+  List<Node> waiters;         // under lock
+  std::uint32_t armings = 0;  // under lock
 };
 
 namespace {
@@ -142,14 +144,20 @@ bool ForeignWaits::link(Node& node, Entry& entry) noexcept {
 [[gnu::noinline]] int ForeignWaits::arm(Entry& entry) noexcept {
   epoll_event event{};
   event.events = EPOLLONESHOT;
-  event.data.u64 = kMark | static_cast<std::uint32_t>(entry.fd());
+  const std::uint32_t armed = ++entry.armings;
+  event.data.u64 = (std::uint64_t{armed} << 32) | kMark | static_cast<std::uint32_t>(entry.fd());
   entry.waiters.for_each([&](const Node& node) {
     if (node.home == this) event.events |= node.events();
   });
   // It is registered as a rule: who waited for it once does so again.
-  if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, entry.fd(), &event) == 0) return 0;
-  if (errno != ENOENT) return errno;
-  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.fd(), &event) == 0 ? 0 : errno;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, entry.fd(), &event) != 0 &&
+      (errno != ENOENT || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.fd(), &event) != 0)) {
+    return errno;  // and what was armed before still is
+  }
+  entry.waiters.for_each([&](Node& node) {
+    if (node.home == this) node.armed = armed;
+  });
+  return 0;
 }
 
 // Under the lock of an entry where it is linked, or by the waiter itself.
@@ -178,7 +186,8 @@ void ForeignWaits::post(const epoll_event& event, std::vector<Ready>& ready) noe
   std::lock_guard lock(entry->lock);
   bool others = false;
   entry->waiters.remove_if([&](Node& node) {
-    if (node.home != this) return false;
+    // Not of what was armed before: that may be another file, which had the number, and lives on.
+    if (node.home != this || node.armed != event.data.u64 >> 32) return false;
     const std::uint32_t told = event.events & (node.events() | always);
     const bool concerned = told != 0;
     if (concerned) {

@@ -7,7 +7,8 @@
 // rule: EPOLL_CTL_MOD, which the kernel refuses if the file under that number is another by now,
 // and then ADD. Either is answered with the readiness that there is at that moment, so no event can
 // come too early to be seen; and either asks for one event (EPOLLONESHOT), so what nobody waits for
-// any more is told once at most.
+// any more is told once at most. An event tells by which arming it was asked for: what was asked
+// for earlier may be of the file that had the number before.
 //
 // Invariants
 //  1. Under an entry's lock its waiters are linked and it is armed for all that they wait for; who

@@ -78,4 +78,24 @@ TEST_P(HookedStreams, PolledWhileItBecomesAStreamIsStillTold) {
   });
 }
 
+// The kernel's registration of a file outlives its number, as long as another refers to it.
+TEST_P(HookedStreams, EventOfAFileThatHadTheNumberBeforeIsNotTold) {
+  run([&] {
+    const Pair before, after;
+    const int number = ::dup(before[0]);
+    pollfd item{number, POLLIN, 0};
+    EXPECT_EQ(::poll(&item, 1, 5), 0);
+    EXPECT_EQ(::dup2(after[0], number), number);
+    Task<int> poller = weft::spawn([&] { return ::poll(&item, 1, 50); });
+    let_them_sleep();
+    EXPECT_EQ(::write(before[1], "x", 1), 1);
+    EXPECT_EQ(poller.get(), 0);
+    poller = weft::spawn([&] { return ::poll(&item, 1, -1); });
+    let_them_sleep();
+    EXPECT_EQ(::write(after[1], "x", 1), 1);
+    EXPECT_EQ(poller.get(), 1);
+    ::close(number);
+  });
+}
+
 }  // namespace
