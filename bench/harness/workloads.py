@@ -185,7 +185,9 @@ WORKLOADS = (
             Metric("p50_us", "p50 us"),
             Metric("p99_us", "p99 us"),
         ),
-        runtimes={WEFT: BOTH, "nginx": BOTH, "go": BOTH, "epoll": (1,)},
+        runtimes={
+            WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_uring"}, BOTH), "nginx": BOTH, "go": BOTH, "epoll": (1,)
+        },
         params=connections(100),
         measure=run_http,
     ),
