@@ -44,7 +44,7 @@ struct Runtime::Inside {
   Inside(const Options& given, const detail::ResolvedOptions& options)
       : debug(options.debug),
         lost_exceptions{given.on_lost_exception},
-        reactor(detail::make_driver(options.driver, options.workers)),
+        reactor(detail::make_driver(options.driver, options.workers, options.debug)),
         blocking(options.blocking_threads),
         scheduler(scheduler_options(options, given.slow_fiber.count()), *reactor) {
     if (debug) detail::g_debugged_runtimes.fetch_add(1, std::memory_order_relaxed);

@@ -2,7 +2,9 @@
 
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
+#include "base/report.h"
 #include "reactor/epoll.h"
 #if defined(WEFT_HAVE_URING)
 #include "reactor/uring.h"
@@ -10,8 +12,34 @@
 
 namespace weft::detail {
 
-std::unique_ptr<Reactor> make_driver(std::string_view name, [[maybe_unused]] unsigned workers) {
-  if (name.empty() || name == "auto" || name == "epoll") return std::make_unique<EpollReactor>();
+namespace {
+
+#if defined(WEFT_HAVE_URING)
+// Null where the kernel, or a filter before it, refuses a ring, and where it lacks some of what
+// makes one better: for that one asks by name.
+std::unique_ptr<Reactor> best_ring(unsigned workers, bool tells) {
+  std::string why = "it is an old kernel's";
+  try {
+    auto reactor = std::make_unique<UringReactor>(workers);
+    if (reactor->is_complete()) return reactor;
+  } catch (const std::system_error& error) {
+    why = error.what();
+  }
+  if (tells) report("no io_uring (" + why + "), so the driver is epoll");
+  return nullptr;
+}
+#else
+std::unique_ptr<Reactor> best_ring(unsigned /*workers*/, bool /*tells*/) { return nullptr; }
+#endif
+
+}  // namespace
+
+std::unique_ptr<Reactor> make_driver(std::string_view name, unsigned workers, bool tells) {
+  if (name.empty() || name == "auto") {
+    if (std::unique_ptr<Reactor> ring = best_ring(workers, tells)) return ring;
+    return std::make_unique<EpollReactor>();
+  }
+  if (name == "epoll") return std::make_unique<EpollReactor>();
   const std::string given =
       "weft: driver (Options::driver, WEFT_DRIVER) is '" + std::string(name) + "'";
   if (name == "uring") {

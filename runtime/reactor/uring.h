@@ -24,6 +24,9 @@ class UringReactor final : public Reactor {
   explicit UringReactor(unsigned workers);
   ~UringReactor() override;
 
+  /// Whether the kernel knows all that the rings are asked for, or is one from before Linux 5.19.
+  bool is_complete() const noexcept { return rings_.front()->is_complete(); }
+
   const char* name() const noexcept override { return "uring"; }
   bool active() const noexcept override;
   bool shared() const noexcept override { return false; }

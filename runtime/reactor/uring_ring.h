@@ -74,6 +74,8 @@ class Ring {
   /// Makes a wait() return that sleeps now or is about to.
   void interrupt() noexcept;
 
+  /// Whether the kernel knows all the flags that it was asked for.
+  bool is_complete() const noexcept { return (ring_.flags & IORING_SETUP_COOP_TASKRUN) != 0; }
   /// Whether anything has been queued that has not been reaped.
   bool busy() const noexcept {
     return pushed_.load(std::memory_order_relaxed) != reaped_.load(std::memory_order_relaxed);

@@ -5,8 +5,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <stdexcept>
+#include <system_error>
+
+#if defined(WEFT_HAVE_URING)
+#include "reactor/uring.h"
+#endif
 
 namespace weft::detail {
 namespace {
@@ -23,11 +29,41 @@ std::string refusal(std::string_view name) {
   return "no std::invalid_argument";
 }
 
-TEST(MakeDriver, MakesEpollWhereverThatWillDo) {
-  for (const char* name : {"", "auto", "epoll"}) {
-    EXPECT_STREQ(make_driver(name, 1)->name(), "epoll") << name;
+TEST(MakeDriver, MakesWhatIsNamed) { EXPECT_STREQ(make_driver("epoll", 1)->name(), "epoll"); }
+
+#if defined(WEFT_HAVE_URING)
+bool kernel_grants_rings() {
+  try {
+    return UringReactor(1).is_complete();
+  } catch (const std::system_error&) {
+    return false;
   }
 }
+
+TEST(MakeDriver, TakesTheBestThereIs) {
+  const char* const best = kernel_grants_rings() ? "uring" : "epoll";
+  for (const char* name : {"", "auto"}) EXPECT_STREQ(make_driver(name, 1)->name(), best) << name;
+}
+
+// As where a filter refuses rings: here it is that there are no descriptors left for so many.
+TEST(MakeDriver, FallsBackToEpollAndSaysSo) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{64, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  testing::internal::CaptureStderr();
+  const std::string silently = make_driver("auto", 200)->name();
+  const std::string nothing = testing::internal::GetCapturedStderr();
+  testing::internal::CaptureStderr();
+  const std::string loudly = make_driver("auto", 200, true)->name();
+  const std::string line = testing::internal::GetCapturedStderr();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(silently, "epoll");
+  EXPECT_EQ(nothing, "");
+  EXPECT_EQ(loudly, "epoll");
+  EXPECT_THAT(line, AllOf(HasSubstr("no io_uring"), HasSubstr("epoll")));
+}
+#endif
 
 TEST(MakeDriver, RefusesWithWhatWasGivenAndWhatIsAllowed) {
   for (const char* name : {"kqueue", "io_uring", "EPOLL"}) {
