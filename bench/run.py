@@ -27,6 +27,7 @@ from harness.workloads import ALWAYS, WORKLOADS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUSY_SHARE = 0.05
+ROUNDS_ASIDE = 3
 
 
 def say(text: str) -> None:
@@ -132,9 +133,10 @@ def measure(cases: list[Case], rounds: int, setting: Setting) -> list[Samples]:
     """Round by round, every case once: what disturbs the machine for a while hits all alike."""
     samples = [Samples(case) for case in cases]
     took: collections.Counter[str] = collections.Counter()
-    done = 0
-    for _ in range(rounds):
-        for sample in samples:
+    turns = [[s for s in samples if i < ROUNDS_ASIDE or not s.case.aside] for i in range(rounds)]
+    done, total = 0, sum(map(len, turns))
+    for turn in turns:
+        for sample in turn:
             done += 1
             case = sample.case
             begin = time.monotonic()
@@ -142,7 +144,6 @@ def measure(cases: list[Case], rounds: int, setting: Setting) -> list[Samples]:
             took[case.workload.name] += time.monotonic() - begin
             metric = case.workload.metrics[0]
             value = sample.values[metric.name][-1]
-            total = rounds * len(cases)
             say(f"[{done}/{total}] {case.label}: {value:,.{metric.digits}f} {metric.unit}")
     shares = ", ".join(f"{name} {seconds:.0f}" for name, seconds in took.most_common())
     say(f"{took.total():.0f} s in all: {shares}")

@@ -44,6 +44,7 @@ class Case:
     runtime: str
     workers: int
     params: tuple[tuple[str, int], ...] = ()
+    aside: bool = False  # not in every round
 
     @property
     def label(self) -> str:
@@ -65,7 +66,8 @@ class Workload:
     runtimes: Mapping[str, tuple[int, ...]]
     measure: Callable[[Case, "Setting"], dict[str, float]]
     params: tuple[tuple[tuple[str, int], ...], ...] = ((),)
-    # (runtime, workers, parameters) that are run besides, where not everything goes with everything
+    # (runtime, workers, parameters) that are run besides, where not everything goes with everything;
+    # in the first rounds only, since they are there for their size, or take long
     besides: tuple[tuple[str, int, tuple[tuple[str, int], ...]], ...] = ()
     # runtime -> the metrics that it has no equivalent of; the first one every runtime has
     lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -80,7 +82,7 @@ class Workload:
             for runtime, worker_counts in self.runtimes.items()
             for workers in worker_counts
             if runtime in runtimes
-        ] + [Case(self, *case) for case in self.besides if case[0] in runtimes]
+        ] + [Case(self, *case, aside=True) for case in self.besides if case[0] in runtimes]
 
     def metric(self, name: str) -> Metric:
         return next(metric for metric in self.metrics if metric.name == name)

@@ -26,8 +26,8 @@ INLINE = ["weft_inline"] if platform.machine() in ("x86_64", "aarch64") else []
 EVERY_CONTEXT = {WEFT: BOTH, **dict.fromkeys(INLINE, BOTH), **EVERY_ONE}
 PEERS = (Yardstick("go"), Yardstick("tokio"))
 EPOLL = (Yardstick("epoll"),)
-# weft on io_uring, and the floor of that, where the kernel grants it.
-URING = {"weft_uring": BOTH, "uring": (1,)} if grants_uring() else {}
+# Where the kernel grants io_uring weft is on it: also on epoll, then, and the floor of io_uring.
+URING = {"weft_epoll": BOTH, "uring": (1,)} if grants_uring() else {}
 FLOORS = EPOLL + ((Yardstick("uring"),) if URING else ())
 WEB = (Yardstick("nginx"), Yardstick("go"))
 PEAK = Metric("peak", "MB resident at most")
@@ -140,8 +140,9 @@ WORKLOADS = (
             Metric("wake", "ns a fiber to wake and end"),
         ),
         runtimes={WEFT: (1,), "go": (1,), "tokio": (1,)},
-        params=fibers(100_000, 1_000_000),
-        besides=((BOOST, 1, fibers(100_000)[0]),),  # a million take it half a minute
+        params=fibers(100_000),
+        # A million take Boost.Fiber half a minute.
+        besides=((BOOST, 1, fibers(100_000)[0]), *((name, 1, fibers(1_000_000)[0]) for name in (WEFT, "go", "tokio"))),
         measure=run_plain,
     ),
     Workload(
@@ -152,9 +153,10 @@ WORKLOADS = (
             Metric("cpu", "s CPU", yardsticks=PEERS, digits=3),
             Metric("arm", "ns to arm and cancel", yardsticks=PEERS),
         ),
-        runtimes=EVERY_ONE,
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH},
         lacks={BOOST: ("arm",)},
         params=fibers(100_000),
+        besides=tuple((BOOST, workers, fibers(100_000)[0]) for workers in BOTH),
         measure=run_plain,
     ),
     Workload(
@@ -186,7 +188,7 @@ WORKLOADS = (
             Metric("p99_us", "p99 us"),
         ),
         runtimes={
-            WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_uring"}, BOTH), "nginx": BOTH, "go": BOTH, "epoll": (1,)
+            WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_epoll"}, BOTH), "nginx": BOTH, "go": BOTH, "epoll": (1,)
         },
         params=connections(100),
         measure=run_http,
@@ -198,7 +200,7 @@ WORKLOADS = (
             Metric("reads_per_s", "reads/s", lower_is_better=False, yardsticks=(Yardstick("go"),), digits=0),
             Metric("cpu_us", "CPU us a read", yardsticks=(Yardstick("go"),), digits=2),
         ),
-        runtimes={WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_uring"}, BOTH), "go": BOTH},
+        runtimes={WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_epoll"}, BOTH), "go": BOTH},
         params=fibers(64),
         measure=run_plain,
     ),
@@ -224,7 +226,7 @@ WORKLOADS = (
             Metric("requests_per_s", "requests/s", lower_is_better=False, digits=0),
             Metric("p99_us", "p99 us"),
         ),
-        runtimes={WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_uring"}, BOTH), "go": BOTH},
+        runtimes={WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_epoll"}, BOTH), "go": BOTH},
         params=connections(10_000),
         measure=run_idle,
     ),
@@ -240,7 +242,7 @@ WORKLOADS = (
             Metric("late_p999_us", "p99.9 us sent late"),
         ),
         runtimes={
-            WEFT: (2,), "go": (2,), "tokio": (2,), "asio": (2,), "epoll": (2,), **dict.fromkeys(URING.keys() & {"weft_uring"}, (2,))
+            WEFT: (2,), "go": (2,), "tokio": (2,), "asio": (2,), "epoll": (2,), **dict.fromkeys(URING.keys() & {"weft_epoll"}, (2,))
         },
         params=((("connections", 32), ("rate", 0)), (("connections", 32), ("rate", 200))),
         measure=run_stall,

@@ -18,7 +18,7 @@
 namespace {
 
 constexpr int kReads = 4096;  // of a batch; a pipe holds as many
-constexpr int kBatches = 301;
+constexpr int kBatches = 101;
 
 using Read = ssize_t (*)(int, void*, std::size_t);
 

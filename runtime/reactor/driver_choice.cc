@@ -9,19 +9,34 @@
 #if defined(WEFT_HAVE_URING)
 #include "reactor/uring.h"
 #endif
+#if defined(WEFT_HAVE_VALGRIND)
+#include <valgrind/valgrind.h>
+#endif
 
 namespace weft::detail {
 
 namespace {
 
 #if defined(WEFT_HAVE_URING)
+// Which lets a ring be made, and does not follow what the kernel does with it.
+bool on_valgrind() noexcept {
+#if defined(WEFT_HAVE_VALGRIND)
+  return RUNNING_ON_VALGRIND != 0;
+#else
+  return false;
+#endif
+}
+
 // Null where the kernel, or a filter before it, refuses a ring, and where it lacks some of what
 // makes one better: for that one asks by name.
 std::unique_ptr<Reactor> best_ring(unsigned workers, bool tells) {
-  std::string why = "it is an old kernel's";
+  std::string why = "Valgrind does not follow it";
   try {
-    auto reactor = std::make_unique<UringReactor>(workers);
-    if (reactor->is_complete()) return reactor;
+    if (!on_valgrind()) {
+      auto reactor = std::make_unique<UringReactor>(workers);
+      if (reactor->is_complete()) return reactor;
+      why = "the kernel is from before Linux 5.19";
+    }
   } catch (const std::system_error& error) {
     why = error.what();
   }
