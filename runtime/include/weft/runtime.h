@@ -31,8 +31,8 @@ struct Options {
   std::size_t stack_size = 0;
   /// How to wait for descriptors: "epoll", "uring" (an error where the kernel refuses it), or
   /// "auto" (or empty) for the best there is: io_uring where the kernel grants it (Linux 5.19 and
-  /// later), else epoll. On io_uring a call that blocks a worker's thread, without the hooks, may be
-  /// interrupted where its manual page has EINTR. WEFT_DRIVER overrides even a value set here.
+  /// later), else epoll. On io_uring a call that blocks a worker's thread, without the hooks, may
+  /// be interrupted where its manual page has EINTR. WEFT_DRIVER overrides even a value set here.
   std::string driver = {};
   /// The most threads of the blocking pool, at most 4096. 0: 64. WEFT_BLOCKING_THREADS.
   unsigned blocking_threads = 0;
