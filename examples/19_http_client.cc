@@ -2,8 +2,8 @@
 // redirections followed, each page within a time limit, with TLS or without. 06_fetch shows the
 // same at its simplest.
 //
-//   19_http_client [--limit 32] [--per-host 4] [--timeout 10] [--save FOLDER] [--ca-file FILE]
-//   URL... 19_http_client < FILE        a URL on each line
+//   19_http_client [--limit 32] [--timeout 10] [--save FOLDER] [--ca-file FILE] URL...
+//   19_http_client < FILE        a URL on each line
 
 #include <weft/error.h>
 #include <weft/runtime.h>

@@ -27,7 +27,8 @@ EVERY_CONTEXT = {WEFT: BOTH, **dict.fromkeys(INLINE, BOTH), **EVERY_ONE}
 PEERS = (Yardstick("go"), Yardstick("tokio"))
 EPOLL = (Yardstick("epoll"),)
 # Where the kernel grants io_uring weft is on it: also on epoll, then, and the floor of io_uring.
-URING = {"weft_epoll": BOTH, "uring": (1,)} if grants_uring() else {}
+BY_EPOLL = {"weft_epoll": BOTH} if grants_uring() else {}
+URING = {**BY_EPOLL, "uring": (1,)} if BY_EPOLL else {}
 FLOORS = EPOLL + ((Yardstick("uring"),) if URING else ())
 WEB = (Yardstick("nginx"), Yardstick("go"))
 PEAK = Metric("peak", "MB resident at most")
@@ -187,9 +188,7 @@ WORKLOADS = (
             Metric("p50_us", "p50 us"),
             Metric("p99_us", "p99 us"),
         ),
-        runtimes={
-            WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_epoll"}, BOTH), "nginx": BOTH, "go": BOTH, "epoll": (1,)
-        },
+        runtimes={WEFT: BOTH, **BY_EPOLL, "nginx": BOTH, "go": BOTH, "epoll": (1,)},
         params=connections(100),
         measure=run_http,
     ),
@@ -200,7 +199,7 @@ WORKLOADS = (
             Metric("reads_per_s", "reads/s", lower_is_better=False, yardsticks=(Yardstick("go"),), digits=0),
             Metric("cpu_us", "CPU us a read", yardsticks=(Yardstick("go"),), digits=2),
         ),
-        runtimes={WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_epoll"}, BOTH), "go": BOTH},
+        runtimes={WEFT: BOTH, **BY_EPOLL, "go": BOTH},
         params=fibers(64),
         measure=run_plain,
     ),
@@ -226,7 +225,7 @@ WORKLOADS = (
             Metric("requests_per_s", "requests/s", lower_is_better=False, digits=0),
             Metric("p99_us", "p99 us"),
         ),
-        runtimes={WEFT: BOTH, **dict.fromkeys(URING.keys() & {"weft_epoll"}, BOTH), "go": BOTH},
+        runtimes={WEFT: BOTH, **BY_EPOLL, "go": BOTH},
         params=connections(10_000),
         measure=run_idle,
     ),
@@ -242,7 +241,7 @@ WORKLOADS = (
             Metric("late_p999_us", "p99.9 us sent late"),
         ),
         runtimes={
-            WEFT: (2,), "go": (2,), "tokio": (2,), "asio": (2,), "epoll": (2,), **dict.fromkeys(URING.keys() & {"weft_epoll"}, (2,))
+            WEFT: (2,), "go": (2,), "tokio": (2,), "asio": (2,), "epoll": (2,), **dict.fromkeys(BY_EPOLL, (2,))
         },
         params=((("connections", 32), ("rate", 0)), (("connections", 32), ("rate", 200))),
         measure=run_stall,

@@ -18,11 +18,10 @@ namespace {
 
 // What there is no memory to tell goes untold, and nothing else goes wrong.
 template <class Tell>
-bool if_there_is_memory(Tell tell) noexcept {
+void if_there_is_memory(Tell tell) noexcept {
   try {
-    return tell();
+    tell();
   } catch (const std::bad_alloc&) {
-    return false;
   }
 }
 
@@ -32,7 +31,6 @@ void report_slow_fiber(const Fiber& fiber, Nanos stuck) noexcept {
   if_there_is_memory([&] {
     report(describe(fiber) + ", has kept its worker for " + std::to_string(stuck / 1'000'000) +
            " ms without suspending");
-    return true;
   });
 }
 
@@ -42,7 +40,6 @@ void report_pending_tasks(const Scheduler& scheduler) noexcept {
       report(describe(task.name(), task.site()) +
              ", was still pending when the runtime ended, and is cancelled");
     }
-    return true;
   });
 }
 
@@ -86,7 +83,9 @@ bool tell_if_stuck(Scheduler& scheduler) {
 }  // namespace
 
 bool report_if_stuck(Scheduler& scheduler) noexcept {
-  return if_there_is_memory([&] { return tell_if_stuck(scheduler); });
+  bool told = false;
+  if_there_is_memory([&] { told = tell_if_stuck(scheduler); });
+  return told;
 }
 
 }  // namespace weft::detail

@@ -104,7 +104,8 @@ bool wait_for(std::span<pollfd> items, Nanos deadline) noexcept {
     return fail(ENOMEM);
   } catch (const std::system_error&) {
   }
-  // There is none, or no descriptor left to watch others by, so the caller looks now and then.
+  // They cannot be watched there, or no descriptor is left to watch others by, so the caller looks
+  // now and then.
   for (pollfd& item : items) item.revents = 0;
   return sleep_until(std::min(deadline, deadline_in(detail::ForeignWaits::kLookAgain))) &&
          (deadline > detail::now() || fail(EAGAIN));

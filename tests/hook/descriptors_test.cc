@@ -18,19 +18,15 @@
 
 #include "hook/support.h"
 #include "support/temporary_folder.h"
-#include "support/watchdog.h"
 
 namespace {
 
 using namespace hook_test;
 using weft::Task;
 
-class HookedDescriptors : public testing::TestWithParam<unsigned> {
+class HookedDescriptors : public OnWorkers {
  protected:
-  void run(const std::function<void()>& body) { weft::run(workers(GetParam()), body); }
-
- private:
-  support::Watchdog watchdog_{"a hooked call", std::chrono::seconds(20)};
+  HookedDescriptors() : OnWorkers(20s) {}
 };
 INSTANTIATE_TEST_SUITE_P(Workers, HookedDescriptors, testing::Values(1U, 2U, 4U));
 
@@ -38,9 +34,6 @@ Came read_one(int fd) {
   char byte = 0;
   return call([&] { return ::read(fd, &byte, 1); });
 }
-
-// Long enough for whoever else runs to be asleep in its call.
-void let_them_sleep() { weft::sleep_for(3ms); }
 
 TEST_P(HookedDescriptors, OpenedBeforeTheRuntimeAreWaitedFor) {
   const Pair pair;

@@ -22,23 +22,17 @@
 #include <vector>
 
 #include "hook/support.h"
-#include "support/watchdog.h"
 
 namespace {
 
 using namespace hook_test;
 using weft::Task;
 
-class HookedFibers : public testing::TestWithParam<unsigned> {
+class HookedFibers : public OnWorkers {
  protected:
-  void run(const std::function<void()>& body) { weft::run(workers(GetParam()), body); }
-
- private:
-  support::Watchdog watchdog_{"a hooked call", std::chrono::seconds(30)};
+  HookedFibers() : OnWorkers(30s) {}
 };
 INSTANTIATE_TEST_SUITE_P(Workers, HookedFibers, testing::Values(1U, 2U, 4U));
-
-void let_them_sleep() { weft::sleep_for(3ms); }
 
 Came read_one(int fd) {
   char byte = 0;

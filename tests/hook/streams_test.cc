@@ -8,24 +8,17 @@
 #include <chrono>
 
 #include "hook/support.h"
-#include "support/watchdog.h"
 
 namespace {
 
 using namespace hook_test;
 using weft::Task;
 
-class HookedStreams : public testing::TestWithParam<unsigned> {
+class HookedStreams : public OnWorkers {
  protected:
-  void run(const std::function<void()>& body) { weft::run(workers(GetParam()), body); }
-
- private:
-  support::Watchdog watchdog_{"a hooked call", std::chrono::seconds(20)};
+  HookedStreams() : OnWorkers(20s) {}
 };
 INSTANTIATE_TEST_SUITE_P(Workers, HookedStreams, testing::Values(1U, 2U, 4U));
-
-// Long enough for whoever else runs to be asleep in its call.
-void let_them_sleep() { weft::sleep_for(3ms); }
 
 // A library may be given the number of a stream that weft watches, too.
 TEST_P(HookedStreams, PollOfAStreamsNumberLeavesTheStreamAsItWas) {

@@ -11,6 +11,7 @@
 #include <functional>
 
 #include "support/build_kind.h"
+#include "support/watchdog.h"
 
 namespace hook_test {
 
@@ -58,5 +59,18 @@ inline weft::Options workers(unsigned count) {
   options.workers = count;
   return options;
 }
+
+/// Tests that run on so many workers, and are ended when nothing moves for so long.
+class OnWorkers : public testing::TestWithParam<unsigned> {
+ protected:
+  explicit OnWorkers(std::chrono::seconds limit) : watchdog_("a hooked call", limit) {}
+  void run(const std::function<void()>& body) { weft::run(workers(GetParam()), body); }
+
+ private:
+  support::Watchdog watchdog_;
+};
+
+/// Long enough for whoever else runs to be asleep in its call.
+inline void let_them_sleep() { weft::sleep_for(3ms); }
 
 }  // namespace hook_test
