@@ -101,6 +101,7 @@ class Server {
 
   void accept_until_closed();
   void tell_of_want(const std::exception_ptr& error) noexcept;
+  void open_acceptor();
   std::exception_ptr accept_one();
   bool is_listening() const noexcept { return listener_.descriptor.is_open(); }
   void admit(std::unique_ptr<StreamState> connection);
@@ -120,6 +121,7 @@ class Server {
   bool starved_ = false;          // under lock_; one has ended unserved, for want of memory
   WakeToken waiter_;              // under lock_; who waits for the next to end
   // By the calling fiber.
+  std::unique_ptr<Acceptor> acceptor_;
   std::vector<Task<void>> tasks_;  // ended ones are dropped now and then
   std::size_t tidy_at_ = kLeastKeptTasks;
   milliseconds pause_ = kShortestPause;
@@ -184,6 +186,7 @@ bool Server::wait_for_room() {
 
 // Until a connection ends that was there when `departures` had ended, or for a while.
 void Server::pause(std::uint64_t departures) {
+  if (acceptor_ != nullptr) acceptor_->rest();
   try {
     timeout(pause_, [&] {
       lock_.lock();
@@ -203,7 +206,15 @@ void Server::pause(std::uint64_t departures) {
 
 // ---- Accepting.
 
+// Where the driver takes connections that nobody has asked for yet, it must not take more than are
+// allowed, nor those that others would have: another process, say.
+void Server::open_acceptor() {
+  if (options_.max_connections != ServeOptions::kUnlimited || listener_.adopted) return;
+  acceptor_ = need_reactor("serve").accept_all(listener_.descriptor);
+}
+
 void Server::accept_until_closed() {
+  open_acceptor();
   while (wait_for_room()) {
     lock_.lock();
     const std::uint64_t departures = departures_;
@@ -232,7 +243,7 @@ void Server::tell_of_want(const std::exception_ptr& error) noexcept {
 // closed.
 std::exception_ptr Server::accept_one() {
   try {
-    admit(listener_.accept());
+    admit(listener_.accept(acceptor_.get()));
   } catch (const std::system_error& error) {
     if (is_listening() && !is_want_of_resources(error.code())) throw;
     return std::current_exception();
@@ -335,6 +346,7 @@ void Server::run() {
   } catch (...) {
     failure = std::current_exception();
   }
+  acceptor_.reset();
   listener_.close();
   // Those that are cancelled before they begin are not starved.
   if (!cancelled && starved()) tell_of_want(std::make_exception_ptr(StackAllocationError()));

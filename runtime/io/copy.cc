@@ -97,7 +97,7 @@ class StreamSink {
 // Writes wait for the disk. They cannot be cancelled, so that it is known what they have done.
 class FileSink {
  public:
-  explicit FileSink(File& file) : state_(file.state("copy to")) {}
+  explicit FileSink(File& file) : state_(file.state("copy to")) { state_.ahead = {}; }
 
   std::string name() const { return state_.name(); }
   bool is_open() const noexcept { return state_.descriptor.is_open(); }

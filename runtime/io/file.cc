@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "io/buffered.h"
 #include "io/file_operations.h"
 #include "io/file_state.h"
 #include "io/io_error.h"
@@ -88,24 +89,86 @@ void File::write_at(std::string_view text, std::uint64_t offset) const {
 
 // ---- One after the other.
 
+namespace {
+
+// A file as what buffered.h reads from. The position follows when that has succeeded.
+class Following {
+ public:
+  explicit Following(FileState& file) noexcept
+      : file_(file), next_(file.position + file.ahead.size()) {}
+
+  detail::ReadBuffer& received() const noexcept { return file_.ahead; }
+  std::size_t receive(std::span<std::byte> into) const {
+    check_offset(next_, into.size(), "read", file_);
+    const std::size_t count = read_some_at(file_, into, next_);
+    next_ += count;
+    return count;
+  }
+  std::string name() const { return file_.name(); }
+  // Nothing that was read is lost: it is still in the file.
+  void close() const noexcept { file_.ahead = {}; }
+  void move_on() const noexcept { file_.position = next_ - file_.ahead.size(); }
+
+ private:
+  FileState& file_;
+  mutable std::uint64_t next_;  // behind what is known
+};
+
+template <class Read>
+auto read_on(FileState& file, Read read) {
+  const Following source(file);
+  auto result = read(source);
+  source.move_on();
+  return result;
+}
+
+}  // namespace
+
 std::size_t File::read_some(std::span<std::byte> into) {
-  FileState& self = state("read");
   if (into.empty()) return 0;
-  check_offset(self.position, into.size(), "read", self);
-  const std::size_t count = read_some_at(self, into, self.position);
-  self.position += count;
-  return count;
+  return read_on(state("read"), [&](const Following& source) {
+    return source.received().empty() ? source.receive(into) : source.received().take(into);
+  });
+}
+
+void File::read_exactly(std::span<std::byte> into) {
+  read_on(state("read_exactly from"), [&](const Following& source) {
+    detail::read_exactly(source, into);
+    return true;
+  });
+}
+
+std::string File::read_until(std::string_view delimiter, std::size_t limit) {
+  return read_on(state("read_until from"), [&](const Following& source) {
+    return detail::read_until(source, delimiter, limit);
+  });
+}
+
+std::optional<std::string> File::read_line(std::size_t limit) {
+  return read_on(state("read_line from"),
+                 [&](const Following& source) { return detail::read_line(source, limit); });
+}
+
+std::string File::read_to_end(std::size_t limit) {
+  return read_on(state("read_to_end from"),
+                 [&](const Following& source) { return detail::read_to_end(source, limit); });
 }
 
 void File::write_all(std::span<const std::byte> data) {
-  write_at(data, state("write").position);
-  state_->position += data.size();
+  FileState& self = state("write");
+  self.ahead = {};
+  write_at(data, self.position);
+  self.position += data.size();
 }
 
 void File::write_all(std::string_view text) { write_all(std::as_bytes(std::span(text))); }
 
 std::uint64_t File::position() const noexcept { return state_ != nullptr ? state_->position : 0; }
-void File::seek(std::uint64_t position) { state("seek").position = position; }
+void File::seek(std::uint64_t position) {
+  FileState& self = state("seek");
+  self.ahead = {};
+  self.position = position;
+}
 
 // ---- The file as a whole.
 

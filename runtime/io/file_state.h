@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "io/read_buffer.h"
 #include "reactor/fd_table.h"
 
 namespace weft::detail {
@@ -16,7 +17,9 @@ struct FileState {
 
   Descriptor descriptor;
   const std::string path;
-  std::uint64_t position = 0;  // by whoever reads or writes one after the other
+  // By whoever reads or writes one after the other.
+  std::uint64_t position = 0;
+  ReadBuffer ahead;  // what is in the file from there on, or was when it was read
 };
 
 }  // namespace weft::detail

@@ -8,8 +8,10 @@
 #include <string>
 #include <utility>
 
+#include "io/io_error.h"
 #include "io/stream_state.h"
 #include "reactor/fd_table.h"
+#include "reactor/reactor.h"
 
 namespace weft::detail {
 
@@ -19,15 +21,25 @@ struct ListenerState {
   ListenerState(const ListenerState&) = delete;
   ListenerState& operator=(const ListenerState&) = delete;
 
-  /// Waits for the next connection. Throws as the public accept() does.
-  virtual std::unique_ptr<StreamState> accept() = 0;
+  /// Waits for the next connection, from `acceptor` if there is one. Throws as the public accept()
+  /// does.
+  virtual std::unique_ptr<StreamState> accept(Acceptor* acceptor = nullptr) = 0;
   virtual void close() noexcept { descriptor.close(); }
   /// The empty one if it listens on no address of the internet.
   virtual SocketAddress address() const noexcept { return {}; }
   /// What it listens on, for people.
   virtual std::string name() const = 0;
 
+  /// By accept().
+  IoResult next(Acceptor* acceptor, sockaddr* peer, socklen_t& size) const {
+    Reactor& reactor = need_reactor("accept");
+    return acceptor != nullptr ? acceptor->next(peer, size)
+                               : reactor.accept(descriptor, peer, size);
+  }
+
   Descriptor descriptor;
+  /// Came from elsewhere, where others may have it, too.
+  bool adopted = false;
 };
 
 }  // namespace weft::detail

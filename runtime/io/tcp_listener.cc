@@ -68,19 +68,19 @@ struct TcpListenerState final : ListenerState {
   TcpListenerState(Descriptor&& owned, const SocketAddress& where)
       : ListenerState(std::move(owned)), local(where) {}
 
-  std::unique_ptr<StreamState> accept() override;
+  std::unique_ptr<StreamState> accept(Acceptor* acceptor) override;
   SocketAddress address() const noexcept override { return local; }
   std::string name() const override { return local.to_string(); }
 
   SocketAddress local;  // constant once it listens
 };
 
-std::unique_ptr<StreamState> TcpListenerState::accept() {
+std::unique_ptr<StreamState> TcpListenerState::accept(Acceptor* acceptor) {
   for (;;) {
     sockaddr_storage peer{};
     auto* const address = reinterpret_cast<sockaddr*>(&peer);
     socklen_t size = sizeof(peer);
-    const IoResult result = need_reactor("accept").accept(descriptor, address, size);
+    const IoResult result = next(acceptor, address, size);
     if (only_that_connection_failed(result.error)) continue;
     if (result.error != 0) throw_io_error(result.error, "accept on", local.to_string());
     Descriptor taken(static_cast<int>(result.count));
@@ -130,7 +130,9 @@ TcpListener TcpListener::bind(std::string_view host, std::uint16_t port,
   if (address.empty() || ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) {
     detail::throw_io_error(errno, "listen on", address.to_string());
   }
-  return TcpListener(std::make_unique<TcpListenerState>(std::move(owned), address));
+  auto state = std::make_unique<TcpListenerState>(std::move(owned), address);
+  state->adopted = true;
+  return TcpListener(std::move(state));
 }
 
 TcpStream TcpListener::accept() { return TcpStream(state("accept on").accept()); }

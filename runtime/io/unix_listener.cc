@@ -116,7 +116,7 @@ struct UnixListenerState final : ListenerState {
         absolute(std::move(absolute_path)) {}
   ~UnixListenerState() override { remove_file(); }
 
-  std::unique_ptr<StreamState> accept() override;
+  std::unique_ptr<StreamState> accept(Acceptor* acceptor) override;
   void close() noexcept override {
     // One at a time: the file goes before the socket does, see above.
     const std::lock_guard lock(closing);
@@ -141,11 +141,10 @@ struct UnixListenerState final : ListenerState {
   std::optional<FileId> file;  // under closing, once it listens; none if it is another's
 };
 
-std::unique_ptr<StreamState> UnixListenerState::accept() {
+std::unique_ptr<StreamState> UnixListenerState::accept(Acceptor* acceptor) {
   sockaddr_un peer{};
   socklen_t size = sizeof(peer);
-  const IoResult result =
-      need_reactor("accept").accept(descriptor, reinterpret_cast<sockaddr*>(&peer), size);
+  const IoResult result = next(acceptor, reinterpret_cast<sockaddr*>(&peer), size);
   if (result.error != 0) throw_io_error(result.error, "accept on", path);
   Descriptor taken(static_cast<int>(result.count));
   return std::make_unique<StreamState>(std::move(taken), StreamKind::kUnixSocket,
@@ -195,8 +194,10 @@ std::optional<UnixListener> UnixListener::bind_now(const std::string& path,
 
 UnixListener UnixListener::adopt(int fd) {
   detail::Descriptor owned = detail::adopt_socket(fd, detail::SocketRole::kUnixListener);
-  return UnixListener(
-      std::make_unique<UnixListenerState>(std::move(owned), detail::bound_path(fd), std::string()));
+  auto state =
+      std::make_unique<UnixListenerState>(std::move(owned), detail::bound_path(fd), std::string());
+  state->adopted = true;
+  return UnixListener(std::move(state));
 }
 
 UnixStream UnixListener::accept() { return UnixStream(state("accept on").accept()); }

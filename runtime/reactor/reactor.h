@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "reactor/fd_table.h"
@@ -22,6 +23,16 @@ namespace weft::detail {
 struct IoResult {
   int error = 0;
   std::size_t count = 0;
+};
+
+/// Takes one connection after another from a listener, for one fiber, which also ends it.
+class Acceptor {
+ public:
+  virtual ~Acceptor() = default;
+  /// As Reactor::accept().
+  virtual IoResult next(sockaddr* peer, socklen_t& size) = 0;
+  /// Takes none until it is asked again. Suspends, and is not cancelled.
+  virtual void rest() = 0;
 };
 
 /// What a driver may do for the operation that waits, beyond waiting.
@@ -57,6 +68,10 @@ class Reactor : public Driver {
   /// Takes a connection; the new descriptor is non-blocking and closed on exec. `size` is the room
   /// at `peer`, and then what it needs.
   IoResult accept(const Descriptor& listener, sockaddr* peer, socklen_t& size);
+  /// For who takes all that come: they may be taken before they are asked for, and those that are
+  /// never asked for are closed in the end. Null where accept() is as good. The listener is not
+  /// closed before this has ended.
+  virtual std::unique_ptr<Acceptor> accept_all(const Descriptor& /*listener*/) { return nullptr; }
   /// Cancelled, it leaves a socket that is good for nothing but closing.
   IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size);
 

@@ -38,6 +38,7 @@ class UringReactor final : public Reactor {
   bool has_waiting(unsigned worker) const noexcept override;
   void take_over(unsigned worker, std::vector<Ready>& ready) noexcept override;
   ForeignWaits& foreign_waits() override;
+  std::unique_ptr<Acceptor> accept_all(const Descriptor& listener) override;
 
  protected:
   IoResult wait_or_do(const FdOperation& operation, Direction direction,
@@ -45,6 +46,7 @@ class UringReactor final : public Reactor {
 
  private:
   struct Request;
+  class MultishotAccept;
 
   Ring& here() noexcept;
   void reap(unsigned worker, std::vector<Ready>& ready) noexcept;
@@ -52,6 +54,7 @@ class UringReactor final : public Reactor {
   template <class Prepare>
   static Wake run(Ring& ring, Request& request, const FdOperation& operation, Prepare prepare);
   static void cancel(Ring& ring, const Request& request) noexcept;
+  static void stop(Ring& ring, Request& request);
 
   // Descriptors of others are watched by an epoll instance for each worker, which its ring watches:
   // with no wait left, nothing is left in the kernel that names a fiber's memory or holds their

@@ -8,22 +8,10 @@
 #include <utility>
 
 #include "base/spinlock.h"
-#include "reactor/uring.h"
+#include "reactor/uring_request.h"
 #include "time/clock.h"
 
 namespace weft::detail {
-
-// In the frame of the fiber that waits, until the kernel has told its end.
-struct UringReactor::Request {
-  Spinlock lock;
-  WakeToken waiter;    // under lock; set when the fiber is about to sleep, taken by who wakes it
-  bool ended = false;  // under lock
-  Completion end;      // under lock
-  // Not 0: an operation that goes on, until one of these poll events has come. It is to be stopped
-  // then.
-  int events = 0;
-  bool came = false;  // under lock
-};
 
 namespace {
 
@@ -76,12 +64,16 @@ void unlock(void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }
 void UringReactor::finish(Request& request, Completion end, std::vector<Ready>& ready) noexcept {
   const bool goes_on = (end.flags & IORING_CQE_F_MORE) != 0;
   request.lock.lock();
-  if (goes_on && (request.came || (end.result & request.events) == 0)) {
+  if (request.taken != nullptr && end.result >= 0) {
+    request.taken->push(end.result);
+    request.ended = !goes_on;
+  } else if (goes_on && (request.came || (end.result & request.events) == 0)) {
     request.lock.unlock();
     return;
+  } else {
+    if (!request.came) request.end = end;
+    (goes_on ? request.came : request.ended) = true;
   }
-  if (!request.came) request.end = end;
-  (goes_on ? request.came : request.ended) = true;
   const WakeToken waiter = std::exchange(request.waiter, {});
   request.lock.unlock();
   if (waiter.fiber == nullptr) return;  // it is awake, and will look before it sleeps
@@ -136,19 +128,35 @@ Wake UringReactor::run(Ring& ring, Request& request, const FdOperation& operatio
   request.waiter = first;
   Wake reason =
       operation.entry().wait_for_close(operation.generation(), request.lock, request.waiter);
-  for (bool asked = false;;) {
+  while (reason == Wake::kNormal) {
     const WakeToken again = current_token(WaitsFor::kDescriptor);
     request.lock.lock();
     if (request.ended) {
       request.lock.unlock();
       return reason;
     }
-    if (reason == Wake::kNormal && !request.came) {
-      // From another driver, which watches the descriptor, too.
-      request.waiter = again;
-      reason =
-          operation.entry().wait_for_close(operation.generation(), request.lock, request.waiter);
-    } else if (!asked) {
+    if (request.came) {
+      request.lock.unlock();
+      break;
+    }
+    // From another driver, which watches the descriptor, too.
+    request.waiter = again;
+    reason = operation.entry().wait_for_close(operation.generation(), request.lock, request.waiter);
+  }
+  stop(ring, request);
+  return reason;
+}
+
+// Returns when the request has ended.
+void UringReactor::stop(Ring& ring, Request& request) {
+  for (bool asked = false;;) {
+    const WakeToken again = current_token(WaitsFor::kDescriptor);
+    request.lock.lock();
+    if (request.ended) {
+      request.lock.unlock();
+      return;
+    }
+    if (!asked) {
       request.lock.unlock();
       cancel(ring, request);
       asked = true;
@@ -159,15 +167,6 @@ Wake UringReactor::run(Ring& ring, Request& request, const FdOperation& operatio
     }
   }
 }
-
-namespace {
-
-// Not that the request was stopped or is to be made again.
-bool is_failure(int result) noexcept {
-  return result < 0 && result != -ECANCELED && result != -EINTR && result != -EAGAIN;
-}
-
-}  // namespace
 
 IoResult UringReactor::wait_or_do(const FdOperation& operation, Direction direction,
                                   const Handover& handover) {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,10 +63,17 @@ class File {
   void write_at(std::string_view text, std::uint64_t offset) const;
 
   // -- One after the other. The position begins at 0, belongs to this object alone, and moves only
-  // when a call succeeds: cancelled, it is where it was.
+  // when a call succeeds: cancelled, it is where it was. What these had to read beyond what they
+  // return, the next ones return as it was then, whoever has written there since; after write_all()
+  // or seek() it is read again.
 
   /// Some bytes, as many as are at hand; 0 at the end of the file, or if `into` is empty.
   std::size_t read_some(std::span<std::byte> into);
+  /// As with Stream; whatever they throw, the position is where it was. See lines(), too.
+  void read_exactly(std::span<std::byte> into);
+  std::string read_until(std::string_view delimiter, std::size_t limit = Stream::kDefaultLimit);
+  std::optional<std::string> read_line(std::size_t limit = Stream::kDefaultLimit);
+  std::string read_to_end(std::size_t limit);
   void write_all(std::span<const std::byte> data);
   void write_all(std::string_view text);
   std::uint64_t position() const noexcept;

@@ -67,8 +67,8 @@ class Lines {
   std::optional<std::string> line_;
 };
 
-/// For a loop over the lines that come, up to the end of a Stream, a TlsStream, or anything else
-/// that has their read_line():
+/// For a loop over the lines that come, up to the end of a Stream, a TlsStream, a File, or anything
+/// else that has their read_line():
 ///
 ///     for (std::string& line : weft::lines(stream)) ...
 ///

@@ -1,0 +1,104 @@
+// Connections that the kernel takes without being asked for each: one request that goes on
+// (multishot) for as long as its fiber takes all that come.
+
+#include <sys/socket.h>
+#include <unistd.h>
+#include <weft/error.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "reactor/uring_request.h"
+
+namespace weft::detail {
+
+class UringReactor::MultishotAccept final : public Acceptor {
+ public:
+  MultishotAccept(UringReactor& reactor, const Descriptor& listener)
+      : reactor_(reactor), operation_(listener) {
+    request_.ended = true;
+    request_.taken = &taken_;
+  }
+  ~MultishotAccept() override { MultishotAccept::rest(); }
+
+  IoResult next(sockaddr* peer, socklen_t& size) override;
+  void rest() override {
+    if (ring_ != nullptr) stop(*ring_, request_);
+  }
+
+ private:
+  int begin() noexcept;
+
+  UringReactor& reactor_;
+  const FdOperation operation_;  // keeps the number, until the kernel has let go of it
+  Ring* ring_ = nullptr;         // where the request was handed over last
+  TakenConnections taken_;       // under request_.lock
+  Request request_;
+};
+
+namespace {
+
+// One that has gone already is refused, as accept(2) does. Not inlined where a fiber has suspended:
+// compilers keep errno's address across calls.
+[[gnu::noinline]] IoResult with_peer(int connection, sockaddr* peer, socklen_t& size) noexcept {
+  if (::getpeername(connection, peer, &size) == 0) {
+    return {.count = static_cast<std::size_t>(connection)};
+  }
+  const int error = errno;
+  ::close(connection);
+  return {.error = error == ENOTCONN ? ECONNABORTED : error};
+}
+
+}  // namespace
+
+IoResult UringReactor::MultishotAccept::next(sockaddr* peer, socklen_t& size) {
+  if (spend_budget()) throw Cancelled{};
+  for (;;) {
+    if (!operation_) return {.error = EBADF};
+    const WakeToken waiter = current_token(WaitsFor::kDescriptor);
+    request_.lock.lock();
+    if (!taken_.empty()) {
+      const int connection = taken_.pop();
+      request_.lock.unlock();
+      return with_peer(connection, peer, size);
+    }
+    if (request_.ended) {
+      request_.lock.unlock();
+      // Its error is told once, then it is tried again.
+      const int result = std::exchange(request_.end, {}).result;
+      if (is_failure(result)) return {.error = -result};
+      if (take_cancellation()) throw Cancelled{};
+      if (const int error = begin()) return {.error = error};
+      continue;
+    }
+    request_.waiter = waiter;
+    const Wake reason =
+        operation_.entry().wait_for_close(operation_.generation(), request_.lock, request_.waiter);
+    if (reason == Wake::kClosed) return {.error = ECANCELED};
+    if (reason != Wake::kNormal) throw Cancelled{};
+  }
+}
+
+// 0, or an errno.
+int UringReactor::MultishotAccept::begin() noexcept {
+  Ring& ring = reactor_.here();
+  request_.ended = false;
+  const int error = ring.push([this](io_uring_sqe& entry) {
+    io_uring_prep_multishot_accept(&entry, operation_.fd(), nullptr, nullptr,
+                                   SOCK_NONBLOCK | SOCK_CLOEXEC);
+    entry.user_data = reinterpret_cast<std::uintptr_t>(&request_);
+  });
+  if (error != 0) {
+    request_.ended = true;
+    return ENOMEM;
+  }
+  ring_ = &ring;
+  return 0;
+}
+
+std::unique_ptr<Acceptor> UringReactor::accept_all(const Descriptor& listener) {
+  if (!is_complete()) return nullptr;
+  return std::make_unique<MultishotAccept>(*this, listener);
+}
+
+}  // namespace weft::detail
