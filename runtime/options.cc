@@ -63,6 +63,7 @@ bool flag(bool given, const char* variable) {
 ResolvedOptions resolve(const Options& options) {
   const CpuBudget budget = cpu_budget();
   const auto workers = number("Options::workers", options.workers, "WEFT_WORKERS", 1, kMaxWorkers);
+  const auto count = static_cast<unsigned>(workers.value_or(budget.cpus));
   const auto stack = number("Options::stack_size", options.stack_size, "WEFT_STACK_SIZE",
                             kMinStackSize, kMaxStackSize);
   const auto threads = number("Options::blocking_threads", options.blocking_threads,
@@ -72,7 +73,7 @@ ResolvedOptions resolve(const Options& options) {
            "more than zero");
   }
   return {
-      .workers = static_cast<unsigned>(workers.value_or(budget.cpus)),
+      .workers = count,
       .stack_class = size_class_for(stack.value_or(kDefaultStackSize)),
       .driver = std::string(environment("WEFT_DRIVER").value_or(options.driver)),
       .blocking_threads = static_cast<unsigned>(threads.value_or(kDefaultBlockingThreads)),
@@ -80,9 +81,10 @@ ResolvedOptions resolve(const Options& options) {
                                    : options.name,
       .fifo = flag(options.fifo, "WEFT_FIFO"),
       .debug = flag(options.debug, "WEFT_DEBUG"),
-      // Alone on a processor, or near the end of a quota, a spinning worker keeps its own wakers
-      // from running.
-      .spin = budget.cpus > 1 && !budget.quota_limited,
+      // Near the end of a quota a spinning worker takes time that fibers need; and of several on
+      // one processor it would keep another from running.
+      .spin = !budget.quota_limited && (budget.cpus > 1 || count == 1),
+      .spin_yields = budget.cpus == 1,
   };
 }
 

@@ -17,6 +17,7 @@ struct ResolvedOptions {
   bool fifo;
   bool debug;
   bool spin;
+  bool spin_yields;
 };
 
 /// Fills in what the program left open from the environment, then from the machine. Throws

@@ -29,6 +29,7 @@ detail::SchedulerOptions scheduler_options(const detail::ResolvedOptions& option
       .workers = options.workers,
       .strict_fifo = options.fifo,
       .spin = options.spin,
+      .spin_yields = options.spin_yields,
       .name = options.name,
       .stack_class = options.stack_class,
       .slow_after = slow_after,

@@ -1,6 +1,8 @@
 // What a worker does on its own stack: looks after timers and the driver, looks for work here and
 // elsewhere, spins for a while, and sleeps. See idle.h for why no wake-up is lost.
 
+#include <sched.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -337,7 +339,11 @@ Fiber* Worker::spin() noexcept {
   Fiber* fiber = nullptr;
   Nanos time = start;
   do {
-    cpu_relax();
+    if (scheduler_.spin_yields()) {
+      ::sched_yield();
+    } else {
+      cpu_relax();
+    }
     batching_ = true;
     if (timers_.next_deadline() <= time) timers_.expire(time);
     poll_driver();
@@ -347,8 +353,9 @@ Fiber* Worker::spin() noexcept {
     time = now();
   } while (fiber == nullptr && time < until && !scheduler_.stopping());
   scheduler_.end_spin();
-  spin_budget_ =
-      fiber != nullptr ? std::min(limit, 2 * spin_budget_) : std::max(kLeastSpin, spin_budget_ / 2);
+  // Twice as long as was needed: the next wait may be a little longer.
+  spin_budget_ = fiber != nullptr ? std::min(limit, 2 * std::max(spin_budget_, time - start))
+                                  : std::max(kLeastSpin, spin_budget_ / 2);
   return fiber;
 }
 

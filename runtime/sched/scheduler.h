@@ -26,6 +26,7 @@ struct SchedulerOptions {
   unsigned workers = 1;
   bool strict_fifo = false;  ///< No LIFO slot: fibers run in the order in which they became ready.
   bool spin = true;          ///< One worker spins before it sleeps.
+  bool spin_yields = false;  ///< And lets others have the processor meanwhile.
   std::string name = "weft";
   std::uint8_t stack_class = 0;  ///< Of fibers that ask for no size.
   /// Called when a worker has been in one fiber for `slow_after`, once for each time; null: nobody
@@ -96,6 +97,7 @@ class Scheduler {
   Services& services() noexcept { return services_; }
   bool strict_fifo() const noexcept { return options_.strict_fifo; }
   Nanos spin_limit() const noexcept { return options_.spin ? kSpinLimit : 0; }
+  bool spin_yields() const noexcept { return options_.spin_yields; }
   bool stopping() const noexcept { return stopping_.load(std::memory_order_seq_cst); }
   /// Whether a worker that wakes now finds something. A lone fiber in a run queue does not count.
   bool has_work() const noexcept;

@@ -6,10 +6,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "fiber/stack.h"
 #include "sched/cpu_count.h"
@@ -46,6 +48,28 @@ class OptionsTest : public testing::Test {
     return "not refused";
   }
 };
+
+// ---- Who spins.
+
+TEST_F(OptionsTest, OnOneProcessorTheOnlyWorkerSpinsAndYields) {
+  std::thread([] {
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    CPU_SET(::sched_getcpu(), &mask);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof(mask), &mask), 0);
+    const bool quota = cpu_budget().quota_limited;
+    EXPECT_EQ(resolve({.workers = 1}).spin, !quota);
+    EXPECT_TRUE(resolve({.workers = 1}).spin_yields);
+    EXPECT_FALSE(resolve({.workers = 2}).spin);
+  }).join();
+}
+
+TEST_F(OptionsTest, OnSeveralOneWorkerSpinsAndYieldsNothing) {
+  const CpuBudget budget = cpu_budget();
+  if (budget.cpus == 1) GTEST_SKIP() << "this process has one processor";
+  EXPECT_EQ(resolve({}).spin, !budget.quota_limited);
+  EXPECT_FALSE(resolve({}).spin_yields);
+}
 
 // ---- Defaults.
 

@@ -188,6 +188,33 @@ TEST(Worker, DriverIsPolledHoweverManyFibersAreReady) {
   }
 }
 
+// ---- Short waits.
+
+class SpinTest : public testing::TestWithParam<bool> {
+ protected:
+  // How many of the waits it slept through.
+  std::uint64_t parks_in(int waits, Nanos length) {
+    const Counter& parks = scheduler_.scheduler.worker(0).stats().parks;
+    const std::uint64_t before = parks.read();
+    for (int i = 0; i < waits; ++i) suspend_until(now() + length, nullptr, nullptr);
+    return parks.read() - before;
+  }
+
+  BareScheduler scheduler_{SchedulerOptions{.workers = 1, .spin = true, .spin_yields = GetParam()}};
+};
+
+INSTANTIATE_TEST_SUITE_P(Processor, SpinTest, testing::Bool(),
+                         [](const auto& yields) { return yields.param ? "Shared" : "Own"; });
+
+// However long waits were before.
+TEST_P(SpinTest, ShortWaitsAreNotSleptThrough) {
+  constexpr int kWaits = 64;
+  scheduler_.run([&] {
+    EXPECT_GE(parks_in(kWaits, 500'000), kWaits / 2);
+    EXPECT_TRUE(support::eventually([&] { return parks_in(kWaits, 20'000) < kWaits / 2; }));
+  });
+}
+
 // ---- A worker that is held up.
 
 class StuckWorkerTest : public testing::TestWithParam<bool> {
