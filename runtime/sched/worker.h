@@ -230,7 +230,6 @@ class Worker {
   Fiber* take_injected() noexcept;
   Fiber* search() noexcept;
   Fiber* stir() noexcept;
-  Fiber* spin() noexcept;
   Fiber* steal_round(Nanos now) noexcept;
   Fiber* steal_from(Worker& victim, bool even_lone) noexcept;
   Fiber* steal_spawned(Worker& victim, bool even_lone) noexcept;
@@ -240,6 +239,9 @@ class Worker {
   Fiber* take_from_stuck(Worker& victim) noexcept;
   Fiber* take_lone(Worker& victim) noexcept;
   bool seems_stuck(Worker& victim, Nanos now) noexcept;
+
+  // park.cc: likewise.
+  Fiber* spin() noexcept;
   void park();
   bool must_stay_awake(bool last_searcher) const noexcept;
   Nanos trim_time() const noexcept;

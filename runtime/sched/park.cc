@@ -1,0 +1,98 @@
+// What a worker does that has found no work: spins for a while, and sleeps. See idle.h for why no
+// wake-up is lost.
+
+#include <sched.h>
+
+#include <algorithm>
+
+#include "base/chaos.h"
+#include "sched/worker_inline.h"
+#include "time/clock.h"
+
+namespace weft::detail {
+
+namespace {
+
+constexpr Nanos kLeastSpin = 1'000;
+// However often spinning failed of late, once in so many parks it gets its full time, to notice a
+// change.
+constexpr unsigned kParksBetweenProbes = 16;
+// A worker that has slept for this long gives free stacks back, a batch each time.
+constexpr Nanos kIdleBeforeTrim = 100'000'000;
+
+}  // namespace
+
+// One worker spins before it sleeps, for about what waking it would cost: most waits are shorter
+// than that.
+Fiber* Worker::spin() noexcept {
+  if (spin_budget_ == 0 || chaos::strikes(chaos::Kind::kSteal, 4) || !scheduler_.begin_spin())
+    return nullptr;
+  const Nanos limit = scheduler_.spin_limit();
+  const bool probe = parks_until_probe_-- == 0;
+  if (probe) parks_until_probe_ = kParksBetweenProbes;
+  const Nanos start = now();
+  const Nanos until = start + (probe ? limit : spin_budget_);
+  Fiber* fiber = nullptr;
+  Nanos time = start;
+  do {
+    if (scheduler_.spin_yields()) {
+      ::sched_yield();
+    } else {
+      cpu_relax();
+    }
+    batching_ = true;
+    if (timers_.next_deadline() <= time) timers_.expire(time);
+    poll_driver();
+    batching_ = false;
+    if ((fiber = take_injected()) == nullptr) fiber = next_local();
+    if (fiber == nullptr && !alone_) fiber = steal_round(time);
+    time = now();
+  } while (fiber == nullptr && time < until && !scheduler_.stopping());
+  scheduler_.end_spin();
+  // Twice as long as was needed: the next wait may be a little longer.
+  spin_budget_ = fiber != nullptr ? std::min(limit, 2 * std::max(spin_budget_, time - start))
+                                  : std::max(kLeastSpin, spin_budget_ / 2);
+  return fiber;
+}
+
+void Worker::park() {
+  Idle& idle = scheduler_.idle();
+  Driver& driver = scheduler_.driver();
+  // Whoever watches the driver is woken for other work only when nobody else sleeps.
+  const bool watches = driver.acquire(index_);
+  const bool last = idle.announce(index_, searching_, watches && driver.shared());
+  searching_ = false;
+  bool slept_long = false;
+  if (!must_stay_awake(last) && !chaos::strikes(chaos::Kind::kWake, 8)) {
+    stats_.parks.add();
+    const Nanos deadline = std::min(timers_.next_deadline(), trim_time());
+    if (watches) {
+      parker_.park(driver, index_, deadline, events_);
+      just_polled_ = true;
+      left_driver_ = false;
+    } else {
+      parker_.park(deadline);
+    }
+    slept_long = events_.empty() && !trimmed_ && now() >= deadline;
+  }
+  if (watches) driver.release(index_);
+  const Idle::Left left = idle.leave(index_);
+  searching_ = left == Idle::Left::kToSearch;
+  scheduler_.note_activity();
+  batching_ = true;
+  deliver();
+  batching_ = false;
+  if (slept_long && left == Idle::Left::kByItself) trimmed_ = !stacks_.trim();
+}
+
+// The second look, after the announcement. Besides what is published to all there may be fibers of
+// its own, which a rescue or a late event has made ready.
+bool Worker::must_stay_awake(bool last_searcher) const noexcept {
+  return scheduler_.stopping() || !inbox_.empty() || !own_.empty() || !unstarted_.empty() ||
+         has_queued() || lifo_waits() || (last_searcher && scheduler_.has_work());
+}
+
+// When to give memory back, if the sleep is that long: stacks that ran once and now lie about.
+Nanos Worker::trim_time() const noexcept { return trimmed_ ? kNever : now() + kIdleBeforeTrim; }
+
+}  // namespace weft::detail
