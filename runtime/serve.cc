@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <system_error>
 #include <vector>
@@ -206,11 +207,14 @@ void Server::pause(std::uint64_t departures) {
 
 // ---- Accepting.
 
-// Where the driver takes connections that nobody has asked for yet, it must not take more than are
-// allowed, nor those that others would have: another process, say.
 void Server::open_acceptor() {
-  if (options_.max_connections != ServeOptions::kUnlimited || listener_.adopted) return;
-  acceptor_ = need_reactor("serve").accept_all(listener_.descriptor);
+  // More than are allowed must not be taken.
+  if (!options_.accept_ahead || options_.max_connections != ServeOptions::kUnlimited) return;
+  try {
+    acceptor_ = need_reactor("serve").accept_all(listener_.descriptor);
+  } catch (const std::bad_alloc&) {
+    // One by one it goes as well.
+  }
 }
 
 void Server::accept_until_closed() {

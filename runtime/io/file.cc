@@ -1,3 +1,4 @@
+#include <weft/error.h>
 #include <weft/file.h>
 
 #include <algorithm>
@@ -23,12 +24,18 @@ void check(const IoResult& result, const char* operation, const FileState& file)
 }
 
 // The kernel's offsets are signed.
+constexpr auto kLargestOffset = static_cast<std::uint64_t>(std::numeric_limits<off_t>::max());
+
 void check_offset(std::uint64_t offset, std::uint64_t count, const char* operation,
                   const FileState& file) {
-  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<off_t>::max());
-  if (offset > kMost || count > kMost - offset) {
+  if (offset > kLargestOffset || count > kLargestOffset - offset) {
     detail::throw_io_error(EOVERFLOW, operation, file.name());
   }
+}
+
+std::span<std::byte> up_to_largest_offset(std::span<std::byte> into, std::uint64_t offset) {
+  return into.first(
+      static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), kLargestOffset - offset)));
 }
 
 std::size_t read_some_at(const FileState& file, std::span<std::byte> into, std::uint64_t offset) {
@@ -99,8 +106,8 @@ class Following {
 
   detail::ReadBuffer& received() const noexcept { return file_.ahead; }
   std::size_t receive(std::span<std::byte> into) const {
-    check_offset(next_, into.size(), "read", file_);
-    const std::size_t count = read_some_at(file_, into, next_);
+    check_offset(next_, 0, "read", file_);
+    const std::size_t count = read_some_at(file_, up_to_largest_offset(into, next_), next_);
     next_ += count;
     return count;
   }
@@ -115,42 +122,49 @@ class Following {
 };
 
 template <class Read>
-auto read_on(FileState& file, Read read) {
+auto read_on(FileState& file, const char* operation, Read read) {
+  if (!file.descriptor.is_open()) detail::throw_io_error(EBADF, operation, file.name());
   const Following source(file);
-  auto result = read(source);
-  source.move_on();
-  return result;
+  try {
+    auto result = read(source);
+    source.move_on();
+    return result;
+  } catch (const LimitExceeded&) {
+    source.close();  // as much as the limit is not kept in memory for long
+    throw;
+  }
 }
 
 }  // namespace
 
 std::size_t File::read_some(std::span<std::byte> into) {
+  FileState& self = state("read");
   if (into.empty()) return 0;
-  return read_on(state("read"), [&](const Following& source) {
+  return read_on(self, "read", [&](const Following& source) {
     return source.received().empty() ? source.receive(into) : source.received().take(into);
   });
 }
 
 void File::read_exactly(std::span<std::byte> into) {
-  read_on(state("read_exactly from"), [&](const Following& source) {
+  read_on(state("read_exactly from"), "read_exactly from", [&](const Following& source) {
     detail::read_exactly(source, into);
     return true;
   });
 }
 
 std::string File::read_until(std::string_view delimiter, std::size_t limit) {
-  return read_on(state("read_until from"), [&](const Following& source) {
+  return read_on(state("read_until from"), "read_until from", [&](const Following& source) {
     return detail::read_until(source, delimiter, limit);
   });
 }
 
 std::optional<std::string> File::read_line(std::size_t limit) {
-  return read_on(state("read_line from"),
+  return read_on(state("read_line from"), "read_line from",
                  [&](const Following& source) { return detail::read_line(source, limit); });
 }
 
 std::string File::read_to_end(std::size_t limit) {
-  return read_on(state("read_to_end from"),
+  return read_on(state("read_to_end from"), "read_to_end from",
                  [&](const Following& source) { return detail::read_to_end(source, limit); });
 }
 

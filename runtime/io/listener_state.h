@@ -38,8 +38,6 @@ struct ListenerState {
   }
 
   Descriptor descriptor;
-  /// Came from elsewhere, where others may have it, too.
-  bool adopted = false;
 };
 
 }  // namespace weft::detail

@@ -130,9 +130,7 @@ TcpListener TcpListener::bind(std::string_view host, std::uint16_t port,
   if (address.empty() || ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) {
     detail::throw_io_error(errno, "listen on", address.to_string());
   }
-  auto state = std::make_unique<TcpListenerState>(std::move(owned), address);
-  state->adopted = true;
-  return TcpListener(std::move(state));
+  return TcpListener(std::make_unique<TcpListenerState>(std::move(owned), address));
 }
 
 TcpStream TcpListener::accept() { return TcpStream(state("accept on").accept()); }

@@ -194,10 +194,8 @@ std::optional<UnixListener> UnixListener::bind_now(const std::string& path,
 
 UnixListener UnixListener::adopt(int fd) {
   detail::Descriptor owned = detail::adopt_socket(fd, detail::SocketRole::kUnixListener);
-  auto state =
-      std::make_unique<UnixListenerState>(std::move(owned), detail::bound_path(fd), std::string());
-  state->adopted = true;
-  return UnixListener(std::move(state));
+  return UnixListener(
+      std::make_unique<UnixListenerState>(std::move(owned), detail::bound_path(fd), std::string()));
 }
 
 UnixStream UnixListener::accept() { return UnixStream(state("accept on").accept()); }

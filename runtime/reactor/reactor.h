@@ -69,8 +69,9 @@ class Reactor : public Driver {
   /// at `peer`, and then what it needs.
   IoResult accept(const Descriptor& listener, sockaddr* peer, socklen_t& size);
   /// For who takes all that come: they may be taken before they are asked for, and those that are
-  /// never asked for are closed in the end. Null where accept() is as good. The listener is not
-  /// closed before this has ended.
+  /// never asked for are closed in the end. Null where the driver does no such thing. The
+  /// listener's number is not given back before this has ended. `size` is 0 for a peer that has
+  /// gone already.
   virtual std::unique_ptr<Acceptor> accept_all(const Descriptor& /*listener*/) { return nullptr; }
   /// Cancelled, it leaves a socket that is good for nothing but closing.
   IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size);

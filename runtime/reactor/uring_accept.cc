@@ -6,6 +6,7 @@
 #include <weft/error.h>
 
 #include <cerrno>
+#include <memory>
 #include <utility>
 
 #include "reactor/uring_request.h"
@@ -32,21 +33,19 @@ class UringReactor::MultishotAccept final : public Acceptor {
   UringReactor& reactor_;
   const FdOperation operation_;  // keeps the number, until the kernel has let go of it
   Ring* ring_ = nullptr;         // where the request was handed over last
+  bool took_any_ = false;        // since then
   TakenConnections taken_;       // under request_.lock
   Request request_;
 };
 
 namespace {
 
-// One that has gone already is refused, as accept(2) does. Not inlined where a fiber has suspended:
-// compilers keep errno's address across calls.
-[[gnu::noinline]] IoResult with_peer(int connection, sockaddr* peer, socklen_t& size) noexcept {
-  if (::getpeername(connection, peer, &size) == 0) {
-    return {.count = static_cast<std::size_t>(connection)};
-  }
-  const int error = errno;
-  ::close(connection);
-  return {.error = error == ENOTCONN ? ECONNABORTED : error};
+// Of one that has gone already nobody can tell who it was; what it has said can be read. Not
+// inlined where a fiber has suspended: compilers keep errno's address across calls.
+[[gnu::noinline]] int ask_for_peer(int connection, sockaddr* peer, socklen_t& size) noexcept {
+  if (::getpeername(connection, peer, &size) == 0) return 0;
+  size = 0;
+  return errno == ENOTCONN ? 0 : errno;
 }
 
 }  // namespace
@@ -57,16 +56,17 @@ IoResult UringReactor::MultishotAccept::next(sockaddr* peer, socklen_t& size) {
     if (!operation_) return {.error = EBADF};
     const WakeToken waiter = current_token(WaitsFor::kDescriptor);
     request_.lock.lock();
-    if (!taken_.empty()) {
-      const int connection = taken_.pop();
+    if (const std::unique_ptr<TakenConnection> taken = taken_.pop()) {
       request_.lock.unlock();
-      return with_peer(connection, peer, size);
+      took_any_ = true;
+      if (const int error = ask_for_peer(taken->number, peer, size)) return {.error = error};
+      return {.count = static_cast<std::size_t>(std::exchange(taken->number, -1))};
     }
     if (request_.ended) {
       request_.lock.unlock();
-      // Its error is told once, then it is tried again.
+      // What ended it may have passed while those that came before were being served.
       const int result = std::exchange(request_.end, {}).result;
-      if (is_failure(result)) return {.error = -result};
+      if (is_failure(result) && !took_any_) return {.error = -result};
       if (take_cancellation()) throw Cancelled{};
       if (const int error = begin()) return {.error = error};
       continue;
@@ -82,7 +82,7 @@ IoResult UringReactor::MultishotAccept::next(sockaddr* peer, socklen_t& size) {
 // 0, or an errno.
 int UringReactor::MultishotAccept::begin() noexcept {
   Ring& ring = reactor_.here();
-  request_.ended = false;
+  request_.ended = took_any_ = false;
   const int error = ring.push([this](io_uring_sqe& entry) {
     io_uring_prep_multishot_accept(&entry, operation_.fd(), nullptr, nullptr,
                                    SOCK_NONBLOCK | SOCK_CLOEXEC);

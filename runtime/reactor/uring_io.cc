@@ -1,10 +1,13 @@
 // Operations that wait: a request goes to the kernel, and its fiber sleeps until that has ended.
 
 #include <poll.h>
+#include <unistd.h>
 #include <weft/error.h>
 
 #include <cerrno>
+#include <memory>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "base/spinlock.h"
@@ -60,12 +63,28 @@ void unlock(void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }
 
 }  // namespace
 
+namespace {
+
+// Where there is no memory to remember it in, that connection ends.
+std::unique_ptr<TakenConnection> keep(int connection) noexcept {
+  try {
+    return std::make_unique<TakenConnection>(connection);
+  } catch (const std::bad_alloc&) {
+    ::close(connection);
+    return nullptr;
+  }
+}
+
+}  // namespace
+
 // By whoever reaps. Once the lock is free the request may be gone.
 void UringReactor::finish(Request& request, Completion end, std::vector<Ready>& ready) noexcept {
   const bool goes_on = (end.flags & IORING_CQE_F_MORE) != 0;
+  std::unique_ptr<TakenConnection> taken;
+  if (request.taken != nullptr && end.result >= 0) taken = keep(end.result);
   request.lock.lock();
   if (request.taken != nullptr && end.result >= 0) {
-    request.taken->push(end.result);
+    if (taken != nullptr) request.taken->push(std::move(taken));
     request.ended = !goes_on;
   } else if (goes_on && (request.came || (end.result & request.events) == 0)) {
     request.lock.unlock();

@@ -5,50 +5,50 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
-#include <new>
-#include <vector>
+#include <memory>
+#include <utility>
 
 #include "base/spinlock.h"
 #include "reactor/uring.h"
 
 namespace weft::detail {
 
-/// Connections that were taken and have not been asked for yet, the oldest first.
+/// A connection that was taken and has not been asked for yet. Closes it when it dies.
+struct TakenConnection {
+  explicit TakenConnection(int connection) noexcept : number(connection) {}
+  ~TakenConnection() {
+    if (number >= 0) ::close(number);
+  }
+  TakenConnection(const TakenConnection&) = delete;
+  TakenConnection& operator=(const TakenConnection&) = delete;
+
+  int number;
+  std::unique_ptr<TakenConnection> next;
+};
+
+/// The oldest first. Whoever brings or takes one does so under a lock, and makes and ends it
+/// without.
 class TakenConnections {
  public:
-  /// Throws std::bad_alloc.
-  TakenConnections() { numbers_.reserve(kUsual); }
   ~TakenConnections() {
-    while (!empty()) ::close(pop());
+    while (pop() != nullptr) continue;  // one by one: there may be many
   }
-  TakenConnections(const TakenConnections&) = delete;
-  TakenConnections& operator=(const TakenConnections&) = delete;
 
-  bool empty() const noexcept { return first_ == numbers_.size(); }
-  /// Where there is no memory to remember it in, that connection ends.
-  void push(int number) noexcept {
-    try {
-      numbers_.push_back(number);
-    } catch (const std::bad_alloc&) {
-      ::close(number);
-    }
+  bool empty() const noexcept { return first_ == nullptr; }
+  void push(std::unique_ptr<TakenConnection>&& taken) noexcept {
+    std::unique_ptr<TakenConnection>& end = first_ == nullptr ? first_ : last_->next;
+    end = std::move(taken);
+    last_ = end.get();
   }
-  /// Not when it is empty.
-  int pop() noexcept {
-    const int number = numbers_[first_++];
-    if (empty()) {
-      numbers_.clear();
-      first_ = 0;
-    }
-    return number;
+  std::unique_ptr<TakenConnection> pop() noexcept {
+    std::unique_ptr<TakenConnection> taken = std::move(first_);
+    if (taken != nullptr) first_ = std::move(taken->next);
+    return taken;
   }
 
  private:
-  static constexpr std::size_t kUsual = 64;
-
-  std::vector<int> numbers_;
-  std::size_t first_ = 0;
+  std::unique_ptr<TakenConnection> first_;
+  TakenConnection* last_ = nullptr;  // where there is a first
 };
 
 // Where the fiber that waits keeps it, until the kernel has told its end.

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/chaos.h"
 #include "sched/worker_inline.h"
@@ -17,26 +18,40 @@ constexpr Nanos kLeastSpin = 1'000;
 // However often spinning failed of late, once in so many parks it gets its full time, to notice a
 // change.
 constexpr unsigned kParksBetweenProbes = 16;
+// Who yields for longer shares the processor with somebody who computes, and waits for a slice of
+// the scheduler's each time, while a sleeper is let in at once. So it does not for many parks.
+constexpr Nanos kLongestYield = 300'000;
+constexpr unsigned kParksAfterLongYield = 1024;
 // A worker that has slept for this long gives free stacks back, a batch each time.
 constexpr Nanos kIdleBeforeTrim = 100'000'000;
+
+// How long others had it. `time` is now, then and afterwards.
+Nanos yield_processor(Nanos& time) noexcept {
+  ::sched_yield();
+  const Nanos before = std::exchange(time, now());
+  return time - before;
+}
 
 }  // namespace
 
 // One worker spins before it sleeps, for about what waking it would cost: most waits are shorter
 // than that.
 Fiber* Worker::spin() noexcept {
-  if (spin_budget_ == 0 || chaos::strikes(chaos::Kind::kSteal, 4) || !scheduler_.begin_spin())
-    return nullptr;
   const Nanos limit = scheduler_.spin_limit();
+  if (limit == 0) return nullptr;
   const bool probe = parks_until_probe_-- == 0;
   if (probe) parks_until_probe_ = kParksBetweenProbes;
+  const Nanos budget = probe ? limit : spin_budget_;
+  if (budget == 0 || chaos::strikes(chaos::Kind::kSteal, 4) || !scheduler_.begin_spin())
+    return nullptr;
+  const bool yields = scheduler_.spin_yields();
   const Nanos start = now();
-  const Nanos until = start + (probe ? limit : spin_budget_);
   Fiber* fiber = nullptr;
   Nanos time = start;
+  Nanos longest_yield = 0;
   do {
-    if (scheduler_.spin_yields()) {
-      ::sched_yield();
+    if (yields) {
+      longest_yield = std::max(longest_yield, yield_processor(time));
     } else {
       cpu_relax();
     }
@@ -47,11 +62,17 @@ Fiber* Worker::spin() noexcept {
     if ((fiber = take_injected()) == nullptr) fiber = next_local();
     if (fiber == nullptr && !alone_) fiber = steal_round(time);
     time = now();
-  } while (fiber == nullptr && time < until && !scheduler_.stopping());
+  } while (fiber == nullptr && time - start < budget && !scheduler_.stopping());
   scheduler_.end_spin();
-  // Twice as long as was needed: the next wait may be a little longer.
-  spin_budget_ = fiber != nullptr ? std::min(limit, 2 * std::max(spin_budget_, time - start))
-                                  : std::max(kLeastSpin, spin_budget_ / 2);
+  if (longest_yield > kLongestYield) {
+    spin_budget_ = 0;
+    parks_until_probe_ = kParksAfterLongYield;
+  } else if (fiber != nullptr) {
+    // Twice as long as was needed: the next wait may be a little longer.
+    spin_budget_ = std::min(limit, 2 * std::max(spin_budget_, time - start));
+  } else {
+    spin_budget_ = std::max(kLeastSpin, spin_budget_ / 2);
+  }
   return fiber;
 }
 

@@ -4,6 +4,9 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -128,11 +131,31 @@ TEST_F(FileReading, WhatFailsMovesNoPosition) {
                 HasSubstr("file': no delimiter within 5 bytes"));
     EXPECT_EQ(file.position(), 2U);
     EXPECT_EQ(file.read_to_end(10), "1234567890");
+  });
+}
 
-    file.seek(0);
+TEST_F(FileReading, NothingComesFromAFileThatWasClosed) {
+  run([&] {
+    File file = open("a\nb\nc\n");
+    EXPECT_EQ(file.read_line(), "a");
     file.close();
     EXPECT_EQ(error_of([&] { file.read_line(); }), std::errc::bad_file_descriptor);
+    std::string some(1, ' ');
+    EXPECT_EQ(error_of([&] { file.read_some(bytes_of(some)); }), std::errc::bad_file_descriptor);
     EXPECT_THAT(message_of([] { File().read_line(); }), HasSubstr("(no file)"));
+    EXPECT_THAT(message_of([] { File().read_some({}); }), HasSubstr("(no file)"));
+  });
+}
+
+TEST_F(FileReading, EndsWhereOffsetsEnd) {
+  run([&] {
+    File file = open("text");
+    file.seek(std::numeric_limits<off_t>::max() - 10);
+    EXPECT_EQ(file.read_line(), std::nullopt);
+    file.seek(std::numeric_limits<off_t>::max());
+    EXPECT_EQ(file.read_line(), std::nullopt);
+    file.seek(std::uint64_t{1} << 63);
+    EXPECT_EQ(error_of([&] { file.read_line(); }), std::errc::value_too_large);
   });
 }
 

@@ -64,8 +64,8 @@ class File {
 
   // -- One after the other. The position begins at 0, belongs to this object alone, and moves only
   // when a call succeeds: cancelled, it is where it was. What these had to read beyond what they
-  // return, the next ones return as it was then, whoever has written there since; after write_all()
-  // or seek() it is read again.
+  // return, the next ones return as it was then, whoever has written there or cut the file off
+  // since; after write_all(), copy() or seek() it is read again.
 
   /// Some bytes, as many as are at hand; 0 at the end of the file, or if `into` is empty.
   std::size_t read_some(std::span<std::byte> into);

@@ -39,6 +39,12 @@ struct ServeOptions {
 
   /// Connections at a time. More wait in the kernel's backlog.
   std::size_t max_connections = kUnlimited;
+  /// Lets the kernel take connections before they are asked for, if there is no limit and the
+  /// driver is io_uring (a multishot accept). It saves some CPU where a handler does next to
+  /// nothing. Then whoever else accepts on that socket, here or in another process, gets hardly
+  /// any; those that are taken and not yet served when the listener is closed are closed, too; and
+  /// the limit of descriptors is what it was when the server began.
+  bool accept_ahead = false;
   /// How long connections may go on once no new ones are taken. Zero or less: not at all.
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
   /// Told of each error, by the fiber that met it, several at a time. Must not throw. Empty: a
