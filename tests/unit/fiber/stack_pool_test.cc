@@ -224,6 +224,20 @@ TEST(StackPool, ReleaseAloneGivesNoMemoryBack) {
   EXPECT_EQ(count_resident(stacks), 1000U);
 }
 
+// Where stacks are many, those that are carved have the page that a fiber touches first.
+TEST(StackPool, ManyStacksComeWithTheirFirstPage) {
+  StackDepot depot;
+  StackCache cache(depot);
+  const std::vector<Stack*> few = acquire_many(cache, kSwarm, 200);
+  EXPECT_EQ(count_resident(few), 0U);
+  const std::vector<Stack*> many = acquire_many(cache, kSwarm, 800);
+  if (count_resident(many) == 0) GTEST_SKIP() << "the kernel is older than Linux 5.14";
+  EXPECT_GE(count_resident(many), 700U);
+  EXPECT_EQ(count_resident(few), 0U);
+  release_all(cache, few);
+  release_all(cache, many);
+}
+
 TEST(StackPool, TrimGivesBackAllButAFewStacks) {
   StackDepot depot(StackDepotOptions{.warm_bytes = 0});
   StackCache cache(depot);
