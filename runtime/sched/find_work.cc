@@ -21,6 +21,7 @@ constexpr Nanos kNotWatched = 0;
 constexpr Nanos kLongestUnstarted = 100'000'000;
 constexpr unsigned kPollsSkippedInARow = 8;
 constexpr Nanos kLongAway = 100'000;
+constexpr Nanos kLongTurn = 50'000;  // in the mean
 // Timers and the driver wait for no longer than this where turns are that short.
 constexpr Nanos kLongestRound = 500'000;
 constexpr unsigned kCallsAfterLong = 64;
@@ -164,7 +165,9 @@ void Worker::note_departure() noexcept {
 void Worker::note_return() noexcept {
   if (away_since_ == kNever) return;
   const Nanos away = now() - std::exchange(away_since_, kNever);
-  if (away > kLongAway) calls_left_ = kCallsAfterLong;
+  // Many short turns are a round, which does not last: see pace().
+  const Nanos turns = turns_given_ - turns_left_;
+  if (away > kLongAway && away > turns * kLongTurn) calls_left_ = kCallsAfterLong;
   pace(away);
 }
 
