@@ -112,14 +112,18 @@ class Following {
     return count;
   }
   std::string name() const { return file_.name(); }
-  // Nothing that was read is lost: it is still in the file.
-  void close() const noexcept { file_.ahead = {}; }
+  void drop() const noexcept { file_.ahead = {}; }
   void move_on() const noexcept { file_.position = next_ - file_.ahead.size(); }
 
  private:
   FileState& file_;
   mutable std::uint64_t next_;  // behind what is known
 };
+
+// By read_exactly(), of what it had when it failed: that is still in the file.
+void put_back(const Following& source, std::span<const std::byte>) noexcept { source.drop(); }
+
+constexpr std::size_t kMostKept = std::size_t{64} * 1024;
 
 template <class Read>
 auto read_on(FileState& file, const char* operation, Read read) {
@@ -129,8 +133,8 @@ auto read_on(FileState& file, const char* operation, Read read) {
     auto result = read(source);
     source.move_on();
     return result;
-  } catch (const LimitExceeded&) {
-    source.close();  // as much as the limit is not kept in memory for long
+  } catch (...) {
+    if (file.ahead.size() > kMostKept) source.drop();
     throw;
   }
 }

@@ -89,13 +89,15 @@ class NewFile {
 
   const File& file() const noexcept { return file_; }
   void take_the_place_of(const std::string& path) {
-    const std::string folder = folder_of(path);
+    // No memory is asked for where nothing may be thrown.
+    const std::string named = folder_of(path);
+    const std::string folder = named.empty() ? "." : named;
     int renamed = 0, synced = 0;
     const auto move = [&]() noexcept {
       renamed = rename_file(file_.path(), path);
       if (renamed != 0) return;
       in_place_ = true;
-      synced = sync_folder(folder.empty() ? "." : folder);
+      synced = sync_folder(folder);
     };
     try {
       detail::on_pool(move);

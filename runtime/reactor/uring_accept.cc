@@ -62,6 +62,10 @@ IoResult UringReactor::MultishotAccept::next(sockaddr* peer, socklen_t& size) {
       if (const int error = ask_for_peer(taken->number, peer, size)) return {.error = error};
       return {.count = static_cast<std::size_t>(std::exchange(taken->number, -1))};
     }
+    if (std::exchange(request_.lost_one, false)) {
+      request_.lock.unlock();
+      return {.error = ENOMEM};
+    }
     if (request_.ended) {
       request_.lock.unlock();
       // What ended it may have passed while those that came before were being served.

@@ -84,6 +84,7 @@ void UringReactor::finish(Request& request, Completion end, std::vector<Ready>& 
   if (request.taken != nullptr && end.result >= 0) taken = keep(end.result);
   request.lock.lock();
   if (request.taken != nullptr && end.result >= 0) {
+    request.lost_one |= taken == nullptr;
     if (taken != nullptr) request.taken->push(std::move(taken));
     request.ended = !goes_on;
   } else if (goes_on && (request.came || (end.result & request.events) == 0)) {

@@ -63,6 +63,7 @@ struct UringReactor::Request {
   bool came = false;  // under lock
   // Not null: an operation that goes on, and tells of a connection each time. Under lock.
   TakenConnections* taken = nullptr;
+  bool lost_one = false;  // under lock; there was no memory to remember it in
 };
 
 // Not that the request was stopped or is to be made again.

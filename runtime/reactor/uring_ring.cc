@@ -51,7 +51,8 @@ bool has_all_operations(io_uring& ring) noexcept {
   if (probe == nullptr) return false;
   bool all = true;
   for (const int operation :
-       {IORING_OP_POLL_ADD, IORING_OP_RECV, IORING_OP_ACCEPT, IORING_OP_ASYNC_CANCEL}) {
+       {IORING_OP_POLL_ADD, IORING_OP_RECV, IORING_OP_SEND, IORING_OP_ACCEPT, IORING_OP_READ,
+        IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_ASYNC_CANCEL}) {
     all = all && io_uring_opcode_supported(probe, operation) != 0;
   }
   io_uring_free_probe(probe);

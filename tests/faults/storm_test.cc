@@ -1,7 +1,8 @@
 // Goal: whatever fails at random, each connection carries every byte once and in order, or ends
 // with an error that names a fault that was its own or its peer's; no other suffers, nothing hangs,
-// nothing is left behind. Method: an echo server and its clients in one runtime, under a mix of all
-// faults at once, one seed after another. WEFT_SEED replays one, WEFT_FAULT_SEEDS says how many.
+// nothing is left behind. Method: an echo server and its clients, which also use pipes, Unix
+// sockets, datagrams, files and other programs, in one runtime, under a mix of all faults at once,
+// one seed after another. WEFT_SEED replays one, WEFT_FAULT_SEEDS says how many.
 
 #include <gtest/gtest.h>
 #include <netdb.h>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "faults/injector.h"
+#include "faults/mixed_loads.h"
 #include "support/build_kind.h"
 #include "support/process_state.h"
 #include "support/seed.h"
@@ -42,28 +44,54 @@ const std::vector<Fault>& storm() {
     return Fault{.call = call, .error = error, .most = most, .times = kAlways, .one_in = chances};
   };
   static const std::vector<Fault> plan = {
-      once_in(5, Call::kReceive, EINTR),        once_in(5, Call::kReceive, EAGAIN),
-      once_in(5, Call::kReceive, 0, 1),         once_in(5, Call::kReceive, 0, 700),
-      once_in(300, Call::kReceive, ECONNRESET), once_in(400, Call::kReceive, ETIMEDOUT),
-      once_in(500, Call::kReceive, ENOMEM),     once_in(5, Call::kSend, EINTR),
-      once_in(5, Call::kSend, EAGAIN),          once_in(5, Call::kSend, 0, 1),
-      once_in(5, Call::kSend, 0, 700),          once_in(400, Call::kSend, EPIPE),
-      once_in(400, Call::kSend, ENOBUFS),       once_in(5, Call::kAccept, EINTR),
-      once_in(5, Call::kAccept, EAGAIN),        once_in(10, Call::kAccept, ECONNABORTED),
-      once_in(20, Call::kAccept, EMFILE),       once_in(20, Call::kAccept, ENFILE),
-      once_in(20, Call::kAccept, ENOBUFS),      once_in(3, Call::kConnect, EINTR),
-      once_in(50, Call::kConnect, ETIMEDOUT),   once_in(50, Call::kConnect, EADDRNOTAVAIL),
-      once_in(60, Call::kSocket, EMFILE),       once_in(60, Call::kSocket, ENFILE),
-      once_in(60, Call::kSocketOption, ENOMEM), once_in(20, Call::kShutdown, ENOBUFS),
-      once_in(4, Call::kClose, EINTR),          once_in(80, Call::kEpollControl, ENOSPC),
-      once_in(80, Call::kEpollControl, ENOMEM), once_in(3, Call::kEpollWait, EINTR),
-      once_in(3, Call::kFutexWait, EINTR),      once_in(3, Call::kMap, ENOMEM),
-      once_in(4, Call::kAdvise, EINVAL),        once_in(4, Call::kProtect, ENOMEM),
-      once_in(3, Call::kThread, EAGAIN),        once_in(3, Call::kResolve, EAI_AGAIN),
-      once_in(5, Call::kResolve, EAI_SYSTEM),   once_in(300, Call::kNew, ENOMEM),
-      once_in(10, Call::kRingEnter, EINTR),     once_in(10, Call::kRingEnter, EAGAIN),
-      once_in(50, Call::kRingEnter, EBUSY),     once_in(50, Call::kRingEnter, ENOMEM),
+      once_in(5, Call::kReceive, EINTR),
+      once_in(5, Call::kReceive, EAGAIN),
+      once_in(5, Call::kReceive, 0, 1),
+      once_in(5, Call::kReceive, 0, 700),
+      once_in(300, Call::kReceive, ECONNRESET),
+      once_in(400, Call::kReceive, ETIMEDOUT),
+      once_in(500, Call::kReceive, ENOMEM),
+      once_in(5, Call::kSend, EINTR),
+      once_in(5, Call::kSend, EAGAIN),
+      once_in(5, Call::kSend, 0, 1),
+      once_in(5, Call::kSend, 0, 700),
+      once_in(400, Call::kSend, EPIPE),
+      once_in(400, Call::kSend, ENOBUFS),
+      once_in(5, Call::kAccept, EINTR),
+      once_in(5, Call::kAccept, EAGAIN),
+      once_in(10, Call::kAccept, ECONNABORTED),
+      once_in(20, Call::kAccept, EMFILE),
+      once_in(20, Call::kAccept, ENFILE),
+      once_in(20, Call::kAccept, ENOBUFS),
+      once_in(3, Call::kConnect, EINTR),
+      once_in(50, Call::kConnect, ETIMEDOUT),
+      once_in(50, Call::kConnect, EADDRNOTAVAIL),
+      once_in(60, Call::kSocket, EMFILE),
+      once_in(60, Call::kSocket, ENFILE),
+      once_in(60, Call::kSocketOption, ENOMEM),
+      once_in(20, Call::kShutdown, ENOBUFS),
+      once_in(4, Call::kClose, EINTR),
+      once_in(80, Call::kEpollControl, ENOSPC),
+      once_in(80, Call::kEpollControl, ENOMEM),
+      once_in(3, Call::kEpollWait, EINTR),
+      once_in(3, Call::kFutexWait, EINTR),
+      once_in(3, Call::kMap, ENOMEM),
+      once_in(4, Call::kAdvise, EINVAL),
+      once_in(4, Call::kProtect, ENOMEM),
+      once_in(3, Call::kThread, EAGAIN),
+      once_in(3, Call::kResolve, EAI_AGAIN),
+      once_in(5, Call::kResolve, EAI_SYSTEM),
+      once_in(300, Call::kNew, ENOMEM),
+      once_in(10, Call::kRingEnter, EINTR),
+      once_in(10, Call::kRingEnter, EAGAIN),
+      once_in(50, Call::kRingEnter, EBUSY),
+      once_in(50, Call::kRingEnter, ENOMEM),
       once_in(5, Call::kRingEnter, 0, 1),
+      once_in(5, Call::kRead, EINTR),
+      once_in(5, Call::kRead, 0, 1),
+      once_in(30, Call::kPipe, EMFILE),
+      once_in(5, Call::kReceiveMessage, EINTR),
+      once_in(50, Call::kReceiveMessage, ENOMEM),
   };
   return plan;
 }
@@ -103,7 +131,7 @@ class Storm {
   void main();
   void client(std::uint64_t number);
   void one_connection(std::uint64_t tag, support::Random& random);
-  void other_calls(support::Random& random);
+  void other_calls(std::uint64_t client, support::Random& random);
   static bool talk(TcpStream& stream, std::uint64_t tag, support::Random& random);
   void echo(TcpStream& stream);
   template <class F>
@@ -116,6 +144,7 @@ class Storm {
   const unsigned workers_;
   std::vector<Connection> connections_{65536};
   std::optional<TcpListener> listener_;
+  const faults::MixedLoads loads_;
   std::atomic<int> corrupt_{0}, unnamed_{0}, unconnected_{0};
 };
 
@@ -200,7 +229,14 @@ void Storm::one_connection(std::uint64_t tag, support::Random& random) {
 }
 
 // What else may go on in a program; its errors are its own.
-void Storm::other_calls(support::Random& random) {
+void Storm::other_calls(std::uint64_t client, support::Random& random) {
+  try {
+    if (!loads_.one(random, client)) ++corrupt_;
+  } catch (const ExceptionGroup&) {
+  } catch (const std::system_error&) {
+  } catch (const IncompleteRead&) {
+  } catch (const std::bad_alloc&) {
+  }
   try {
     if (random.one_in(3)) to_thread([] {});
     if (random.one_in(3)) resolve("localhost");
@@ -222,7 +258,7 @@ void Storm::client(std::uint64_t number) {
     } catch (const std::bad_alloc&) {
       ++unconnected_;
     }
-    other_calls(random);
+    other_calls(number, random);
   }
 }
 
@@ -312,7 +348,7 @@ void Storm::run(Totals& totals) {
 
 int seeds_to_try() {
   const char* const given = std::getenv("WEFT_FAULT_SEEDS");
-  return given != nullptr ? std::atoi(given) : support::scaled(200);
+  return given != nullptr ? std::atoi(given) : support::scaled(80);
 }
 
 void print(const Totals& totals, int seeds) {

@@ -185,7 +185,7 @@ TEST(HeldLocks, TellsOfADeadlockBeforeItIsOne) {
     weft::run(options, [&] {
       weft::Task<void> holder = weft::spawn({.name = "holder"}, [&] {
         const std::lock_guard guard(mutex);
-        ::usleep(100'000);
+        ::usleep(10'000'000);
       });
       let_others_wait();
       ::alarm(1);

@@ -71,6 +71,6 @@ class OnWorkers : public testing::TestWithParam<unsigned> {
 };
 
 /// Long enough for whoever else runs to be asleep in its call.
-inline void let_them_sleep() { weft::sleep_for(3ms); }
+inline void let_them_sleep() { weft::sleep_for(support::kSanitized ? 30ms : 10ms); }
 
 }  // namespace hook_test

