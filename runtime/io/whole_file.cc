@@ -70,8 +70,8 @@ File create_beside(const std::string& path, mode_t mode) {
       return File::open(name, O_WRONLY | O_CREAT | O_EXCL, mode);
     } catch (const std::system_error& error) {
       if (error.code() != std::errc::file_exists || attempt == kAttempts) throw;
-    } catch (const Cancelled&) {
-      remove_file(name);  // it may have been created all the same
+    } catch (...) {
+      remove_file(name);  // cancelled, or without memory: it may have been created all the same
       throw;
     }
   }

@@ -9,6 +9,7 @@
 #include <forward_list>
 #include <functional>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "support/live_count.h"
 #include "support/process_state.h"
 #include "support/tcp.h"
+#include "support/temporary_folder.h"
 
 namespace weft {
 namespace {
@@ -249,6 +251,30 @@ TEST(Allocations, OfPuttingBack) {
     EXPECT_TRUE(reader.cancelled());
     std::byte byte{};
     EXPECT_EQ(error_of([&] { pair.server.read_some({&byte, 1}); }), std::errc::bad_file_descriptor);
+  });
+}
+
+// On threads of the pool, too, where nothing may be thrown.
+TEST(Allocations, OfReplacingAFile) {
+  bounded(1, [] {
+    const TemporaryFolder folder;
+    const std::string path = folder.write("a name that no string keeps within itself", "old");
+    const std::string fresh(100, 'n');
+    for (unsigned number = 0;; ++number) {
+      ASSERT_LT(number, 1000U) << "its allocations have no end";
+      {
+        const Injection injection(Fault{.call = Call::kNew, .error = ENOMEM, .skip = number});
+        try {
+          write_file(path, fresh, {.atomically = true});
+        } catch (const std::bad_alloc&) {
+        }
+        if (Injection::hits() == 0) break;
+      }
+      const std::string text = read_file(path, 1000);
+      EXPECT_TRUE(text == "old" || text == fresh) << text;
+      EXPECT_EQ(folder.names().size(), 1U);
+    }
+    EXPECT_EQ(read_file(path, 1000), fresh);
   });
 }
 
