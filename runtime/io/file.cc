@@ -123,8 +123,6 @@ class Following {
 // By read_exactly(), of what it had when it failed: that is still in the file.
 void put_back(const Following& source, std::span<const std::byte>) noexcept { source.drop(); }
 
-constexpr std::size_t kMostKept = std::size_t{64} * 1024;
-
 template <class Read>
 auto read_on(FileState& file, const char* operation, Read read) {
   if (!file.descriptor.is_open()) detail::throw_io_error(EBADF, operation, file.name());
@@ -134,7 +132,7 @@ auto read_on(FileState& file, const char* operation, Read read) {
     source.move_on();
     return result;
   } catch (...) {
-    if (file.ahead.size() > kMostKept) source.drop();
+    if (file.ahead.size() > detail::ReadBuffer::kMostKept) source.drop();
     throw;
   }
 }

@@ -13,6 +13,9 @@ namespace weft::detail {
 
 class ReadBuffer {
  public:
+  /// More memory than this is not kept for later.
+  static constexpr std::size_t kMostKept = std::size_t{64} * 1024;
+
   bool empty() const noexcept { return begin_ == end_; }
   std::size_t size() const noexcept { return end_ - begin_; }
   std::string_view text() const noexcept { return {storage_.data() + begin_, size()}; }
@@ -63,7 +66,6 @@ class ReadBuffer {
   // small one.
   static constexpr std::size_t kFirstRoom = 512;
   static constexpr std::size_t kLeastRoom = 4096;
-  static constexpr std::size_t kMostKept = std::size_t{64} * 1024;
 
   void consume(std::size_t count) noexcept {
     begin_ += count;

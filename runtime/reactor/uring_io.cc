@@ -61,10 +61,6 @@ void prepare_edges(io_uring_sqe& entry, int fd) noexcept {
 
 void unlock(void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }
 
-}  // namespace
-
-namespace {
-
 // Where there is no memory to remember it in, that connection ends.
 std::unique_ptr<TakenConnection> keep(int connection) noexcept {
   try {

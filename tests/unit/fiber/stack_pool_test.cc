@@ -224,6 +224,15 @@ TEST(StackPool, ReleaseAloneGivesNoMemoryBack) {
   EXPECT_EQ(count_resident(stacks), 1000U);
 }
 
+// Whether the kernel can be asked for a page: since Linux 5.14.
+bool fetches_pages() {
+  void* const page =
+      ::mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const bool fetched = ::madvise(page, page_size(), MADV_POPULATE_WRITE) == 0;
+  ::munmap(page, page_size());
+  return fetched;
+}
+
 // Where stacks are many, those that are carved have the page that a fiber touches first.
 TEST(StackPool, ManyStacksComeWithTheirFirstPage) {
   StackDepot depot;
@@ -231,8 +240,7 @@ TEST(StackPool, ManyStacksComeWithTheirFirstPage) {
   const std::vector<Stack*> few = acquire_many(cache, kSwarm, 200);
   EXPECT_EQ(count_resident(few), 0U);
   const std::vector<Stack*> many = acquire_many(cache, kSwarm, 800);
-  if (count_resident(many) == 0) GTEST_SKIP() << "the kernel is older than Linux 5.14";
-  EXPECT_GE(count_resident(many), 700U);
+  EXPECT_GE(count_resident(many), fetches_pages() ? 700U : 0U);
   EXPECT_EQ(count_resident(few), 0U);
   release_all(cache, few);
   release_all(cache, many);
