@@ -18,7 +18,7 @@ namespace faults {
 
 namespace {
 
-constexpr std::size_t kMostFaults = 64;
+constexpr std::size_t kMostFaults = 96;
 constexpr std::size_t kMostDescriptors = 4096;
 
 struct Planned {
@@ -36,6 +36,7 @@ struct Watch {
 // A mutex, and nothing that allocates: operator new comes here too.
 constinit std::mutex g_mutex;
 std::atomic<bool> g_active{false};
+std::atomic<bool> g_plans_operations{false};
 // All under g_mutex. The plan stays after its Injection, to be read.
 constinit std::array<Planned, kMostFaults> g_plan{};
 constinit std::size_t g_planned = 0;
@@ -60,7 +61,9 @@ bool is_turn(Planned& planned, std::size_t index) noexcept {
   return planned.hits < fault.times && mix(mix(g_seed + index) + number) % fault.one_in == 0;
 }
 
-bool is_retried(int error) noexcept { return error == 0 || error == EINTR || error == EAGAIN; }
+bool is_retried(int error) noexcept {
+  return error == 0 || error == EINTR || error == EAGAIN || error == ECANCELED;
+}
 
 }  // namespace
 
@@ -68,7 +71,12 @@ Injection::Injection(std::span<const Fault> plan, Where where, std::uint64_t see
   const std::lock_guard lock(g_mutex);
   assert(!g_active.load() && plan.size() <= kMostFaults);
   g_planned = plan.size();
-  for (std::size_t i = 0; i < plan.size(); ++i) g_plan[i] = {plan[i]};
+  bool plans_operations = false;
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    g_plan[i] = {plan[i]};
+    plans_operations |= plan[i].call >= Call::kRingReceive;
+  }
+  g_plans_operations.store(plans_operations);
   g_where = where;
   g_seed = seed;
   g_active.store(true);
@@ -88,12 +96,14 @@ int last_error(int fd) {
 
 std::string describe(const Fault& fault) {
   static constexpr const char* kNames[] = {
-      "receive",      "send",           "recvmsg",        "recvmmsg", "sendmmsg",     "read",
-      "splice",       "pipe2",          "accept",         "connect",  "socket",       "setsockopt",
-      "listen",       "getsockname",    "shutdown",       "close",    "epoll_create", "epoll_ctl",
-      "epoll_pwait2", "epoll_wait",     "eventfd",        "futex",    "membarrier",   "mmap",
-      "mprotect",     "madvise",        "sigaltstack",    "thread",   "getaddrinfo",  "new",
-      "malloc",       "io_uring_setup", "io_uring_enter",
+      "receive",     "send",           "recvmsg",        "recvmmsg",     "sendmmsg",
+      "read",        "splice",         "pipe2",          "accept",       "connect",
+      "socket",      "setsockopt",     "listen",         "getsockname",  "shutdown",
+      "close",       "epoll_create",   "epoll_ctl",      "epoll_pwait2", "epoll_wait",
+      "eventfd",     "futex",          "membarrier",     "mmap",         "mprotect",
+      "madvise",     "sigaltstack",    "thread",         "getaddrinfo",  "new",
+      "malloc",      "io_uring_setup", "io_uring_enter", "ring recv",    "ring send",
+      "ring accept", "ring read",      "ring write",     "ring fsync",   "ring poll",
   };
   const std::string name = kNames[static_cast<std::size_t>(fault.call)];
   if (fault.call == Call::kResolve) return name + " error " + std::to_string(fault.error);
@@ -123,6 +133,10 @@ Verdict judge(Call call, int fd) noexcept {
     return verdict;
   }
   return {};
+}
+
+bool plans_operations() noexcept {
+  return g_active.load(std::memory_order_relaxed) && g_plans_operations.load();
 }
 
 void note_watch(int epoll, int fd, std::uint32_t events, std::uint64_t key) noexcept {

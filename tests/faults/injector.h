@@ -51,6 +51,15 @@ enum class Call : std::uint8_t {
   kMalloc,
   kRingSetup,
   kRingEnter,  // a short count: of entries that the kernel takes
+  // What a ring was asked to do, at the time it is handed over; only where the kernel can be told
+  // to end an operation with a wanted result (Linux 6.11).
+  kRingReceive,
+  kRingSend,
+  kRingAccept,
+  kRingRead,
+  kRingWrite,
+  kRingSync,
+  kRingPoll,
 };
 
 /// One kind of fault.
@@ -108,6 +117,8 @@ struct Verdict {
 };
 
 Verdict judge(Call call, int fd = -1) noexcept;
+/// Whether the plan of now has any fault of a ring's operations.
+bool plans_operations() noexcept;
 
 /// Where the kernel was told to watch a descriptor, to tell the edge anew.
 void note_watch(int epoll, int fd, std::uint32_t events, std::uint64_t key) noexcept;

@@ -4,6 +4,8 @@
 // files and other programs. Each says whether what came is what went, and throws what the library
 // throws.
 
+#include <fcntl.h>
+#include <unistd.h>
 #include <weft/weft.h>
 
 #include <algorithm>
@@ -101,7 +103,16 @@ class MixedLoads {
 
   static bool through_file(const std::string& text, const std::string& path) {
     weft::write_file(path, text, {.atomically = text.size() % 2 == 0});
+    if (text.size() % 8 == 0) drop_from_memory(path);
     return weft::read_file(path, text.size()) == text;
+  }
+
+  // So that it has to be waited for.
+  static void drop_from_memory(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    ::fdatasync(fd);
+    ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    ::close(fd);
   }
 
   static bool line_by_line(std::string text, const std::string& path) {

@@ -5,7 +5,6 @@
 // With WEFT_FAULT_MIXED clients also use pipes, Unix sockets, datagrams, files and other programs.
 
 #include <gtest/gtest.h>
-#include <netdb.h>
 
 #include <array>
 #include <atomic>
@@ -20,6 +19,7 @@
 
 #include "faults/injector.h"
 #include "faults/mixed_loads.h"
+#include "faults/storm_plan.h"
 #include "support/build_kind.h"
 #include "support/process_state.h"
 #include "support/seed.h"
@@ -30,63 +30,12 @@ namespace weft {
 namespace {
 
 using faults::Call;
-using faults::Fault;
 using faults::Injection;
-using faults::kAlways;
+using faults::is_mixed;
+using faults::plan;
 
 constexpr std::uint64_t kClients = 24;
 constexpr int kConnectionsEach = 4;
-
-// Whether the clients do more than talk.
-bool is_mixed() {
-  static const bool mixed = std::getenv("WEFT_FAULT_MIXED") != nullptr;
-  return mixed;
-}
-
-// By what chance each call fails. What is only tried again may come often; what ends a connection
-// must leave some of them whole.
-const std::vector<Fault>& storm() {
-  const auto once_in = [](unsigned chances, Call call, int error, std::size_t most = 0) {
-    return Fault{.call = call, .error = error, .most = most, .times = kAlways, .one_in = chances};
-  };
-  static const std::vector<Fault> of_connections = {
-      once_in(5, Call::kReceive, EINTR),        once_in(5, Call::kReceive, EAGAIN),
-      once_in(5, Call::kReceive, 0, 1),         once_in(5, Call::kReceive, 0, 700),
-      once_in(300, Call::kReceive, ECONNRESET), once_in(400, Call::kReceive, ETIMEDOUT),
-      once_in(500, Call::kReceive, ENOMEM),     once_in(5, Call::kSend, EINTR),
-      once_in(5, Call::kSend, EAGAIN),          once_in(5, Call::kSend, 0, 1),
-      once_in(5, Call::kSend, 0, 700),          once_in(400, Call::kSend, EPIPE),
-      once_in(400, Call::kSend, ENOBUFS),       once_in(5, Call::kAccept, EINTR),
-      once_in(5, Call::kAccept, EAGAIN),        once_in(10, Call::kAccept, ECONNABORTED),
-      once_in(20, Call::kAccept, EMFILE),       once_in(20, Call::kAccept, ENFILE),
-      once_in(20, Call::kAccept, ENOBUFS),      once_in(3, Call::kConnect, EINTR),
-      once_in(50, Call::kConnect, ETIMEDOUT),   once_in(50, Call::kConnect, EADDRNOTAVAIL),
-      once_in(60, Call::kSocket, EMFILE),       once_in(60, Call::kSocket, ENFILE),
-      once_in(60, Call::kSocketOption, ENOMEM), once_in(20, Call::kShutdown, ENOBUFS),
-      once_in(4, Call::kClose, EINTR),          once_in(80, Call::kEpollControl, ENOSPC),
-      once_in(80, Call::kEpollControl, ENOMEM), once_in(3, Call::kEpollWait, EINTR),
-      once_in(3, Call::kFutexWait, EINTR),      once_in(3, Call::kMap, ENOMEM),
-      once_in(4, Call::kAdvise, EINVAL),        once_in(4, Call::kProtect, ENOMEM),
-      once_in(3, Call::kThread, EAGAIN),        once_in(3, Call::kResolve, EAI_AGAIN),
-      once_in(5, Call::kResolve, EAI_SYSTEM),   once_in(300, Call::kNew, ENOMEM),
-      once_in(10, Call::kRingEnter, EINTR),     once_in(10, Call::kRingEnter, EAGAIN),
-      once_in(50, Call::kRingEnter, EBUSY),     once_in(50, Call::kRingEnter, ENOMEM),
-      once_in(5, Call::kRingEnter, 0, 1),
-  };
-  static const std::vector<Fault> of_others = {
-      once_in(5, Call::kRead, EINTR),
-      once_in(5, Call::kRead, 0, 1),
-      once_in(30, Call::kPipe, EMFILE),
-      once_in(5, Call::kReceiveMessage, EINTR),
-      once_in(50, Call::kReceiveMessage, ENOMEM),
-  };
-  static const std::vector<Fault> plan = [] {
-    std::vector<Fault> all = of_connections;
-    if (is_mixed()) all.insert(all.end(), of_others.begin(), of_others.end());
-    return all;
-  }();
-  return plan;
-}
 
 enum class End : std::uint8_t { kNone, kWhole, kFailed, kNoMemory };
 
@@ -105,7 +54,7 @@ struct Connection {
 
 struct Totals {
   std::uint64_t faults = 0, whole = 0, failed = 0;
-  std::vector<std::uint64_t> by_kind = std::vector<std::uint64_t>(storm().size());
+  std::vector<std::uint64_t> by_kind = std::vector<std::uint64_t>(plan().size());
 };
 
 // Byte number `offset` of what a client sends.
@@ -271,7 +220,7 @@ void Storm::main() {
   first.shutdown(Shutdown::kWrite);
   EXPECT_EQ(first.read_to_end(10), once);
   {
-    const Injection injection(storm(), faults::Where::kAnyThread, seed_);
+    const Injection injection(plan(), faults::Where::kAnyThread, seed_);
     for (std::uint64_t number = 0; number < kClients; ++number) {
       try {
         clients[number] = spawn([this, number] { client(number); });
@@ -319,11 +268,11 @@ void Storm::judge(Totals& totals) const {
     }
   }
   std::uint64_t no_memory = 0;
-  for (std::size_t i = 0; i < storm().size(); ++i) {
+  for (std::size_t i = 0; i < plan().size(); ++i) {
     const unsigned hits = Injection::hits(i);
     totals.faults += hits;
     totals.by_kind[i] += hits;
-    const Call call = storm()[i].call;
+    const Call call = plan()[i].call;
     if (call == Call::kNew || call == Call::kMap) no_memory += hits;
   }
   EXPECT_LE(turned_away, no_memory);
@@ -345,10 +294,10 @@ int seeds_to_try() {
 
 void print(const Totals& totals, int seeds) {
   std::size_t kinds = 0;
-  for (std::size_t i = 0; i < storm().size(); ++i) {
+  for (std::size_t i = 0; i < plan().size(); ++i) {
     if (totals.by_kind[i] > 0) ++kinds;
     std::printf("%9llu  %s\n", static_cast<unsigned long long>(totals.by_kind[i]),
-                describe(storm()[i]).c_str());
+                describe(plan()[i]).c_str());
   }
   std::printf(
       "== faults injected: %llu of %zu kinds over %d seeds; %llu connections whole, %llu hit\n",
