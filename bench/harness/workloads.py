@@ -133,6 +133,20 @@ WORKLOADS = (
         measure=run_plain,
     ),
     Workload(
+        name="uncontended",
+        about="where nobody waits: a mutex, a receive, a select of two receives",
+        metrics=(
+            Metric("lock", "ns to lock and unlock", yardsticks=(Yardstick("go"),)),
+            Metric("floor", "ns for two locked operations"),
+            Metric("receive", "ns to receive", yardsticks=(Yardstick("go"),)),
+            Metric("select", "ns to select of two", yardsticks=(Yardstick("go"),)),
+            Metric("select_receives", "receives a select takes", digits=2),
+        ),
+        runtimes={WEFT: (1,), "go": (1,)},
+        lacks={"go": ("floor",)},
+        measure=run_plain,
+    ),
+    Workload(
         name="parked",
         about="fibers of the 64 KiB class wait for one event",
         metrics=(

@@ -114,7 +114,7 @@ std::size_t Selection::try_one(SelectCase& one) {
 
 std::size_t Selection::try_each() {
   const auto may_be_ready = [](const SelectCase& one) {
-    return one.channel != nullptr && !one.channel->seems_to_wait(one.sends);
+    return one.channel != nullptr && one.channel->may_be_ready(one.sends);
   };
   SelectCase* last = nullptr;
   int candidates = 0;

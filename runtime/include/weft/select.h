@@ -30,6 +30,9 @@ struct AnySelectCase {
   static constexpr bool kWaitsForChannel = false;
   static constexpr bool kWaitsForTime = false;
   static constexpr bool kIsDefault = false;
+
+  static bool may_be_ready() noexcept { return false; }
+  static bool take_short_way() noexcept { return false; }
 };
 
 template <class T, class F>
@@ -43,6 +46,19 @@ struct ReceiveCase : AnySelectCase {
     return std::move(*this);
   }
   SelectCase entry() noexcept { return {from, &item, false}; }
+  bool may_be_ready() const noexcept { return from != nullptr && from->may_be_ready(false); }
+  bool take_short_way() noexcept {
+    if (!from->try_lock_open()) return false;
+    if (void* const slot = from->remove_slot()) {
+      T* const sent = static_cast<T*>(slot);
+      item.emplace(std::move(*sent));
+      std::destroy_at(sent);
+      from->unlock_open();
+      return true;
+    }
+    from->unlock_open();
+    return false;
+  }
   void run() { std::forward<F>(handler)(std::move(item)); }
 
   ChannelCore* from;
@@ -60,6 +76,16 @@ struct SendCase : AnySelectCase {
     return std::move(*this);
   }
   SelectCase entry() noexcept { return {to, std::addressof(item), true}; }
+  bool may_be_ready() const noexcept { return to != nullptr && to->may_be_ready(true); }
+  bool take_short_way() noexcept {
+    if (!to->try_lock_open()) return false;
+    void* const slot = to->add_slot();
+    if (slot != nullptr) {
+      std::construct_at(static_cast<std::remove_reference_t<Item>*>(slot), std::move(item));
+    }
+    to->unlock_open();
+    return slot != nullptr;
+  }
   void run() { std::forward<F>(handler)(); }
 
   ChannelCore* to;
@@ -136,6 +162,25 @@ class Selected {
   std::int64_t deadline_ = std::numeric_limits<std::int64_t>::max();
 };
 
+/// Where one case alone seems to be ready, and nobody waits there: does it, and returns its place.
+/// Else kNoCase. The way that most take, so it is all in sight of the compiler.
+template <class... Cases>
+std::size_t take_only_candidate(Cases&... cases) noexcept {
+  const std::array<bool, sizeof...(Cases)> candidates{cases.may_be_ready()...};
+  std::size_t count = 0;
+  std::size_t only = 0;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (!candidates[i]) continue;
+    only = i;
+    ++count;
+  }
+  if (count != 1) return kNoCase;
+  std::size_t place = 0;
+  bool taken = false;
+  ((taken = taken || (place++ == only && cases.take_short_way())), ...);
+  return taken ? only : kNoCase;
+}
+
 template <class Case>
 inline constexpr bool kIsSelectCase = std::is_base_of_v<AnySelectCase, Case>;
 
@@ -207,7 +252,8 @@ requires(detail::kIsSelectCase<std::remove_cvref_t<Cases>>&&...) std::size_t
   static_assert(Selected::kDefaults <= 1, "weft::select: there is one otherwise() at most");
   static_assert(Selected::kDefaults == 0 || Selected::kTimes == 0,
                 "weft::select: with otherwise() it never waits, so after() would never come");
-  const std::size_t chosen = Selected(cases...).choose();
+  std::size_t chosen = detail::take_only_candidate(cases...);
+  if (chosen == detail::kNoCase) chosen = Selected(cases...).choose();
   std::size_t place = 0;
   ((place++ == chosen ? cases.run() : void()), ...);
   return chosen;

@@ -39,6 +39,10 @@ class ChannelCore {
   void unlock_open() noexcept {
     receivers_.word.store(0, std::memory_order_release);  // [channel]
   }
+  /// Without the lock, thus a guess: false where a buffer has nothing for a receiver, or no room.
+  bool may_be_ready(bool sends) const noexcept {
+    return capacity_ == 0 || count() != (sends ? capacity_ : 0) || closed();
+  }
   /// With the lock: the slot for one more item, counted as full from now on; null if somebody waits
   /// for the item, or there is none.
   void* add_slot() noexcept {
@@ -91,11 +95,6 @@ class ChannelCore {
   Done send_at_once(void* item, std::uint32_t state) noexcept;
   Done receive_at_once(void* receiver, std::uint32_t state) noexcept;
   bool wait(WaitList& list, void* item);
-
-  /// Without the lock, thus a guess: whether a buffer has nothing for a receiver, or no room.
-  bool seems_to_wait(bool sends) const noexcept {
-    return capacity_ > 0 && count() == (sends ? capacity_ : 0) && !closed();
-  }
 
   std::size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
   void* slot(std::size_t offset) noexcept {
