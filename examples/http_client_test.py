@@ -9,19 +9,17 @@ import pathlib
 import random
 import re
 import signal
-import socket
-import ssl
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "http"))
+import private_network  # noqa: E402
 import running_nginx  # noqa: E402
 from running_server import LIMIT, run, timed  # noqa: E402
+from running_site import Site, declares_end, endless, resets, says, trickles, unprotected  # noqa: E402
 
 SKIPPED = 1 if os.environ.get("CI") == "true" else 77  # what is missing there is a failure
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -118,112 +116,6 @@ def check_nginx(program, binary):
             for site in (nginx.url, nginx.secure_url):
                 fetched.check_pages(site)
                 fetched.check_odd_pages(site)
-
-
-class Site:
-    """Answers each request with the bytes that `answers` has for its path, and perhaps ends the connection.
-
-    With `certificate`, the files of one and its key, it speaks TLS.
-    """
-
-    def __init__(self, answers, certificate=None):
-        self.answers = answers
-        self.tls = None
-        if certificate:
-            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.tls.load_cert_chain(*certificate)
-        self.lock = threading.Lock()
-        self.connections = self.requests = self.inside = self.most_inside = 0
-        self.asked = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        port = self.listener.getsockname()[1]
-        self.url = f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}"
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            connection, _ = self.listener.accept()
-            self.connections += 1
-            threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
-
-    def answer(self, connection):
-        try:
-            if self.tls:
-                connection = self.tls.wrap_socket(connection, server_side=True, suppress_ragged_eofs=False)
-            self.answer_requests(connection)
-        except OSError:
-            connection.close()
-
-    def answer_requests(self, connection):
-        with connection, connection.makefile("rb") as requests:
-            for line in requests:
-                path = line.split()[1].decode()
-                while requests.readline() not in (b"\r\n", b""):
-                    pass
-                with self.lock:
-                    self.requests += 1
-                    self.inside += 1
-                    self.most_inside = max(self.most_inside, self.inside)
-                self.asked.set()
-                try:
-                    if self.answers[path](connection):
-                        return
-                except OSError:
-                    return
-                finally:
-                    with self.lock:
-                        self.inside -= 1
-
-
-def says(data, end=True):
-    """Whether the connection ends after it is the second thing."""
-    def answer(connection):
-        connection.sendall(data)
-        return end
-    return answer
-
-
-def resets(data):
-    def answer(connection):
-        connection.sendall(data)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        return True
-    return answer
-
-
-def trickles(data, pause):
-    def answer(connection):
-        for byte in data:
-            connection.sendall(bytes([byte]))
-            time.sleep(pause)
-        return False
-    return answer
-
-
-def declares_end(data):
-    """As TLS has it, before the connection ends."""
-    def answer(connection):
-        connection.sendall(data)
-        connection.unwrap()
-        return True
-    return answer
-
-
-def unprotected(data):
-    """Past TLS."""
-    def answer(connection):
-        with socket.socket(fileno=connection.detach()) as below:
-            below.sendall(data)
-        return True
-    return answer
-
-
-def endless(begin, piece):
-    def answer(connection):
-        connection.sendall(begin)
-        while True:
-            connection.sendall(piece)
-    return answer
 
 
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -353,6 +245,45 @@ def check_limits(program):
             assert site.most_inside <= most and site.connections <= most and site.requests == 30, vars(site)
 
 
+NAMES = ["--host-record=web.test,127.0.0.1", "--cname=alias.test,web.test", "--host-record=nobody.test,127.0.0.2",
+         "--host-record=both.test,::1,127.0.0.1", "--address=/several.test/127.0.0.2", "--address=/several.test/127.0.0.1"]
+
+
+def ask_by_name(program):
+    """What check_names() runs where the names are known."""
+    with tempfile.TemporaryDirectory(prefix="weft-names-") as folder, \
+            private_network.NameServer(folder, *NAMES) as names:
+        certificate = make_certificate(folder, "web.test")
+        site, secure = Site({"/": says(FINE, False)}), Site({"/": says(FINE, False)}, certificate)
+        port, secure_port = [each.url.rpartition(":")[2] for each in (site, secure)]
+        site.answers["/to"] = says(f"HTTP/1.1 302 Found\r\nLocation: http://alias.test:{port}/\r\n"
+                                   "Content-Length: 0\r\n\r\n".encode(), False)
+        fine, unknown = "200 OK, 4 bytes", "failed: resolve '{}'.*"
+        expected = {
+            f"http://web.test:{port}/": fine, f"http://ALIAS.test:{port}/": fine, f"http://web:{port}/": fine,
+            f"http://both.test:{port}/": fine, f"http://several.test:{port}/": fine,  # not all answer there
+            f"http://web.test:{port}/to": f"{fine} from http://alias.test:{port}/",
+            f"http://nobody.test:{port}/": "failed: connect to nobody.test.*: Connection refused",
+            f"http://missing.test:{port}/": unknown.format("missing.test"),
+            "http://elsewhere.example/": unknown.format("elsewhere.example"),
+            f"https://web.test:{secure_port}/": fine,
+            f"https://alias.test:{secure_port}/": "failed: .*certificate.*alias.test.*"}  # the name counts that was asked
+        for limit in ("1", "20"):
+            urls = [*expected] * 5
+            said, _ = fetch(program, f"--ca-file={certificate[0]}", f"--limit={limit}", *urls, status=1)
+            for url, what in expected.items():
+                assert re.fullmatch(what, said[url]), (limit, url, said[url])
+        with names.silent():
+            said, _ = fetch(program, "--timeout=0.2", *expected, status=1)
+            assert set(said.values()) == {"failed: no whole answer in time"}, said
+
+
+def check_names(program):
+    """hosts are looked up at a name server, and one that is not found, or not in time, costs its pages alone"""
+    inside = subprocess.run([*private_network.ENTER, sys.executable, __file__, program, "--by-name"], timeout=3 * LIMIT)
+    assert inside.returncode == 0
+
+
 def check_wrong_calls(program):
     """wrong calls are refused, and Ctrl-C ends it"""
     for wrong in (["--colour"], ["--timeout=0"], ["--limit=0"], ["--per-host=x"], ["gopher://localhost/"],
@@ -370,13 +301,26 @@ def check_wrong_calls(program):
 
 def main():
     program = sys.argv[1]
+    if sys.argv[2:] == ["--by-name"]:
+        return ask_by_name(program)
     run(program, [check_misbehaviour, check_tls, check_stale_connections, check_limits, check_wrong_calls])
     binary = running_nginx.find(pathlib.Path(program).resolve().parents[1] / "nginx")
+    lacking = []
+    if private_network.find_dnsmasq() is None:
+        lacking.append((check_names, "there is no dnsmasq (`./dev setup` installs Debian's)"))
+    elif not private_network.is_permitted():
+        print("no network of one's own is permitted here, so this is not tried: " + check_names.__doc__)
+    else:
+        run(program, [check_names])
     if binary is None:
-        print("skipped, since there is no nginx (`./dev test examples` unpacks Debian's): " + check_nginx.__doc__)
+        lacking.append((check_nginx, "there is no nginx (`./dev test examples` unpacks Debian's)"))
+    else:
+        with timed(check_nginx.__doc__):
+            check_nginx(program, binary)
+    for check, reason in lacking:
+        print(f"skipped, since {reason}: {check.__doc__}")
+    if lacking:
         sys.exit(SKIPPED)
-    with timed(check_nginx.__doc__):
-        check_nginx(program, binary)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,14 @@
 
 #include "support/build_kind.h"
 #include "support/live_count.h"
+#include "support/process_state.h"
 #include "support/task_steps.h"
 
 namespace {
 
 using support::Arrivals;
 using support::LiveCount;
+using support::resident_bytes;
 
 constexpr int kMany = support::kThreadSanitizer    ? 2'000
                       : support::kAddressSanitizer ? 10'000
@@ -43,12 +45,6 @@ std::size_t mappings() {
   std::size_t count = 0;
   for (std::string line; std::getline(maps, line);) ++count;
   return count;
-}
-
-std::size_t resident_bytes() {
-  std::size_t total = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> total >> resident;
-  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 TEST(ManyFibers, ParkAtOnceWithGuards) {

@@ -74,7 +74,7 @@ TEST(RuntimeEnd, CancelsWhatJobsStartLateAndWaitFor) {
 // The end cancels in rounds, and a round waits for all whom it has found: a callback among them,
 // whose task was started too late to be, would keep it for ever.
 TEST(RuntimeEnd, IsNotHeldUpByCallbacksOfTasksThatStartMeanwhile) {
-  for (int i = 0; i < 50; ++i) {
+  for (int i = 0; i < scaled(50); ++i) {
     std::atomic<bool> begun{false};
     weft::Runtime runtime(weft::Options{.workers = 2});
     for (int tasks = 0; tasks < 500; ++tasks) {

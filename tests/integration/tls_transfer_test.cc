@@ -9,6 +9,7 @@
 #include "support/build_kind.h"
 #include "support/temporary_folder.h"
 #include "support/tls.h"
+#include "support/unread.h"
 
 namespace weft {
 namespace {
@@ -158,6 +159,20 @@ TEST(TlsTransfer, ManyConnectionsAtOnce) {
     for (Task<int>& each : clients) EXPECT_EQ(each.get(), 5);
     listener.close();
     serving.get();
+  });
+}
+
+TEST(TlsTransfer, ToPeersThatNeverReadCostsLittle) {
+  run([] {
+    const TlsContext client = client_context(), server = server_context();
+    // OpenSSL's buffers, and a record that has not left.
+    constexpr std::size_t kMost = std::size_t{128} << 10;
+    expect_unread_to_cost<TlsStream>(kMost, [&] {
+      Connected below = connect_pair();
+      keep_little(below.client.native_handle());
+      auto [writer, peer] = shake_hands(std::move(below), client, server);
+      return Unread<TlsStream>::Ends{std::move(writer), std::move(peer)};
+    });
   });
 }
 

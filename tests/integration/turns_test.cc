@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/build_kind.h"
 #include "support/task_steps.h"
 
 namespace {
@@ -75,7 +76,7 @@ TEST(Turns, OfThoseWhoComeFromOutsideLeaveSomeToTheOthers) {
 }
 
 TEST(Turns, OfPinnedTasksAndOfOthersAlternate) {
-  for (int round = 0; round < 4; ++round) {
+  for (int round = 0; round < support::scaled(4); ++round) {
     weft::run(weft::Options{.workers = 2}, [] {
       const Listening driver;
       constexpr int kEnough = 200;

@@ -34,6 +34,12 @@ inline long thread_sleeps_so_far(int id) {
   return -1;
 }
 
+inline std::size_t resident_bytes() {
+  std::size_t total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
 /// What a leak would raise.
 struct ProcessCounts {
   std::size_t threads = 0;
