@@ -184,30 +184,34 @@ void demo() {
   std::puts("the room is empty");
 }
 
-void run_server(std::string_view kind, std::string_view where) {
-  if (kind == "unix") {
-    // A file that an earlier server has left behind is in nobody's way.
-    weft::UnixListener listener = weft::UnixListener::bind(where, {.replace_stale = true});
-    std::printf("listening on %s, Ctrl-C ends\n", listener.path().c_str());
-    serve_room(listener);
-  } else {
-    const auto port = parse_number<std::uint16_t>(where, 0, 65535).value_or(7008);
-    weft::TcpListener listener = weft::TcpListener::bind("", port);
-    std::printf("listening on port %u, Ctrl-C ends\n", unsigned{listener.local_port()});
-    serve_room(listener);
-  }
+void run_unix_server(std::string_view path) {
+  // A file that an earlier server has left behind is in nobody's way.
+  weft::UnixListener listener = weft::UnixListener::bind(path, {.replace_stale = true});
+  std::printf("listening on %s, Ctrl-C ends\n", listener.path().c_str());
+  serve_room(listener);
+}
+
+void run_tcp_server(std::uint16_t port) {
+  weft::TcpListener listener = weft::TcpListener::bind("", port);
+  std::printf("listening on port %u, Ctrl-C ends\n", unsigned{listener.local_port()});
+  serve_room(listener);
 }
 
 int main(int argc, char** argv) {
   const std::string_view kind = argc > 1 ? argv[1] : "";
   const std::string_view where = argc > 2 ? argv[2] : "7008";
-  if (argc > 3 || (argc > 1 && kind != "tcp" && kind != "unix") || (kind == "unix" && argc < 3)) {
+  const bool is_unix = kind == "unix" && argc == 3;
+  const auto port = parse_number<std::uint16_t>(where, 0, 65535);
+  if (argc > 1 && !is_unix && (kind != "tcp" || argc > 3 || !port)) {
     std::fprintf(stderr, "usage: %s [tcp [PORT] | unix PATH]\n", argv[0]);
     return 2;
   }
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a line is seen at once, through a pipe too
   try {
-    weft::run([&] { argc > 1 ? run_server(kind, where) : demo(); });
+    weft::run([&] {
+      if (argc == 1) return demo();
+      is_unix ? run_unix_server(where) : run_tcp_server(*port);
+    });
   } catch (const weft::Cancelled&) {
     std::puts("stopped");
   } catch (const std::exception& error) {

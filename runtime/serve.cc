@@ -41,9 +41,10 @@ bool is_want_of_resources(const std::error_code& code) noexcept {
          code == std::errc::not_enough_memory;
 }
 
+// One that another call has been told of, or nobody, is not connected any more.
 bool is_broken_off(const std::error_code& code) noexcept {
   return code == std::errc::connection_reset || code == std::errc::broken_pipe ||
-         code == std::errc::connection_aborted;
+         code == std::errc::connection_aborted || code == std::errc::not_connected;
 }
 
 void print_error(const ServeError& error) noexcept {

@@ -82,14 +82,22 @@ TEST(Serve, BrokenOffConnectionsAreNotWorthALine) {
   run([] {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     const auto handler = [](TcpStream& stream) {
-      if (stream.read_until("\n") == "talk\n") throw std::runtime_error("worth a line");
-      stream.read_until("\n");
+      const std::string word = stream.read_until("\n");
+      if (word == "talk\n") throw std::runtime_error("worth a line");
+      if (word == "quiet\n") stream.read_until("\n");
+      // Once it has been told of the reset there is nothing left to end.
+      EXPECT_THROW(stream.read_until("\n"), std::system_error);
+      stream.shutdown();
     };
     Task<void> server = spawn([&] { serve(listener, handler); });
     TcpStream rude = TcpStream::connect(listener.local_address());
     rude.write_all("quiet\n");
     sleep_for(milliseconds(2));
     reset(rude);
+    TcpStream late = TcpStream::connect(listener.local_address());
+    late.write_all("late\n");
+    sleep_for(milliseconds(2));
+    reset(late);
     TcpStream odd = TcpStream::connect(listener.local_address());
     odd.write_all("talk\n");
     odd.read_to_end(10);
