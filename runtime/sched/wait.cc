@@ -103,7 +103,7 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancella
   return here->suspend_until(deadline, arm, argument, allowed(*here, cancellable));
 }
 
-void resume(const Claimed& waiter) noexcept { make_runnable(*waiter.fiber, waiter.scheduler); }
+void resume(Claimed waiter) noexcept { make_runnable(*waiter.fiber, waiter.scheduler); }
 
 bool wake(WakeToken token, Wake reason) noexcept {
   const Claimed waiter = claim(token, reason);

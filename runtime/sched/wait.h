@@ -101,7 +101,9 @@ inline Claimed claim(WakeToken token, Wake reason = Wake::kNormal) noexcept {
   if (!token.fiber->word.wake(token.epoch, reason)) return {};
   return {token.fiber, scheduler};
 }
-void resume(const Claimed& waiter) noexcept;
+/// By value, so that it stays in registers: where it is stored in halves and loaded whole, the load
+/// waits for both stores.
+void resume(Claimed waiter) noexcept;
 
 /// Asks `fiber`, which is at `epoch`, to stop. False when it has moved on since the epoch was read.
 bool cancel(Fiber& fiber, Epoch epoch, WaitWord::Noted* noted = nullptr) noexcept;

@@ -22,26 +22,22 @@ struct ChannelCore::Attempt {
   Claimed partner;  // to be resumed after the unlock
 };
 
-struct Match {
-  ChannelWaiter* waiter = nullptr;
-  Claimed claimed;
-};
-
-// The first live one, claimed and taken off the list, to be served.
-inline Match claim_first(WaitList& list) noexcept {
+// The first live one, claimed and taken off the list, to be served; null if there is none.
+inline ChannelWaiter* claim_first(WaitList& list, Claimed& claimed) noexcept {
   Waiter* first = nullptr;
-  const Claimed claimed = WaitQueue(list).claim_front(&first);
-  if (!claimed) return {};
+  claimed = WaitQueue(list).claim_front(&first);
+  if (!claimed) return nullptr;
   auto* const waiter = static_cast<ChannelWaiter*>(first);
   waiter->served = true;
-  return {waiter, claimed};
+  return waiter;
 }
 
 inline ChannelCore::Attempt ChannelCore::match_send(void* item, std::uint32_t state) noexcept {
   if ((state & kClosed) != 0) return {Done::kClosed, {}};
-  if (const Match receiver = claim_first(receivers_); receiver.waiter != nullptr) {
-    moves_.hand_over(item, receiver.waiter->item);
-    return {Done::kYes, receiver.claimed};
+  Claimed claimed;
+  if (const ChannelWaiter* const receiver = claim_first(receivers_, claimed)) {
+    moves_.hand_over(item, receiver->item);
+    return {Done::kYes, claimed};
   }
   if (count() == capacity_) return {Done::kMustWait, {}};
   moves_.store(item, push_slot());
@@ -52,13 +48,14 @@ inline ChannelCore::Attempt ChannelCore::match_receive(void* receiver,
                                                        std::uint32_t state) noexcept {
   const bool buffered = count() > 0;
   if (buffered) moves_.fetch(pop_slot(), receiver);
-  if (const Match sender = claim_first(senders_); sender.waiter != nullptr) {
+  Claimed claimed;
+  if (const ChannelWaiter* const sender = claim_first(senders_, claimed)) {
     if (buffered) {
-      moves_.store(sender.waiter->item, push_slot());
+      moves_.store(sender->item, push_slot());
     } else {
-      moves_.hand_over(sender.waiter->item, receiver);
+      moves_.hand_over(sender->item, receiver);
     }
-    return {Done::kYes, sender.claimed};
+    return {Done::kYes, claimed};
   }
   if (buffered) return {Done::kYes, {}};
   return {(state & kClosed) != 0 ? Done::kClosed : Done::kMustWait, {}};

@@ -26,14 +26,6 @@ std::uint32_t WaitQueue::lock() noexcept {
   }
 }
 
-void WaitQueue::push_back(Waiter& waiter) noexcept {
-  waiter.next = nullptr;
-  waiter.previous = list_.last;
-  (list_.last != nullptr ? list_.last->next : list_.first) = &waiter;
-  list_.last = &waiter;
-  waiter.linked = true;
-}
-
 void WaitQueue::push_front(Waiter& waiter) noexcept {
   waiter.previous = nullptr;
   waiter.next = list_.first;

@@ -44,7 +44,13 @@ class WaitQueue {
 
   bool empty() const noexcept { return list_.first == nullptr; }
   Waiter* front() const noexcept { return list_.first; }
-  void push_back(Waiter& waiter) noexcept;
+  void push_back(Waiter& waiter) noexcept {
+    waiter.next = nullptr;
+    waiter.previous = list_.last;
+    (list_.last != nullptr ? list_.last->next : list_.first) = &waiter;
+    list_.last = &waiter;
+    waiter.linked = true;
+  }
   void push_front(Waiter& waiter) noexcept;
   void remove(Waiter& waiter) noexcept;
   Waiter* pop_front() noexcept {

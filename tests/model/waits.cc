@@ -64,7 +64,7 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancella
   return reason;
 }
 
-void resume(const Claimed& waiter) noexcept { model::wake_on(waiter.fiber->word.futex_word(), 1); }
+void resume(Claimed waiter) noexcept { model::wake_on(waiter.fiber->word.futex_word(), 1); }
 
 bool wake(WakeToken token, Wake reason) noexcept {
   const Claimed waiter = claim(token, reason);
