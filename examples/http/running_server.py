@@ -1,6 +1,5 @@
 """18_http_server as a test sees it: started on a free port, asked through sockets, and looked at from outside."""
 
-import contextlib
 import pathlib
 import re
 import resource
@@ -12,7 +11,9 @@ import sys
 import tempfile
 import time
 
-LIMIT = 20  # seconds, for anything that could hang
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from checks import LIMIT, SKIPPED, timed, wait_until  # noqa: E402, F401
+
 HELLO = b"hello, world\n"
 
 
@@ -176,20 +177,6 @@ class Server:
 
     def descriptors(self):
         return len(list(pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir()))
-
-
-def wait_until(condition, what, limit=LIMIT):
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {limit} s"
-        time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def timed(what):
-    begin = time.monotonic()
-    yield
-    print(f"{what} ({time.monotonic() - begin:.1f} s)", flush=True)
 
 
 def run(program, checks):

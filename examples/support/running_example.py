@@ -1,8 +1,6 @@
 """An example that serves until Ctrl-C, and the tools that talk to it, as a test sees them."""
 
 import concurrent.futures
-import contextlib
-import os
 import re
 import shutil
 import signal
@@ -11,10 +9,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
-LIMIT = 20  # seconds, for anything that could hang
-SKIPPED = 1 if os.environ.get("CI") == "true" else 77  # what is missing there is a failure
+from checks import LIMIT, SKIPPED, timed, wait_until  # noqa: F401
 
 # A shell starts what runs in the background with SIGINT ignored, and children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -90,20 +86,6 @@ def check_usage(program, wrong_calls):
         run = subprocess.run([program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                              timeout=LIMIT)
         assert run.returncode == 2 and run.stderr.startswith("usage: ") and not run.stdout, (arguments, run)
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {LIMIT} s"
-        time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def timed(what):
-    begin = time.monotonic()
-    yield
-    print(f"{what} ({time.monotonic() - begin:.1f} s)", flush=True)
 
 
 def run(program, checks, meanwhile=()):
