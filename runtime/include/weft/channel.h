@@ -55,7 +55,7 @@ class Channel {
   /// from.
   void send(T&& item) {
     const bool locked = core_.try_lock_open();
-    if (locked && put(item)) return;
+    if (locked && detail::put_item(core_, item)) return;
     core_.send(std::addressof(item), locked);
   }
   /// The same with a copy, which is lost if it cannot be sent.
@@ -65,7 +65,8 @@ class Channel {
   /// ChannelClosed. Never suspends.
   [[nodiscard]] bool try_send(T&& item) {
     const bool locked = core_.try_lock_open();
-    return (locked && put(item)) || core_.try_send(std::addressof(item), locked);
+    return (locked && detail::put_item(core_, item)) ||
+           core_.try_send(std::addressof(item), locked);
   }
   [[nodiscard]] bool try_send(const T& item) requires std::copy_constructible<T> {
     return try_send(T(item));
@@ -78,7 +79,7 @@ class Channel {
   std::optional<T> receive() {
     std::optional<T> item;
     const bool locked = core_.try_lock_open();
-    if (!locked || !take(item)) core_.receive(&item, locked);
+    if (!locked || !detail::take_item(core_, item)) core_.receive(&item, locked);
     return item;
   }
 
@@ -86,7 +87,7 @@ class Channel {
   [[nodiscard]] std::optional<T> try_receive() noexcept {
     std::optional<T> item;
     const bool locked = core_.try_lock_open();
-    if (!locked || !take(item)) core_.try_receive(&item, locked);
+    if (!locked || !detail::take_item(core_, item)) core_.try_receive(&item, locked);
     return item;
   }
 
@@ -150,22 +151,6 @@ class Channel {
       [](void* slot, void* receiver) noexcept {
         fetch(*static_cast<T*>(slot), *static_cast<std::optional<T>*>(receiver));
       }};
-
-  // With the lock; if they succeed, without it.
-  bool put(T& item) noexcept {
-    void* const slot = core_.add_slot();
-    if (slot == nullptr) return false;
-    std::construct_at(static_cast<T*>(slot), std::move(item));
-    core_.unlock_open();
-    return true;
-  }
-  bool take(std::optional<T>& receiver) noexcept {
-    void* const slot = core_.remove_slot();
-    if (slot == nullptr) return false;
-    fetch(*static_cast<T*>(slot), receiver);
-    core_.unlock_open();
-    return true;
-  }
 
   T* const slots_;
   detail::ChannelCore core_;

@@ -49,13 +49,7 @@ struct ReceiveCase : AnySelectCase {
   bool may_be_ready() const noexcept { return from != nullptr && from->may_be_ready(false); }
   bool take_short_way() noexcept {
     if (!from->try_lock_open()) return false;
-    if (void* const slot = from->remove_slot()) {
-      T* const sent = static_cast<T*>(slot);
-      item.emplace(std::move(*sent));
-      std::destroy_at(sent);
-      from->unlock_open();
-      return true;
-    }
+    if (take_item(*from, item)) return true;
     from->unlock_open();
     return false;
   }
@@ -79,12 +73,9 @@ struct SendCase : AnySelectCase {
   bool may_be_ready() const noexcept { return to != nullptr && to->may_be_ready(true); }
   bool take_short_way() noexcept {
     if (!to->try_lock_open()) return false;
-    void* const slot = to->add_slot();
-    if (slot != nullptr) {
-      std::construct_at(static_cast<std::remove_reference_t<Item>*>(slot), std::move(item));
-    }
+    if (put_item(*to, item)) return true;
     to->unlock_open();
-    return slot != nullptr;
+    return false;
   }
   void run() { std::forward<F>(handler)(); }
 

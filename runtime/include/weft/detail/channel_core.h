@@ -4,6 +4,9 @@
 
 #include <atomic>
 #include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
 
 namespace weft::detail {
 
@@ -122,5 +125,25 @@ class ChannelCore {
   std::byte* const slots_;
   const ItemMoves& moves_;
 };
+
+/// The short way of an item into the buffer and out of it. With the lock; if they succeed, without.
+template <class T>
+bool put_item(ChannelCore& core, T& item) noexcept {
+  void* const slot = core.add_slot();
+  if (slot == nullptr) return false;
+  std::construct_at(static_cast<T*>(slot), std::move(item));
+  core.unlock_open();
+  return true;
+}
+template <class T>
+bool take_item(ChannelCore& core, std::optional<T>& receiver) noexcept {
+  void* const slot = core.remove_slot();
+  if (slot == nullptr) return false;
+  T* const oldest = static_cast<T*>(slot);
+  receiver.emplace(std::move(*oldest));
+  std::destroy_at(oldest);
+  core.unlock_open();
+  return true;
+}
 
 }  // namespace weft::detail
