@@ -8,10 +8,16 @@
 
 namespace weft::detail {
 
-void barrier_on_all_threads() noexcept {
+bool prepare_barrier_on_all_threads() noexcept {
   static const bool registered =
       ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
-  if (registered && ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) return;
+  return registered;
+}
+
+void barrier_on_all_threads() noexcept {
+  if (prepare_barrier_on_all_threads() &&
+      ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
+    return;
   // Refused: by a filter, or an old kernel. Every processor switches threads within this.
   const OwnCall scope;
   ::usleep(20'000);

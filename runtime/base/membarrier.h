@@ -10,6 +10,9 @@ namespace weft::detail {
 
 #if !defined(WEFT_MODEL)
 void barrier_on_all_threads() noexcept;
+/// Makes the first call as quick as all others, some microseconds. Where there is one thread this
+/// takes no time, later some 20 ms. False: the kernel knows no such barrier, or a filter refuses.
+bool prepare_barrier_on_all_threads() noexcept;
 #endif
 
 }  // namespace weft::detail

@@ -34,11 +34,11 @@
 // stack. If the arming of the wake-up (unlocking a list, say) came before publish(), the waker
 // would find Running and give up.
 
+#include <weft/detail/solo.h>
 #include <cstdint>
 #include <optional>
 
 #include "base/assert.h"
-#include "base/atomic.h"
 
 namespace weft::detail {
 
@@ -66,8 +66,14 @@ class WaitWord {
 
   /// Takes a pending cancellation, to throw it. False when there is none.
   bool take_pending() noexcept {
-    if (!cancel_pending()) return false;
-    return (word_.fetch_and(~kPending, std::memory_order_acq_rel) & kPending) != 0;
+    std::uint64_t word = load_relaxed();
+    while ((word & kPending) != 0) {
+      if (word_.compare_exchange_weak(word, word & ~kPending, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /// Has a cancellation that was taken delivered after all, unless its request is taken back.
@@ -100,7 +106,8 @@ class WaitWord {
   }
 
   /// For the next use of the descriptor: all but the epoch starts afresh, and older epochs become
-  /// stale.
+  /// stale. Nobody else changes the word of a descriptor that is free: who has a handle keeps it
+  /// from being free, and who comes late to wake finds it running, and stores nothing.
   void reset() noexcept {
     const Epoch next = epoch() + 1;
     word_.store(next << kEpochShift, std::memory_order_release);
@@ -217,7 +224,7 @@ class WaitWord {
     return word + (std::uint64_t{1} << kEpochShift);
   }
 
-  Atomic<std::uint64_t> word_{0};
+  SharedWord<std::uint64_t> word_{0};
 };
 
 }  // namespace weft::detail

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/party.h"
 #include "sched/scheduler.h"
 
 namespace weft::detail {
@@ -47,6 +48,7 @@ void Worker::run() {
   t_worker = this;
   chaos::begin_worker(index_);
   learn_own_thread();
+  const SoloScope solo(alone_);
   while (Fiber* const next = find_work()) {
     Fiber& runnable = with_stack(*next);
     if (&runnable != &root_) run_until_root_lands(runnable);

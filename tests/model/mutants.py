@@ -26,6 +26,7 @@ SOURCES = {
     "run_queue": [],
     "spawn_deque": ["runtime/sched/idle.cc"],
     "wait_word": [],
+    "solo": ["runtime/base/solo.cc"],
     "inbox": [],
     "idle": ["runtime/sched/idle.cc"],
     "channel": ["runtime/sync/channel.cc", "runtime/sync/wait_queue.cc"],

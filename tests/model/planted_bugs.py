@@ -20,6 +20,8 @@ OPERATIONS = "runtime/reactor/operations.cc"
 STACKS = "runtime/fiber/stack_pool.cc"
 INBOX = "runtime/sched/inbox.h"
 SPINLOCK = "runtime/base/spinlock.h"
+SOLO = "runtime/include/weft/detail/solo.h"
+SOLO_CC = "runtime/base/solo.cc"
 
 MUTANTS = [
     Mutant("the tail is only released, not seq_cst", "run_queue", RING,
@@ -135,6 +137,40 @@ MUTANTS = [
     Mutant("the next user of a descriptor begins at the same epoch", "wait_word", WORD,
            "    const Epoch next = epoch() + 1;",
            "    const Epoch next = epoch();"),
+    Mutant("the solo thread does not say that it is at a word", "solo", SOLO,
+           "    busy_.store(true, std::memory_order_relaxed);", ""),
+    Mutant("the solo thread looks for others before it says so", "solo", SOLO,
+           "    busy_.store(true, std::memory_order_relaxed);\n"
+           "    std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler's part; [solo]\n"
+           "    Swap outcome = Swap::kOver;\n"
+           "    if (!over_.load(std::memory_order_relaxed)) [[likely]] {\n",
+           "    const bool over = over_.load(std::memory_order_relaxed);\n"
+           "    busy_.store(true, std::memory_order_relaxed);\n"
+           "    Swap outcome = Swap::kOver;\n"
+           "    if (!over) [[likely]] {\n"),
+    Mutant("the solo thread does not look for others", "solo", SOLO,
+           "    if (!over_.load(std::memory_order_relaxed)) [[likely]] {", "    {"),
+    Mutant("the solo thread is done before it has stored", "solo", SOLO,
+           "      const T found = word.load(std::memory_order_acquire);",
+           "      const T found = word.load(std::memory_order_acquire);\n"
+           "      busy_.store(false, std::memory_order_release);"),
+    Mutant("the solo thread stores without a release", "solo", SOLO,
+           "        word.store(desired, std::memory_order_release);",
+           "        word.store(desired, std::memory_order_relaxed);"),
+    Mutant("a newcomer spares itself the barrier", "solo", SOLO_CC,
+           "    barrier_on_all_threads();\n", ""),
+    Mutant("a newcomer's barrier comes before its write", "solo", SOLO_CC,
+           "    over_.store(true, std::memory_order_seq_cst);\n    barrier_on_all_threads();\n",
+           "    barrier_on_all_threads();\n    over_.store(true, std::memory_order_seq_cst);\n"),
+    Mutant("a newcomer does not wait for the swap under way", "solo", SOLO_CC,
+           "    for (SpinWait swap; busy_.load(std::memory_order_acquire);) swap.pause();  // [solo]\n", ""),
+    Mutant("a second newcomer does not wait for the first", "solo", SOLO_CC,
+           "    if (state == State::kEnding) {\n      spin.pause();\n      continue;\n    }\n",
+           "    if (state == State::kEnding) return;\n"),
+    Mutant("two are solo at once", "solo", SOLO_CC,
+           "  return state_.compare_exchange_strong(nobody, State::kSolo, std::memory_order_acq_rel,\n"
+           "                                        std::memory_order_relaxed);  // [solo-state]",
+           "  return state_.exchange(State::kSolo) != State::kMany;"),
     Mutant("the last searcher is not told to look again", "idle", IDLE,
            "  return searching(before - leaving) == 0;",
            "  return false;"),
