@@ -112,7 +112,7 @@ class SharedWord {
   SharedWord(const SharedWord&) = delete;
   SharedWord& operator=(const SharedWord&) = delete;
 
-  T load(Order order) const noexcept { return word_.load(order); }
+  T load(Order order = std::memory_order_seq_cst) const noexcept { return word_.load(order); }
   /// For who has the word to itself until this is seen: a lock's holder.
   void store(T value, Order order) noexcept { word_.store(value, order); }
   bool compare_exchange_strong(T& expected, T desired, Order order, Order failure) noexcept {

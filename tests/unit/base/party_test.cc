@@ -1,0 +1,173 @@
+// Goal: the one worker of a process is its solo thread until another thread takes part, and then
+// everybody's changes count. Method: each test in a process of its own, for it is once and for all
+// there; what a thread is to the words, it says itself.
+
+#include <gtest/gtest.h>
+#include <sys/single_threaded.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <weft/detail/solo.h>
+#include <weft/weft.h>
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "base/membarrier.h"
+
+namespace {
+
+using weft::detail::Party;
+
+Party party() { return weft::detail::t_party; }
+
+/// Whether all of it held in the child of a fork; `body` says what did not.
+bool holds_in_child(const std::function<void()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    body();
+    ::_exit(testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  return ::waitpid(child, &status, 0) == child && status == 0;
+}
+
+class PartyTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (__libc_single_threaded == 0) GTEST_SKIP() << "a sanitizer has a thread of its own";
+    if (!weft::detail::prepare_barrier_on_all_threads()) GTEST_SKIP() << "no membarrier";
+  }
+};
+
+const weft::Options kAlone{.workers = 1};
+
+TEST_F(PartyTest, TheOnlyWorkerIsSolo) {
+  EXPECT_TRUE(holds_in_child([] {
+    weft::run(kAlone, [] {
+      weft::Mutex mutex;
+      weft::Channel<int> channel;
+      auto sending = weft::spawn([&] { channel.send(7); });
+      EXPECT_EQ(channel.receive(), 7);
+      mutex.lock();
+      EXPECT_FALSE(mutex.try_lock());
+      mutex.unlock();
+      sending.get();
+      EXPECT_EQ(party(), Party::kSolo);
+    });
+    EXPECT_EQ(party(), Party::kNewcomer) << "the thread that waits for it has changed nothing";
+  }));
+}
+
+TEST_F(PartyTest, SoIsTheOnlyWorkerOfTheNextRuntime) {
+  EXPECT_TRUE(holds_in_child([] {
+    for (int i = 0; i < 3; ++i) {
+      weft::run(kAlone, [] {
+        weft::gather([] { weft::yield(); }, [] { weft::yield(); });
+        EXPECT_EQ(party(), Party::kSolo);
+      });
+    }
+  }));
+}
+
+TEST_F(PartyTest, AThreadThatTakesPartEndsIt) {
+  EXPECT_TRUE(holds_in_child([] {
+    weft::run(kAlone, [] {
+      weft::Mutex mutex;
+      mutex.lock();
+      std::atomic<bool> entered{false};
+      std::thread other([&] {
+        EXPECT_EQ(party(), Party::kNewcomer);
+        const std::lock_guard lock(mutex);
+        EXPECT_EQ(party(), Party::kOneOfMany);
+        entered = true;
+      });
+      weft::sleep_for(std::chrono::milliseconds(20));
+      EXPECT_FALSE(entered);
+      mutex.unlock();
+      weft::to_thread([&] { other.join(); });
+      EXPECT_TRUE(entered);
+      const std::lock_guard lock(mutex);
+      EXPECT_EQ(party(), Party::kOneOfMany);
+    });
+    weft::run(kAlone, [] { EXPECT_EQ(party(), Party::kOneOfMany) << "it is for good"; });
+  }));
+}
+
+TEST_F(PartyTest, OneOfTwoWorkersIsNotSolo) {
+  EXPECT_TRUE(holds_in_child([] {
+    weft::run(weft::Options{.workers = 2}, [] { EXPECT_EQ(party(), Party::kOneOfMany); });
+  }));
+}
+
+/// What the worker of a runtime is when it has just changed a word. The caller changes none.
+Party party_in(weft::Runtime& runtime) {
+  std::atomic<Party> answer{};
+  std::atomic<bool> told{false};
+  runtime.post([&] {
+    weft::Mutex mutex;
+    const std::lock_guard lock(mutex);
+    answer = party();
+    told = true;
+  });
+  while (!told) std::this_thread::yield();
+  return answer;
+}
+
+TEST_F(PartyTest, NorIsOneOfTwoRuntimes) {
+  EXPECT_TRUE(holds_in_child([] {
+    weft::Runtime first(kAlone);
+    EXPECT_EQ(party_in(first), Party::kSolo);
+    weft::Runtime second(kAlone);
+    EXPECT_EQ(party_in(second), Party::kOneOfMany);
+    EXPECT_EQ(party_in(first), Party::kOneOfMany);
+  }));
+}
+
+TEST_F(PartyTest, NorIsOneWhoseWordsOthersHaveHadBefore) {
+  EXPECT_TRUE(holds_in_child([] {
+    weft::Mutex mutex;
+    const std::lock_guard lock(mutex);
+    EXPECT_EQ(party(), Party::kOneOfMany);
+    weft::run(kAlone, [] { EXPECT_EQ(party(), Party::kOneOfMany); });
+  }));
+}
+
+// What is prepared would take long there.
+TEST_F(PartyTest, NorIsOneThatBeginsAmongThreads) {
+  const auto body = [] {
+    std::thread([] {}).join();
+    weft::run(kAlone, [] { EXPECT_EQ(party(), Party::kOneOfMany); });
+  };
+  EXPECT_TRUE(holds_in_child(body));
+}
+
+// The solo thread is not there, and may have been in the midst of a change.
+TEST_F(PartyTest, TheChildOfAnotherThreadDoesNotWaitForIt) {
+  EXPECT_TRUE(holds_in_child([] {
+    std::atomic<bool> done{false};
+    std::thread forking;
+    weft::run(kAlone, [&] {
+      forking = std::thread([&] {
+        for (int i = 0; i < 30; ++i) {
+          EXPECT_TRUE(holds_in_child([] {
+            ::alarm(20);
+            weft::Mutex mutex;
+            const std::lock_guard lock(mutex);
+            EXPECT_EQ(party(), Party::kOneOfMany);
+          }));
+        }
+        done = true;
+      });
+      weft::Mutex mutex;
+      while (!done) {
+        for (int i = 0; i < 1000; ++i) const std::lock_guard lock(mutex);
+        EXPECT_EQ(party(), Party::kSolo);
+        weft::yield();
+      }
+    });
+    forking.join();
+  }));
+}
+
+}  // namespace
