@@ -1,12 +1,12 @@
-"""The bugs that mutants.py plants; those of sync/ and task/ are in files of their own."""
+"""The bugs that mutants.py plants; those of sync/, task/ and the words below both are in files of their own."""
 
 import planted_bugs_sync
 import planted_bugs_task
+import planted_bugs_words
 from mutant import Mutant
 
 RING = "runtime/sched/run_queue.h"
 DEQUE = "runtime/sched/spawn_deque.h"
-WORD = "runtime/fiber/wait_word.h"
 IDLE = "runtime/sched/idle.cc"
 PARKER = "runtime/sched/parker.h"
 SLOT = "runtime/sched/lifo_slot.h"
@@ -20,8 +20,6 @@ OPERATIONS = "runtime/reactor/operations.cc"
 STACKS = "runtime/fiber/stack_pool.cc"
 INBOX = "runtime/sched/inbox.h"
 SPINLOCK = "runtime/base/spinlock.h"
-SOLO = "runtime/include/weft/detail/solo.h"
-SOLO_CC = "runtime/base/solo.cc"
 
 MUTANTS = [
     Mutant("the tail is only released, not seq_cst", "run_queue", RING,
@@ -103,74 +101,6 @@ MUTANTS = [
     Mutant("the deque's items are pushed without an order", "spawn_deque", DEQUE,
            "    tail_.store(tail + 1, std::memory_order_seq_cst);  // [sd-tail], [wake]",
            "    tail_.store(tail + 1, std::memory_order_release);"),
-    Mutant("a wake does not look at the epoch", "wait_word", WORD,
-           "      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)\n"
-           "        return false;",
-           "      if ((word & kStateMask) == kRunning) return false;"),
-    Mutant("a wake ends a wait that has not begun", "wait_word", WORD,
-           "      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)\n"
-           "        return false;",
-           "      if ((word >> kEpochShift) != (epoch & kEpochMask)) return false;"),
-    Mutant("a pending request does not end the wait", "wait_word", WORD,
-           "      const bool cancelled = state == kWaiting && (word & kPending) != 0;",
-           "      const bool cancelled = false;"),
-    Mutant("publish overwrites what came meanwhile", "wait_word", WORD,
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,\n"
-           "                                      std::memory_order_relaxed)) {\n"
-           "        return !cancelled;\n"
-           "      }",
-           "      word_.store(next, std::memory_order_release);\n"
-           "      return !cancelled;"),
-    Mutant("a request is taken back in one step and its delivery in another", "wait_word", WORD,
-           "      if ((next & kRequestMask) == 0 || drop(requests_of(next))) next &= ~kPending;\n"
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,\n"
-           "                                      std::memory_order_relaxed)) {\n",
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,\n"
-           "                                      std::memory_order_relaxed)) {\n"
-           "        if (requests_of(next) == 0 || drop(requests_of(next))) take_pending();\n"),
-    Mutant("a masked wait is cancelled", "wait_word", WORD,
-           "      const bool wakes = (word & kStateMask) == kWaiting;",
-           "      const bool wakes = (word & kStateMask) != kRunning;"),
-    Mutant("a wait does not count its epoch", "wait_word", WORD,
-           "    return word + (std::uint64_t{1} << kEpochShift);",
-           "    return word;"),
-    Mutant("the next user of a descriptor begins at the same epoch", "wait_word", WORD,
-           "    const Epoch next = epoch() + 1;",
-           "    const Epoch next = epoch();"),
-    Mutant("the solo thread does not say that it is at a word", "solo", SOLO,
-           "    busy_.store(true, std::memory_order_relaxed);", ""),
-    Mutant("the solo thread looks for others before it says so", "solo", SOLO,
-           "    busy_.store(true, std::memory_order_relaxed);\n"
-           "    std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler's part; [solo]\n"
-           "    Swap outcome = Swap::kOver;\n"
-           "    if (!over_.load(std::memory_order_relaxed)) [[likely]] {\n",
-           "    const bool over = over_.load(std::memory_order_relaxed);\n"
-           "    busy_.store(true, std::memory_order_relaxed);\n"
-           "    Swap outcome = Swap::kOver;\n"
-           "    if (!over) [[likely]] {\n"),
-    Mutant("the solo thread does not look for others", "solo", SOLO,
-           "    if (!over_.load(std::memory_order_relaxed)) [[likely]] {", "    {"),
-    Mutant("the solo thread is done before it has stored", "solo", SOLO,
-           "      const T found = word.load(std::memory_order_acquire);",
-           "      const T found = word.load(std::memory_order_acquire);\n"
-           "      busy_.store(false, std::memory_order_release);"),
-    Mutant("the solo thread stores without a release", "solo", SOLO,
-           "        word.store(desired, std::memory_order_release);",
-           "        word.store(desired, std::memory_order_relaxed);"),
-    Mutant("a newcomer spares itself the barrier", "solo", SOLO_CC,
-           "    barrier_on_all_threads();\n", ""),
-    Mutant("a newcomer's barrier comes before its write", "solo", SOLO_CC,
-           "    over_.store(true, std::memory_order_seq_cst);\n    barrier_on_all_threads();\n",
-           "    barrier_on_all_threads();\n    over_.store(true, std::memory_order_seq_cst);\n"),
-    Mutant("a newcomer does not wait for the swap under way", "solo", SOLO_CC,
-           "    for (SpinWait swap; busy_.load(std::memory_order_acquire);) swap.pause();  // [solo]\n", ""),
-    Mutant("a second newcomer does not wait for the first", "solo", SOLO_CC,
-           "    if (state == State::kEnding) {\n      spin.pause();\n      continue;\n    }\n",
-           "    if (state == State::kEnding) return;\n"),
-    Mutant("two are solo at once", "solo", SOLO_CC,
-           "  return state_.compare_exchange_strong(nobody, State::kSolo, std::memory_order_acq_rel,\n"
-           "                                        std::memory_order_relaxed);  // [solo-state]",
-           "  return state_.exchange(State::kSolo) != State::kMany;"),
     Mutant("the last searcher is not told to look again", "idle", IDLE,
            "  return searching(before - leaving) == 0;",
            "  return false;"),
@@ -403,13 +333,6 @@ MUTANTS += [
     Mutant("a thief reads the tail without an acquire", "run_queue", RING,
            "victim.tail_.load(std::memory_order_acquire) - head;",
            "victim.tail_.load(std::memory_order_relaxed) - head;"),
-    Mutant("whoever ends a wait does not acquire", "wait_word", WORD,
-           "      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_acq_rel,",
-           "      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_release,"),
-    Mutant("a wait is published without a release", "wait_word", WORD,
-           "      // Release: whoever resumes the owner must see its saved context. [wait-publish]\n"
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,",
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acquire,"),
     Mutant("a spinlock is taken without an acquire", "wait_word", SPINLOCK,
            "    while (locked_.exchange(true, std::memory_order_acquire)) wait();",
            "    while (locked_.exchange(true, std::memory_order_relaxed)) wait();"),
@@ -421,4 +344,4 @@ MUTANTS += [
            "switch (state_.exchange(kNotified, std::memory_order_relaxed)) {"),
 ]
 
-MUTANTS += planted_bugs_sync.MUTANTS + planted_bugs_task.MUTANTS
+MUTANTS += planted_bugs_words.MUTANTS + planted_bugs_sync.MUTANTS + planted_bugs_task.MUTANTS
