@@ -4,6 +4,7 @@
 // or switch.
 
 #include <sched.h>
+#include <weft/detail/solo.h>
 
 #include "base/atomic.h"
 
@@ -45,6 +46,25 @@ class Spinlock {
   // Written by whoever takes or leaves the lock; the release of unlock() pairs with the acquire of
   // lock().
   Atomic<bool> locked_{false};
+};
+
+/// The same where nobody but fibers takes it, without a locked operation where a solo thread does.
+class FiberSpinlock {
+ public:
+  void lock() noexcept {
+    for (SpinWait spin;; spin.pause()) {
+      bool locked = false;
+      if (locked_.compare_exchange_strong(locked, true, std::memory_order_acquire,
+                                          std::memory_order_relaxed)) {
+        return;
+      }
+      while (locked_.load(std::memory_order_relaxed)) spin.pause();
+    }
+  }
+  void unlock() noexcept { locked_.store(false, std::memory_order_release); }
+
+ private:
+  SharedWord<bool> locked_{false};
 };
 
 }  // namespace weft::detail

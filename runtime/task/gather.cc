@@ -19,7 +19,7 @@ struct Gather::Wait {
   // So many more than there are children, until all have been taken on: none is the last before.
   static constexpr std::size_t kNotAllYet = ~std::size_t{0} / 2;
 
-  Spinlock lock;
+  FiberSpinlock lock;
   // All under lock.
   std::size_t remaining = kNotAllYet;
   const GatherChild* first_failure = nullptr;

@@ -252,6 +252,7 @@ NewTask::Made NewTask::make(Scheduler* scheduler, const SpawnOptions& options,
   fiber.stack_class = stack_class;
   fiber.pins = options.pinned ? 1 : 0;
   TaskState& state = state_of(fiber);
+  if (here == nullptr) state.end.open();
   if (extras.name != nullptr || extras.heap != nullptr) state.upkeep = Upkeep::kExtras;
   inherit_context(state, current_context());
   fiber.name.store(extras.name.release(), std::memory_order_release);

@@ -33,6 +33,7 @@
 
 #include <cstdint>
 
+#include <weft/detail/solo.h>
 #include <weft/detail/task_core.h>
 #include "base/assert.h"
 #include "base/list.h"
@@ -70,12 +71,17 @@ class TaskEnd {
   /// By who makes the task, before anybody else knows it.
   void add_first(CompletionHook& hook) noexcept {
     hooks_.push_back(hook);
-    word_.store(kHooked, std::memory_order_relaxed);
+    word_.store(kHooked | (word_.load(std::memory_order_relaxed) & kOpen),
+                std::memory_order_relaxed);
   }
+  /// Likewise, by a thread that is no worker's: that it looks after the task is no reason for a
+  /// solo thread to be none any more (<weft/detail/solo.h>).
+  void open() noexcept { word_.store(kOpen, std::memory_order_relaxed); }
   /// Like add(), but keeps the lock, for who lets go of it when it is asleep.
   bool add_locked(CompletionHook& hook) noexcept;
   void unlock() noexcept {
-    const std::uint32_t rest = word_.load(std::memory_order_relaxed) & (kOutcomeMask | kDetached);
+    const std::uint32_t rest =
+        word_.load(std::memory_order_relaxed) & (kOutcomeMask | kDetached | kOpen);
     word_.store(rest | (hooks_.empty() ? 0 : kHooked), std::memory_order_release);
   }
 
@@ -83,9 +89,11 @@ class TaskEnd {
 
   /// True if the task has ended: its body is the caller's to destroy. If not, it is the task's.
   bool detach() noexcept {
-    if (ended()) return true;
-    const std::uint32_t before = word_.fetch_or(kDetached, std::memory_order_acq_rel);  // [detach]
-    return outcome_of(before) != TaskOutcome::kPending;
+    std::uint32_t word = word_.load(std::memory_order_acquire);  // [outcome]
+    while (outcome_of(word) == TaskOutcome::kPending) {
+      if (swap(word, word | kDetached, std::memory_order_acq_rel)) return false;  // [detach]
+    }
+    return true;
   }
 
   // -- By the task, once.
@@ -105,10 +113,7 @@ class TaskEnd {
       next = word | static_cast<std::uint32_t>(outcome);
       if ((word & kHooked) != 0) next |= kLocked;
       // Release: [outcome]. Acquire: [detach], and what the last holder of the lock did.
-      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
-                                      std::memory_order_relaxed)) {
-        break;
-      }
+      if (swap(word, next, std::memory_order_acq_rel)) break;
     }
     if ((next & kHooked) != 0) [[unlikely]]
       tell(outcome, wake);
@@ -120,6 +125,7 @@ class TaskEnd {
   static constexpr std::uint32_t kLocked = 4;
   static constexpr std::uint32_t kHooked = 8;  // the list is not empty, where it is not locked
   static constexpr std::uint32_t kDetached = 16;
+  static constexpr std::uint32_t kOpen = 32;  // from its birth to its end
 
   static TaskOutcome outcome_of(std::uint32_t word) noexcept {
     return static_cast<TaskOutcome>(word & kOutcomeMask);
@@ -143,12 +149,16 @@ class TaskEnd {
 
   void lock() noexcept;
   bool try_lock(std::uint32_t word) noexcept {
-    return word_.compare_exchange_weak(word, word | kLocked, std::memory_order_acquire,
-                                       std::memory_order_relaxed);
+    return swap(word, word | kLocked, std::memory_order_acquire);
+  }
+  bool swap(std::uint32_t& word, std::uint32_t next, std::memory_order order) noexcept {
+    if ((word & kOpen) != 0) [[unlikely]]
+      return word_.compare_exchange_openly(word, next, order);
+    return word_.compare_exchange_weak(word, next, order, std::memory_order_relaxed);
   }
 
   // Outcome, lock and marks. Changed by swaps, and by whoever holds the lock. [outcome] [detach]
-  Atomic<std::uint32_t> word_{0};
+  SharedWord<std::uint32_t> word_{0};
   List<CompletionHook> hooks_;  // under the lock
 };
 

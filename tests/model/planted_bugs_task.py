@@ -7,8 +7,8 @@ END = "runtime/task/task_end.cc"
 
 MUTANTS = [
     Mutant("an outcome is published without a release", "task_end", END_H,
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,",
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_relaxed,"),
+           "      if (swap(word, next, std::memory_order_acq_rel)) break;",
+           "      if (swap(word, next, std::memory_order_relaxed)) break;"),
     Mutant("an outcome is read without an acquire", "task_end", END_H,
            "    return outcome_of(word_.load(std::memory_order_acquire));  // [outcome]",
            "    return outcome_of(word_.load(std::memory_order_relaxed));"),
@@ -16,8 +16,8 @@ MUTANTS = [
            "    unlock();\n    if (last.fiber != nullptr) wake(last);",
            "    if (last.fiber != nullptr) wake(last);\n    unlock();"),
     Mutant("who detaches does not look whether the task has ended meanwhile", "task_end", END_H,
-           "    return outcome_of(before) != TaskOutcome::kPending;",
-           "    return false;"),
+           "    while (outcome_of(word) == TaskOutcome::kPending) {\n",
+           "    for (;;) {\n"),
     Mutant("a task does not look whether it was detached", "task_end", END_H,
            "    return (next & kDetached) != 0;",
            "    return false;"),

@@ -59,6 +59,34 @@ TEST_F(PartyTest, TheOnlyWorkerIsSolo) {
   }));
 }
 
+// Nothing of it is done by another thread.
+TEST_F(PartyTest, AndStaysSoWhateverItsFibersDo) {
+  using namespace std::chrono_literals;
+  for (const char* const driver : {"epoll", "auto"}) {
+    EXPECT_TRUE(holds_in_child([driver] {
+      weft::run(weft::Options{.workers = 1, .driver = driver}, [] {
+        auto listener = weft::TcpListener::bind("127.0.0.1", 0);
+        auto echoing = weft::spawn([&] {
+          auto peer = listener.accept();
+          peer.write_all(peer.read_until("\n"));
+        });
+        auto client = weft::TcpStream::connect(listener.local_address());
+        client.write_all("weft\n");
+        EXPECT_EQ(client.read_until("\n"), "weft\n");
+        weft::task_group([&](weft::TaskGroup& group) {
+          group.spawn([] { weft::sleep_for(1ms); });
+          group.spawn([&] { echoing.get(); });
+        });
+        EXPECT_THROW(weft::timeout(1ms, [] { weft::sleep_for(10s); }), weft::TimeoutError);
+        auto forgotten = weft::spawn([] { weft::sleep_for(1ms); });
+        forgotten.cancel();
+        forgotten.join();
+        EXPECT_EQ(party(), Party::kSolo);
+      });
+    }));
+  }
+}
+
 TEST_F(PartyTest, SoIsTheOnlyWorkerOfTheNextRuntime) {
   EXPECT_TRUE(holds_in_child([] {
     for (int i = 0; i < 3; ++i) {

@@ -87,7 +87,13 @@ class Solo {
 #if defined(WEFT_MODEL)
 
 template <class T>
-using SharedWord = Atomic<T>;
+class SharedWord : public Atomic<T> {
+ public:
+  using Atomic<T>::Atomic;
+  bool compare_exchange_openly(T& expected, T desired, std::memory_order order) noexcept {
+    return Atomic<T>::compare_exchange_weak(expected, desired, order, std::memory_order_relaxed);
+  }
+};
 
 #else
 
@@ -124,6 +130,10 @@ class SharedWord {
   }
   bool compare_exchange_weak(T& expected, T desired, Order order, Order failure) noexcept {
     return compare_exchange_strong(expected, desired, order, failure);
+  }
+  /// Of a word that everybody changes in this way alone: even a newcomer, who stays one.
+  bool compare_exchange_openly(T& expected, T desired, Order order) noexcept {
+    return word_.compare_exchange_weak(expected, desired, order, std::memory_order_relaxed);
   }
 
  private:
