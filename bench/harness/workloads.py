@@ -142,7 +142,7 @@ WORKLOADS = (
             Metric("select", "ns to select of two", yardsticks=(Yardstick("go"),)),
             Metric("select_receives", "receives a select takes", digits=2),
         ),
-        runtimes={WEFT: (1,), "go": (1,)},
+        runtimes={WEFT: (1, 2), "go": (1, 2)},
         lacks={"go": ("floor",)},
         measure=run_plain,
     ),

@@ -1,6 +1,7 @@
 // What synchronisation costs where nobody waits: a mutex is locked and unlocked, an item that is
-// there is received, and the same by a select of two receives. Medians of batches; beside them the
-// two locked operations that no mutex does without.
+// there is received, and the same by a select of two receives. Medians of batches; beside them two
+// locked operations, which is what a mutex takes among several workers. One that is the only one
+// does without.
 
 #include <weft/weft.h>
 
@@ -14,6 +15,7 @@
 
 #include "support/check.h"
 #include "support/clock.h"
+#include "support/workers.h"
 
 namespace {
 
@@ -72,4 +74,4 @@ void measure() {
 
 }  // namespace
 
-int main() { weft::run(weft::Options{.workers = 1}, measure); }
+int main() { weft::run(weft::Options{.workers = bench::workers()}, measure); }

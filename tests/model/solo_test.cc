@@ -23,7 +23,7 @@ class Words : public Model {
   // Party and SharedWord::compare_exchange_strong().
   class Thread {
    public:
-    explicit Thread(Solo& solo) : solo_(solo) {}
+    explicit Thread(Solo& shared) : solo_(shared) {}
     // SoloScope.
     void begin_work() {
       is_solo_ = solo_.begin();
@@ -62,7 +62,8 @@ class Words : public Model {
 
 // Workers that come and go, and threads that are none; each adds one, so often.
 struct Counting : Words {
-  Counting(int each, int workers, int others) : each(each), workers(workers), others(others) {}
+  Counting(int so_often, int as_workers, int as_others)
+      : each(so_often), workers(as_workers), others(as_others) {}
   Threads threads() override {
     Threads all;
     for (int i = 0; i < workers; ++i) {
