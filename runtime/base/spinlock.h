@@ -53,18 +53,18 @@ class FiberSpinlock {
  public:
   void lock() noexcept {
     for (SpinWait spin;; spin.pause()) {
-      bool locked = false;
-      if (locked_.compare_exchange_strong(locked, true, std::memory_order_acquire,
-                                          std::memory_order_relaxed)) {
+      bool taken = false;
+      if (taken_.compare_exchange_strong(taken, true, std::memory_order_acquire,
+                                         std::memory_order_relaxed)) {
         return;
       }
-      while (locked_.load(std::memory_order_relaxed)) spin.pause();
+      while (taken_.load(std::memory_order_relaxed)) spin.pause();
     }
   }
-  void unlock() noexcept { locked_.store(false, std::memory_order_release); }
+  void unlock() noexcept { taken_.store(false, std::memory_order_release); }
 
  private:
-  SharedWord<bool> locked_{false};
+  SharedWord<bool> taken_{false};
 };
 
 }  // namespace weft::detail
