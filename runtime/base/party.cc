@@ -12,8 +12,12 @@
 
 namespace weft::detail {
 
-constinit thread_local Party t_party [[gnu::tls_model("initial-exec")]] = Party::kNewcomer;
+namespace {
 constinit Solo g_solo;
+constinit Solo g_over(true);
+}  // namespace
+
+constinit thread_local Solo* t_solo [[gnu::tls_model("initial-exec")]] = &g_over;
 
 namespace {
 
@@ -27,7 +31,7 @@ bool single_threaded() noexcept {
 #endif
 }
 
-void begin_child() noexcept { g_solo.forget_others(t_party == Party::kSolo); }
+void begin_child() noexcept { g_solo.forget_others(t_solo == &g_solo); }
 
 }  // namespace
 
@@ -40,21 +44,26 @@ void prepare_solo() noexcept {
 
 SoloScope::SoloScope(bool may) noexcept {
   if (may && g_prepared.load(std::memory_order_relaxed) && g_solo.begin()) {
-    t_party = Party::kSolo;
+    t_solo = &g_solo;
   } else {
     become_one_of_many();
   }
 }
 
 SoloScope::~SoloScope() {
-  if (t_party == Party::kSolo) g_solo.end();
-  t_party = Party::kNewcomer;
+  if (t_solo == &g_solo) g_solo.end();
+  t_solo = &g_over;
 }
 
 void become_one_of_many() noexcept {
   // The solo thread comes here when it finds that it is none any more.
-  if (t_party == Party::kNewcomer) g_solo.end_for_all();
-  t_party = Party::kOneOfMany;
+  if (t_solo == &g_over) g_solo.end_for_all();
+  t_solo = nullptr;
+}
+
+Party party() noexcept {
+  if (t_solo == nullptr) return Party::kOneOfMany;
+  return t_solo == &g_solo ? Party::kSolo : Party::kNewcomer;
 }
 
 }  // namespace weft::detail

@@ -2,7 +2,17 @@
 
 // When a worker is the process's solo thread; what that is: <weft/detail/solo.h>.
 
+#include <cstdint>
+
 namespace weft::detail {
+
+/// What the calling thread is to the words that many may change.
+enum class Party : std::uint8_t {
+  kNewcomer,  ///< Has not tried to change any.
+  kOneOfMany,
+  kSolo,
+};
+Party party() noexcept;
 
 /// Before a runtime starts threads of its own. What this prepares takes some 20 ms in a process
 /// that has other threads already, so there it prepares nothing, and nobody will be solo.

@@ -48,7 +48,7 @@ class Spinlock {
   Atomic<bool> locked_{false};
 };
 
-/// The same where nobody but fibers takes it, without a locked operation where a solo thread does.
+/// The same for what only workers lock: without a locked operation where one is the solo thread.
 class FiberSpinlock {
  public:
   void lock() noexcept {

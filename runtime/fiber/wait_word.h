@@ -106,8 +106,10 @@ class WaitWord {
   }
 
   /// For the next use of the descriptor: all but the epoch starts afresh, and older epochs become
-  /// stale. Nobody else changes the word of a descriptor that is free: who has a handle keeps it
-  /// from being free, and who comes late to wake finds it running, and stores nothing.
+  /// stale. A store, for nobody else changes the word of a descriptor that is free: who has a
+  /// handle keeps it from being free, who comes late to wake finds it running, and who cancels
+  /// without a handle has seen it in use; a solo thread's own fibers are not freed meanwhile, and
+  /// others' are none that it has to itself.
   void reset() noexcept {
     const Epoch next = epoch() + 1;
     word_.store(next << kEpochShift, std::memory_order_release);

@@ -130,8 +130,8 @@ void Gather::wait() {
        self = current_token(WaitsFor::kTasks), wait.lock.lock()) {
     wait.waiter = self;
     suspended = true;
-    const Wake reason =
-        suspend([](void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }, &wait.lock);
+    const Wake reason = suspend(
+        [](void* lock) noexcept { static_cast<FiberSpinlock*>(lock)->unlock(); }, &wait.lock);
     if (reason != Wake::kCancelled) continue;
     // Again at each request: a child may have caught the first.
     if (cancelled) merge_cancellation(*current_fiber());

@@ -89,11 +89,11 @@ class TaskEnd {
 
   /// True if the task has ended: its body is the caller's to destroy. If not, it is the task's.
   bool detach() noexcept {
-    std::uint32_t word = word_.load(std::memory_order_acquire);  // [outcome]
-    while (outcome_of(word) == TaskOutcome::kPending) {
+    for (;;) {
+      std::uint32_t word = word_.load(std::memory_order_acquire);  // [outcome]
+      if (outcome_of(word) != TaskOutcome::kPending) return true;
       if (swap(word, word | kDetached, std::memory_order_acq_rel)) return false;  // [detach]
     }
-    return true;
   }
 
   // -- By the task, once.

@@ -74,6 +74,7 @@ class Task : public Model {
   // Its memory is the next task's.
   void destroy() {
     require(++destroyed == 1, "the body is destroyed once");
+    require(result.get() == 7, "by who has seen what the task did");
     require(end->ended(), "and not before the task has ended");
     end.reset();
     model::gone(&end, sizeof end);

@@ -6,7 +6,6 @@
 #include <sys/single_threaded.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <weft/detail/solo.h>
 #include <weft/weft.h>
 
 #include <atomic>
@@ -14,12 +13,12 @@
 #include <thread>
 
 #include "base/membarrier.h"
+#include "base/party.h"
 
 namespace {
 
+using weft::detail::party;
 using weft::detail::Party;
-
-Party party() { return weft::detail::t_party; }
 
 /// Whether all of it held in the child of a fork; `body` says what did not.
 bool holds_in_child(const std::function<void()>& body) {

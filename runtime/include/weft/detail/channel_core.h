@@ -21,8 +21,8 @@ struct ItemMoves {
   void (*fetch)(void* slot, void* receiver) noexcept;
 };
 
-/// A channel but for the type of its items. The inline part is what nobody waits for: one locked
-/// operation, and a store. See sync/channel.cc.
+/// A channel but for the type of its items. The inline part is what nobody waits for: one swap, and
+/// a store. See sync/channel.cc.
 class ChannelCore {
  public:
   ChannelCore(std::size_t capacity, std::byte* slots, const ItemMoves& moves) noexcept

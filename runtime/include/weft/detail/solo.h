@@ -44,6 +44,8 @@ class Solo {
  public:
   enum class Swap : std::uint8_t { kDone, kDiffers, kOver };
 
+  constexpr explicit Solo(bool over = false) noexcept : over_(over) {}
+
   /// By the solo thread. kOver: nothing was done, others are here.
   template <class T>
   Swap swap(PlainWord<T>& word, T& expected, T desired) noexcept {
@@ -81,7 +83,7 @@ class Solo {
   // Who changes it acquires what was done before, and releases that to those after. [solo-state]
   PlainWord<State> state_{State::kNobody};
   alignas(64) PlainWord<bool> busy_{false};  // the solo thread is between load and store
-  PlainWord<bool> over_{false};
+  PlainWord<bool> over_;
 };
 
 #if defined(WEFT_MODEL)
@@ -97,15 +99,10 @@ class SharedWord : public Atomic<T> {
 
 #else
 
-/// What the calling thread is to the words below.
-enum class Party : std::uint8_t {
-  kNewcomer,  ///< Has not changed any.
-  kOneOfMany,
-  kSolo,
-};
-// base/party.cc
-extern constinit thread_local Party t_party [[gnu::tls_model("initial-exec")]];
-extern constinit Solo g_solo;
+/// How the calling thread changes the words below: null among many. Of a newcomer it is one that is
+/// over. (A pointer, and the library's own objects behind it: were they named here, the linker
+/// would copy them into the program.)
+extern constinit thread_local Solo* t_solo [[gnu::tls_model("initial-exec")]];
 void become_one_of_many() noexcept;
 
 /// A word of which many threads may change any, at the price of one where there is only one.
@@ -122,14 +119,14 @@ class SharedWord {
   /// For who has the word to itself until this is seen: a lock's holder.
   void store(T value, Order order) noexcept { word_.store(value, order); }
   bool compare_exchange_strong(T& expected, T desired, Order order, Order failure) noexcept {
-    if (t_party != Party::kOneOfMany) {
-      const Solo::Swap swap = swap_before_others(expected, desired);
-      if (swap != Solo::Swap::kOver) return swap == Solo::Swap::kDone;
-    }
+    const Solo::Swap swap = swap_alone(expected, desired);
+    if (swap != Solo::Swap::kOver) return swap == Solo::Swap::kDone;
     return word_.compare_exchange_strong(expected, desired, order, failure);
   }
   bool compare_exchange_weak(T& expected, T desired, Order order, Order failure) noexcept {
-    return compare_exchange_strong(expected, desired, order, failure);
+    const Solo::Swap swap = swap_alone(expected, desired);
+    if (swap != Solo::Swap::kOver) return swap == Solo::Swap::kDone;
+    return word_.compare_exchange_weak(expected, desired, order, failure);
   }
   /// Of a word that everybody changes in this way alone: even a newcomer, who stays one.
   bool compare_exchange_openly(T& expected, T desired, Order order) noexcept {
@@ -137,14 +134,13 @@ class SharedWord {
   }
 
  private:
-  Solo::Swap swap_before_others(T& expected, T desired) noexcept {
-    if (t_party == Party::kSolo) [[likely]] {
-      const Solo::Swap swap = g_solo.swap(word_, expected, desired);
-      if (swap != Solo::Swap::kOver) [[likely]]
-        return swap;
-    }
-    become_one_of_many();
-    return Solo::Swap::kOver;
+  Solo::Swap swap_alone(T& expected, T desired) noexcept {
+    Solo* const solo = t_solo;
+    if (solo == nullptr) return Solo::Swap::kOver;
+    const Solo::Swap swap = solo->swap(word_, expected, desired);
+    if (swap == Solo::Swap::kOver) [[unlikely]]
+      become_one_of_many();
+    return swap;
   }
 
   PlainWord<T> word_;
