@@ -126,45 +126,41 @@ TEST(SoloModel, WhatALockGuardsIsSeenByTheNext) {
   support::expect_proven<Guarding>({.preemptions = 2, .surprises = 0});
 }
 
-// What the solo thread wrote is seen by whoever comes when it has ended.
-struct OneAfterTheOther : Words {
+// What the solo thread wrote before it changed the word.
+struct Writing : Words {
+  void write() {
+    Thread self(solo);
+    self.begin_work();
+    written.set(true);
+    self.add_one(count);
+    self.end_work();
+  }
+  Word count{0};
+  model::Plain<bool> written{false};
+};
+
+struct OneAfterTheOther : Writing {
   Threads threads() override {
-    return {[this] {
-              Thread self(solo);
-              self.begin_work();
-              written.set(true);
-              self.add_one(count);
-              self.end_work();
-            },
+    return {[this] { write(); },
             [this] {
               Thread self(solo);
               self.add_one(count);
               if (count.load(std::memory_order_acquire) == 2) require(written.get(), "it is seen");
             }};
   }
-  Word count{0};
-  model::Plain<bool> written{false};
 };
 TEST(SoloModel, WhatItWroteIsSeenByWhoComesLater) {
   support::expect_proven<OneAfterTheOther>({.preemptions = 2, .surprises = 0});
 }
 
 // Who only looks need not be one of many to rely on what it sees.
-struct Looking : Words {
+struct Looking : Writing {
   Threads threads() override {
-    return {[this] {
-              Thread self(solo);
-              self.begin_work();
-              written.set(true);
-              self.add_one(count);
-              self.end_work();
-            },
+    return {[this] { write(); },
             [this] {
               if (count.load(std::memory_order_acquire) == 1) require(written.get(), "it is seen");
             }};
   }
-  Word count{0};
-  model::Plain<bool> written{false};
 };
 TEST(SoloModel, WhatItWroteIsSeenByWhoOnlyLooks) {
   support::expect_proven<Looking>({.preemptions = 2, .surprises = 0});
