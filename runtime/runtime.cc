@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "base/debug_mode.h"
+#include "base/party.h"
 #include "debug/reports.h"
 #include "interrupt.h"
 #include "offload/blocking_pool.h"
@@ -116,6 +117,7 @@ void Runtime::wait_for_main(const detail::TaskRef& main, const detail::Interrupt
       interrupts.act();
       main.cancel();
     }
+    detail::leave_party();
     detail::wait_for_main_event(seen);
   }
   state.end.remove(hook);

@@ -13,15 +13,16 @@
 namespace weft::detail {
 
 namespace {
+
 constinit Solo g_solo;
 constinit Solo g_over(true);
-}  // namespace
 
-constinit thread_local Solo* t_solo [[gnu::tls_model("initial-exec")]] = &g_over;
-
-namespace {
+// What the thread is among the newcomers.
+enum class Kind : std::uint8_t { kPlain, kHasCome, kWorker };
+constinit thread_local Kind t_kind = Kind::kPlain;
 
 constinit std::atomic<bool> g_prepared{false};
+constinit std::atomic<bool> g_granted{false};
 
 bool single_threaded() noexcept {
 #if __has_include(<sys/single_threaded.h>)
@@ -31,39 +32,63 @@ bool single_threaded() noexcept {
 #endif
 }
 
-void begin_child() noexcept { g_solo.forget_others(t_solo == &g_solo); }
+}  // namespace
+
+constinit thread_local Solo* t_solo = &g_over;
+
+#if !defined(__x86_64__) && !defined(__aarch64__)
+Solo* solo_of_this_thread() noexcept {
+  asm volatile("" ::: "memory");
+  return t_solo;
+}
+#endif
+
+namespace {
+
+void begin_child() noexcept { g_solo.forget_others(t_solo == &g_solo, t_kind == Kind::kHasCome); }
 
 }  // namespace
 
-void prepare_solo() noexcept {
-  if (!g_prepared.load(std::memory_order_relaxed) && single_threaded() &&
-      prepare_barrier_on_all_threads() && ::pthread_atfork(nullptr, nullptr, &begin_child) == 0) {
-    g_prepared.store(true, std::memory_order_relaxed);
-  }
-}
-
-SoloScope::SoloScope(bool may) noexcept {
-  if (may && g_prepared.load(std::memory_order_relaxed) && g_solo.begin()) {
-    t_solo = &g_solo;
-  } else {
-    become_one_of_many();
-  }
-}
-
-SoloScope::~SoloScope() {
-  if (t_solo == &g_solo) g_solo.end();
-  t_solo = &g_over;
-}
-
 void become_one_of_many() noexcept {
   // The solo thread comes here when it finds that it is none any more.
-  if (t_solo == &g_over) g_solo.end_for_all();
+  if (t_solo == &g_over) {
+    g_solo.come(t_kind == Kind::kWorker ? Solo::Stay::kWhileAwake : Solo::Stay::kForGood);
+    if (t_kind == Kind::kPlain) t_kind = Kind::kHasCome;
+  }
   t_solo = nullptr;
+}
+
+void leave_party() noexcept {
+  if (t_kind != Kind::kHasCome) return;
+  t_kind = Kind::kPlain;
+  t_solo = &g_over;
+  g_solo.leave();
 }
 
 Party party() noexcept {
   if (t_solo == nullptr) return Party::kOneOfMany;
   return t_solo == &g_solo ? Party::kSolo : Party::kNewcomer;
 }
+
+SoloRight::SoloRight() noexcept : granted_(!g_granted.exchange(true, std::memory_order_acquire)) {
+  if (single_threaded()) prepare();
+}
+
+SoloRight::~SoloRight() {
+  if (granted_) g_granted.store(false, std::memory_order_release);
+}
+
+void SoloRight::prepare() const noexcept {
+  if (granted_ && !g_prepared.load(std::memory_order_relaxed) && prepare_barrier_on_all_threads() &&
+      ::pthread_atfork(nullptr, nullptr, &begin_child) == 0) {
+    g_prepared.store(true, std::memory_order_release);
+  }
+}
+
+Solo& solo_of_process() noexcept { return g_solo; }
+bool solo_is_prepared() noexcept { return g_prepared.load(std::memory_order_acquire); }
+void change_words_by(Solo* solo) noexcept { t_solo = solo; }
+void begin_as_newcomer() noexcept { t_solo = &g_over; }
+void count_as_worker(bool is_worker) noexcept { t_kind = is_worker ? Kind::kWorker : Kind::kPlain; }
 
 }  // namespace weft::detail

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/party.h"
 #include "base/signal_mask.h"
 #include "time/clock.h"
 
@@ -82,6 +83,7 @@ void BlockingPool::work(unsigned number) noexcept {
     lock.unlock();
     job->run();
     job.reset();
+    leave_party();
     lock.lock();
     ++idle_;
   }

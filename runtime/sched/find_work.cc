@@ -52,6 +52,7 @@ Fiber* Worker::find_work() {
 
 void Worker::housekeeping() {
   note_return();
+  party_.look_around();
   fail_starved();
   batching_ = true;
   age_unstarted();
@@ -137,6 +138,7 @@ void Worker::deliver() noexcept {
 // the end of the search: who publishes later sees that nobody searches.
 Fiber* Worker::found(Fiber* fiber) noexcept {
   const bool was_last = searching_ && scheduler_.idle().end_search();
+  party_.arrive();
   if (was_last || batched_) {
     if (scheduler_.has_work()) {
       wake_another();

@@ -16,6 +16,8 @@
 // An owner that is alone has no thieves, and saves itself the locked operations. All of it is part
 // of every switch, hence always inline.
 
+#include <weft/detail/solo.h>
+
 #include "base/atomic.h"
 
 namespace weft::detail {
@@ -49,7 +51,7 @@ class LifoSlot {
   }
 
   // Written by the owner and thieves, read by anyone. [lifo]
-  Atomic<T*> item_{nullptr};
+  SharedWord<T*> item_{nullptr};
 };
 
 }  // namespace weft::detail

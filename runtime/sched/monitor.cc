@@ -33,6 +33,7 @@ void Monitor::rouse() noexcept {
 
 void Monitor::run() {
   int quiet_looks = 0;
+  int looks_until_prepared = kLooksBeforePrepared;
   for (;;) {
     std::uint32_t state = state_.load(std::memory_order_seq_cst);
     if (state == kStopped) return;
@@ -40,6 +41,7 @@ void Monitor::run() {
       futex_wait(state_, kAsleep);
       continue;
     }
+    if (--looks_until_prepared == 0) scheduler_.prepare_solo();
     const Nanos time = now();
     quiet_looks = look(time) ? 0 : quiet_looks + 1;
     if (quiet_looks >= kQuietLooks) {

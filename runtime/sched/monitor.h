@@ -46,11 +46,13 @@ class Monitor {
   static constexpr std::uint32_t kAsleep = 1;
   static constexpr std::uint32_t kStopped = 2;
   static constexpr Nanos kPeriod = 10'000'000;
-  // Fewer switches than this in a period are slow ones: 10 us and more.
-  static constexpr std::uint64_t kBriskTurns = 1000;
+  // Fewer switches than this in a period are slow ones: 4 us and more.
+  static constexpr std::uint64_t kBriskTurns = 2500;
   // So many looks without a sign of life before it sleeps: a server that is asked once in a while
   // would otherwise pay for waking the monitor each time.
   static constexpr int kQuietLooks = 100;
+  // Whoever ends a runtime may have to wait for the preparation: none is made for a short one.
+  static constexpr int kLooksBeforePrepared = 20;
 
   Scheduler& scheduler_;
   std::vector<Watch> watches_;

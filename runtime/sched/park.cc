@@ -83,6 +83,7 @@ void Worker::park() {
   const bool watches = driver.acquire(index_);
   const bool last = idle.announce(index_, searching_, watches && driver.shared());
   searching_ = false;
+  party_.settle();
   bool slept_long = false;
   if (!must_stay_awake(last) && !chaos::strikes(chaos::Kind::kWake, 8)) {
     stats_.parks.add();
@@ -98,6 +99,7 @@ void Worker::park() {
   }
   if (watches) driver.release(index_);
   const Idle::Left left = idle.leave(index_);
+  party_.wake_up();
   searching_ = left == Idle::Left::kToSearch;
   scheduler_.note_activity();
   batching_ = true;

@@ -23,6 +23,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <weft/detail/solo.h>
+
 #include "base/atomic.h"
 #include "base/chaos.h"
 
@@ -43,7 +45,7 @@ class RunQueue {
     // Acquire: a consumer has read the slot before it moved head. [rq-head]
     if (tail - head_.load(std::memory_order_acquire) == kCapacity) return false;
     slot(tail).store(item, std::memory_order_relaxed);
-    tail_.store(tail + 1, std::memory_order_seq_cst);  // [rq-tail], [wake]
+    tail_.publish(tail + 1);  // [rq-tail], [wake]
     return true;
   }
 
@@ -110,7 +112,7 @@ class RunQueue {
                                               std::memory_order_relaxed)) {
       return nullptr;
     }
-    if (count > 1) tail_.store(tail + count - 1, std::memory_order_seq_cst);  // [rq-tail], [wake]
+    if (count > 1) tail_.publish(tail + count - 1);  // [rq-tail], [wake]
     return first;
   }
 
@@ -129,9 +131,9 @@ class RunQueue {
   Atomic<T*>& slot(std::uint32_t index) noexcept { return slots_[index & (kCapacity - 1)]; }
 
   // Moved by consumers; read by the owner to find room.
-  alignas(64) Atomic<std::uint32_t> head_{0};
+  alignas(64) SharedWord<std::uint32_t> head_{0};
   // Moved by the owner; read by thieves.
-  alignas(64) Atomic<std::uint32_t> tail_{0};
+  alignas(64) SharedWord<std::uint32_t> tail_{0};
   std::array<Atomic<T*>, kCapacity> slots_{};
 };
 

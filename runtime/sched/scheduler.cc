@@ -6,7 +6,6 @@
 #include <system_error>
 #include <utility>
 
-#include "base/party.h"
 #include "fiber/fiber_pool.h"
 #include "fiber/overflow.h"
 #include "sched/monitor.h"
@@ -50,7 +49,6 @@ Scheduler::Scheduler(SchedulerOptions options, Driver& driver)
     census_.add(workers_.back()->stats().fibers);
   }
   install_overflow_handler(&describe_current);
-  if (options_.workers == 1) prepare_solo();
   try {
     monitor_ = std::make_unique<Monitor>(*this);
     for (unsigned i = 0; i < options_.workers; ++i) {

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/party.h"
 #include "fiber/stack_pool.h"
 #include "sched/census.h"
 #include "sched/driver.h"
@@ -98,6 +99,8 @@ class Scheduler {
   bool strict_fifo() const noexcept { return options_.strict_fifo; }
   Nanos spin_limit() const noexcept { return options_.spin ? kSpinLimit : 0; }
   bool spin_yields() const noexcept { return options_.spin_yields; }
+  bool may_be_solo() const noexcept { return static_cast<bool>(solo_right_); }
+  void prepare_solo() const noexcept { solo_right_.prepare(); }
   bool stopping() const noexcept { return stopping_.load(std::memory_order_seq_cst); }
   /// Whether a worker that wakes now finds something. A lone fiber in a run queue does not count.
   bool has_work() const noexcept;
@@ -147,6 +150,7 @@ class Scheduler {
   void stop() noexcept;
 
   const SchedulerOptions options_;
+  const SoloRight solo_right_;
   Driver& driver_;
   Services services_;
   StackDepot stacks_;

@@ -34,6 +34,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <weft/detail/solo.h>
+
 #include "base/atomic.h"
 #include "base/chaos.h"
 
@@ -87,7 +89,7 @@ class SpawnDeque {
     if (above(group_, head) > 0) {
       turn_around(group_, end);
       oldest = slot(end - 1).load(std::memory_order_relaxed);
-      tail_.store(end - 1, std::memory_order_seq_cst);  // [sd-tail], [wake]
+      tail_.publish(end - 1);  // [sd-tail], [wake]
       return oldest;
     }
     // Thieves have come to the group.
@@ -95,7 +97,7 @@ class SpawnDeque {
       oldest = slot(head).load(std::memory_order_relaxed);
       if (!win(head)) continue;
       turn_around(head + 1, end);
-      tail_.store(end, std::memory_order_seq_cst);  // [sd-tail], [wake]
+      tail_.publish(end);  // [sd-tail], [wake]
       return oldest;
     }
     tail_.store(end, std::memory_order_relaxed);
@@ -116,7 +118,7 @@ class SpawnDeque {
       slot(group_).store(spawner, std::memory_order_relaxed);
       spawner_ = nullptr;
     }
-    tail_.store(end + (ours ? 1 : 0), std::memory_order_seq_cst);  // [sd-tail], [wake]
+    tail_.publish(end + (ours ? 1 : 0));  // [sd-tail], [wake]
     return ours;
   }
   /// Whether some of what it has spawned is left on top.
@@ -166,7 +168,7 @@ class SpawnDeque {
   void append(T* item) noexcept {
     const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
     slot(tail).store(item, std::memory_order_relaxed);
-    tail_.store(tail + 1, std::memory_order_seq_cst);  // [sd-tail], [wake]
+    tail_.publish(tail + 1);  // [sd-tail], [wake]
   }
   // Another group is to lie upon it.
   void settle_group() noexcept {
@@ -174,7 +176,7 @@ class SpawnDeque {
   }
   // Returns the head as it is after that.
   std::uint32_t lower_tail(std::uint32_t tail) noexcept {
-    tail_.store(tail, std::memory_order_seq_cst);  // [sd-tail]
+    tail_.publish(tail);  // [sd-tail]
     return head_.load(std::memory_order_seq_cst);
   }
   // The entry `head`; or `head` is what it has become.
@@ -192,9 +194,9 @@ class SpawnDeque {
   }
 
   // Moved by thieves, and by the owner at the last item; read by the owner to find room.
-  alignas(64) Atomic<std::uint32_t> head_{0};
+  alignas(64) SharedWord<std::uint32_t> head_{0};
   // Moved by the owner; read by thieves.
-  alignas(64) Atomic<std::uint32_t> tail_{0};
+  alignas(64) SharedWord<std::uint32_t> tail_{0};
   // Only the owner: where the last group begins, who spawned it, and whether it is in order.
   std::uint32_t group_ = 0;
   bool settled_ = true;

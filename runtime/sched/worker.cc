@@ -2,7 +2,6 @@
 
 #include <array>
 
-#include "base/party.h"
 #include "sched/scheduler.h"
 
 namespace weft::detail {
@@ -48,11 +47,15 @@ void Worker::run() {
   t_worker = this;
   chaos::begin_worker(index_);
   learn_own_thread();
-  const SoloScope solo(alone_);
+  const auto others_sleep = [](const void* idle) noexcept {
+    return static_cast<const Idle*>(idle)->awake() == 1;
+  };
+  party_.begin(scheduler_.may_be_solo(), index_, others_sleep, &scheduler_.idle());
   while (Fiber* const next = find_work()) {
     Fiber& runnable = with_stack(*next);
     if (&runnable != &root_) run_until_root_lands(runnable);
   }
+  party_.end();
   t_worker = nullptr;
 }
 

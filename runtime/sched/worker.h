@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/chaos.h"
 #include "base/rng.h"
+#include "base/worker_party.h"
 #include "fiber/fiber.h"
 #include "fiber/fiber_pool.h"
 #include "fiber/stack_pool.h"
@@ -250,7 +251,7 @@ class Worker {
   static constexpr int kOperationsPerTurn = 128;
   static constexpr int kLifoInARow = 3;
   static constexpr int kStartsInARow = 32;
-  static constexpr unsigned kMostLoneSkips = 1023;
+  static constexpr unsigned kMostLoneSkips = 4095;
 
   // -- The switch; only this thread, but for `current_`, which others may look at.
   Atomic<Fiber*> current_{&root_};
@@ -295,6 +296,7 @@ class Worker {
   SpawnStack unstarted_;  // where there is no other worker
   OwnQueue starved_;      // fibers for which there was no stack
   FiberCache fibers_;
+  WorkerParty party_;
 
   Scheduler& scheduler_;
   const unsigned index_;

@@ -26,7 +26,7 @@ SOURCES = {
     "run_queue": [],
     "spawn_deque": ["runtime/sched/idle.cc"],
     "wait_word": [],
-    "solo": ["runtime/base/solo.cc"],
+    "solo": ["runtime/base/solo.cc", "runtime/base/worker_party.cc"],
     "inbox": [],
     "idle": ["runtime/sched/idle.cc"],
     "channel": ["runtime/sync/channel.cc", "runtime/sync/wait_queue.cc"],
@@ -50,6 +50,7 @@ HELPERS = {
     "permits": ["waits.cc"],
     "task_end": ["waits.cc"],
     "fd_slot": ["kernel.cc", "waits.cc"],
+    "solo": ["parties.cc"],
     "foreign_waits": ["waits.cc"],
 }
 # Folders in which an include is looked for first.

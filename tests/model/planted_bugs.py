@@ -23,15 +23,15 @@ SPINLOCK = "runtime/base/spinlock.h"
 
 MUTANTS = [
     Mutant("the tail is only released, not seq_cst", "run_queue", RING,
-           "    tail_.store(tail + 1, std::memory_order_seq_cst);",
+           "    tail_.publish(tail + 1);",
            "    tail_.store(tail + 1, std::memory_order_release);"),
     Mutant("the tail is stored before the slot", "run_queue", RING,
            "    slot(tail).store(item, std::memory_order_relaxed);\n"
-           "    tail_.store(tail + 1, std::memory_order_seq_cst);",
-           "    tail_.store(tail + 1, std::memory_order_seq_cst);\n"
+           "    tail_.publish(tail + 1);",
+           "    tail_.publish(tail + 1);\n"
            "    slot(tail).store(item, std::memory_order_relaxed);"),
     Mutant("the tail is relaxed", "run_queue", RING,
-           "    tail_.store(tail + 1, std::memory_order_seq_cst);",
+           "    tail_.publish(tail + 1);",
            "    tail_.store(tail + 1, std::memory_order_relaxed);"),
     Mutant("pop moves the head by a store", "run_queue", RING,
            "      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel,  // [rq-head]\n"
@@ -41,9 +41,9 @@ MUTANTS = [
            "      head_.store(head + 1, std::memory_order_release);\n"
            "      return item;"),
     Mutant("a thief reads the first slot after its swap", "run_queue", RING,
-           "    if (count > 1) tail_.store(tail + count - 1, std::memory_order_seq_cst);  // [rq-tail], [wake]\n"
+           "    if (count > 1) tail_.publish(tail + count - 1);  // [rq-tail], [wake]\n"
            "    return first;",
-           "    if (count > 1) tail_.store(tail + count - 1, std::memory_order_seq_cst);  // [rq-tail], [wake]\n"
+           "    if (count > 1) tail_.publish(tail + count - 1);  // [rq-tail], [wake]\n"
            "    return victim.slot(head).load(std::memory_order_relaxed);"),
     Mutant("the overflow forgets to check its swap", "run_queue", RING,
            "               ? kHalf\n               : 0;",
@@ -55,13 +55,13 @@ MUTANTS = [
            "    if (tail - head_.load(std::memory_order_acquire) == kCapacity) return false;",
            "    if (tail - head_.load(std::memory_order_acquire) == kCapacity + 1) return false;"),
     Mutant("the deque's tail is lowered without an order", "spawn_deque", DEQUE,
-           "    tail_.store(tail, std::memory_order_seq_cst);  // [sd-tail]",
+           "    tail_.publish(tail);  // [sd-tail]",
            "    tail_.store(tail, std::memory_order_release);"),
     Mutant("head is read before the deque's tail is lowered", "spawn_deque", DEQUE,
-           "    tail_.store(tail, std::memory_order_seq_cst);  // [sd-tail]\n"
+           "    tail_.publish(tail);  // [sd-tail]\n"
            "    return head_.load(std::memory_order_seq_cst);",
            "    const std::uint32_t head = head_.load(std::memory_order_seq_cst);\n"
-           "    tail_.store(tail, std::memory_order_seq_cst);\n"
+           "    tail_.publish(tail);\n"
            "    return head;"),
     Mutant("the owner takes the deque's last item without a contest", "spawn_deque", DEQUE,
            "    if (head != last || !win(head)) item", "    if (head != last) item"),
@@ -78,8 +78,8 @@ MUTANTS = [
            "      turn_around(head + 1, end);", "      turn_around(head, end);"),
     Mutant("a group shows before it has been turned around", "spawn_deque", DEQUE,
            "      turn_around(head + 1, end);\n"
-           "      tail_.store(end, std::memory_order_seq_cst);  // [sd-tail], [wake]",
-           "      tail_.store(end, std::memory_order_seq_cst);\n"
+           "      tail_.publish(end);  // [sd-tail], [wake]",
+           "      tail_.publish(end);\n"
            "      turn_around(head + 1, end);"),
     Mutant("a spawner is put where thieves are", "spawn_deque", DEQUE,
            "above(group_, lower_tail(group_)) > 0;",
@@ -96,10 +96,10 @@ MUTANTS = [
            "    head_.store(head + 1, std::memory_order_seq_cst);\n"
            "    return item;"),
     Mutant("the deque's items are pushed without a release", "spawn_deque", DEQUE,
-           "    tail_.store(tail + 1, std::memory_order_seq_cst);  // [sd-tail], [wake]",
+           "    tail_.publish(tail + 1);  // [sd-tail], [wake]",
            "    tail_.store(tail + 1, std::memory_order_relaxed);"),
     Mutant("the deque's items are pushed without an order", "spawn_deque", DEQUE,
-           "    tail_.store(tail + 1, std::memory_order_seq_cst);  // [sd-tail], [wake]",
+           "    tail_.publish(tail + 1);  // [sd-tail], [wake]",
            "    tail_.store(tail + 1, std::memory_order_release);"),
     Mutant("the last searcher is not told to look again", "idle", IDLE,
            "  return searching(before - leaving) == 0;",

@@ -5,6 +5,7 @@ from mutant import Mutant
 WORD = "runtime/fiber/wait_word.h"
 SOLO = "runtime/include/weft/detail/solo.h"
 SOLO_CC = "runtime/base/solo.cc"
+PARTY_CC = "runtime/base/worker_party.cc"
 
 MUTANTS = [
     Mutant("a wake does not look at the epoch", "wait_word", WORD,
@@ -46,35 +47,51 @@ MUTANTS = [
     Mutant("the solo thread looks for others before it says so", "solo", SOLO,
            "    busy_.store(true, std::memory_order_relaxed);\n"
            "    std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler's part; [solo]\n"
-           "    Swap outcome = Swap::kOver;\n"
-           "    if (!over_.load(std::memory_order_relaxed)) [[likely]] {\n",
+           "    const bool over = over_.load(std::memory_order_relaxed);\n",
            "    const bool over = over_.load(std::memory_order_relaxed);\n"
-           "    busy_.store(true, std::memory_order_relaxed);\n"
-           "    Swap outcome = Swap::kOver;\n"
-           "    if (!over) [[likely]] {\n"),
+           "    busy_.store(true, std::memory_order_relaxed);\n"),
     Mutant("the solo thread does not look for others", "solo", SOLO,
-           "    if (!over_.load(std::memory_order_relaxed)) [[likely]] {", "    {"),
+           "    const bool over = over_.load(std::memory_order_relaxed);", "    const bool over = false;"),
     Mutant("the solo thread is done before it has stored", "solo", SOLO,
-           "      const T found = word.load(std::memory_order_acquire);",
-           "      const T found = word.load(std::memory_order_acquire);\n"
-           "      busy_.store(false, std::memory_order_release);"),
+           "    if (!over) [[likely]]\n      change();\n    busy_.store(false, std::memory_order_release);  // [solo]\n",
+           "    busy_.store(false, std::memory_order_release);  // [solo]\n    if (!over) change();\n"),
     Mutant("the solo thread stores without a release", "solo", SOLO,
            "        word.store(desired, std::memory_order_release);",
            "        word.store(desired, std::memory_order_relaxed);"),
     Mutant("a newcomer spares itself the barrier", "solo", SOLO_CC,
-           "    barrier_on_all_threads();\n", ""),
+           "  over_.store(true, std::memory_order_seq_cst);\n  barrier_on_all_threads();\n",
+           "  over_.store(true, std::memory_order_seq_cst);\n"),
     Mutant("a newcomer's barrier comes before its write", "solo", SOLO_CC,
-           "    over_.store(true, std::memory_order_seq_cst);\n    barrier_on_all_threads();\n",
-           "    barrier_on_all_threads();\n    over_.store(true, std::memory_order_seq_cst);\n"),
+           "  over_.store(true, std::memory_order_seq_cst);\n  barrier_on_all_threads();\n",
+           "  barrier_on_all_threads();\n  over_.store(true, std::memory_order_seq_cst);\n"),
     Mutant("a newcomer does not wait for the swap under way", "solo", SOLO_CC,
-           "    for (SpinWait swap; busy_.load(std::memory_order_acquire);) swap.pause();  // [solo]\n", ""),
+           "  for (SpinWait swap; busy_.load(std::memory_order_acquire);) swap.pause();  // [solo]\n", ""),
     Mutant("a second newcomer does not wait for the first", "solo", SOLO_CC,
-           "    if (state == State::kEnding) {\n      spin.pause();\n      continue;\n    }\n",
-           "    if (state == State::kEnding) return;\n"),
-    Mutant("two are solo at once", "solo", SOLO_CC,
-           "  return state_.compare_exchange_strong(nobody, State::kSolo, std::memory_order_acq_rel,\n"
-           "                                        std::memory_order_relaxed);  // [solo-state]",
-           "  return state_.exchange(State::kSolo) != State::kMany;"),
+           "    if (state == kChanging) {\n      spin.pause();\n      continue;\n    }\n",
+           "    if (state == kChanging) return;\n"),
+    Mutant("a worker is solo beside one that has come for good", "solo", SOLO,
+           "    std::uint32_t nobody = kOpen;\n",
+           "    std::uint32_t nobody = state_.load(std::memory_order_relaxed) & ~kModeMask;\n"),
+    Mutant("a worker is solo although another is awake", "solo", SOLO,
+           "    const bool alone = others_sleep();", "    const bool alone = true;"),
+    Mutant("a worker looks who is awake before it changes the state", "solo", SOLO,
+           "        !state_.compare_exchange_strong(nobody, kChanging, std::memory_order_seq_cst,\n"
+           "                                        std::memory_order_relaxed)) {  // [solo-state]\n"
+           "      return false;\n    }\n    const bool alone = others_sleep();\n",
+           "        !others_sleep() ||\n"
+           "        !state_.compare_exchange_strong(nobody, kChanging, std::memory_order_seq_cst,\n"
+           "                                        std::memory_order_relaxed)) {\n"
+           "      return false;\n    }\n    const bool alone = true;\n"),
+    Mutant("a worker that wakes takes itself for the solo thread that it was", "solo", PARTY_CC,
+           "  if (may_ && !(seems_solo() && solo_of_process().is(id_))) begin_as_newcomer();",
+           "  if (may_ && !seems_solo()) begin_as_newcomer();"),
+    Mutant("a worker that wakes takes itself for one of many", "solo", PARTY_CC,
+           "  if (may_ && !(seems_solo() && solo_of_process().is(id_))) begin_as_newcomer();",
+           "  if (may_ && seems_solo() && !solo_of_process().is(id_)) begin_as_newcomer();"),
+    Mutant("who falls asleep has no barrier with the solo thread", "solo", SOLO_CC,
+           "    barrier_on_all_threads();\n}\n\nvoid Solo::leave", "    return;\n}\n\nvoid Solo::leave"),
+    Mutant("who has found work does not arrive before it looks for more", "solo", PARTY_CC,
+           "  if (party() == Party::kNewcomer) become_one_of_many();", ""),
     Mutant("whoever ends a wait does not acquire", "wait_word", WORD,
            "      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_acq_rel,",
            "      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_release,"),

@@ -1,121 +1,136 @@
 // Goal: while one thread of the process changes words by load and store, no change is lost when
-// others come, and each sees what was written before. Method: a worker that becomes the solo thread
-// or not, and newcomers, as SharedWord and SoloScope have them: they count on one word, and take
-// turns at a lock.
+// others come, and each sees what was written before; and so when workers sleep and another becomes
+// the solo thread. Method: words, queues and the code of a worker's party, over the model's
+// threads.
 
 #include <gtest/gtest.h>
 #include <weft/detail/solo.h>
 
+#include "parties.h"
 #include "proof.h"
+#include "sched/lifo_slot.h"
+#include "sched/run_queue.h"
+#include "sched/spawn_deque.h"
 
 namespace {
 
 using model::Model;
 using model::require;
-using weft::detail::Atomic;
-using weft::detail::Solo;
+using support::Thread;
+using support::Worker;
+using weft::detail::Party;
 using Threads = std::vector<std::function<void()>>;
 
 class Words : public Model {
  protected:
-  using Word = Atomic<std::uint32_t>;
+  using Word = weft::detail::SharedWord<std::uint32_t>;
 
-  // Party and SharedWord::compare_exchange_strong().
-  class Thread {
-   public:
-    explicit Thread(Solo& shared) : solo_(shared) {}
-    // SoloScope.
-    void begin_work() {
-      is_solo_ = solo_.begin();
-      if (!is_solo_) solo_.end_for_all();
-      is_newcomer_ = false;
+  static bool swap(Word& word, std::uint32_t& expected, std::uint32_t desired) {
+    return word.compare_exchange_strong(expected, desired, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed);
+  }
+  static void add_one(Word& word) {
+    std::uint32_t seen = word.load(std::memory_order_relaxed);
+    while (!swap(word, seen, seen + 1)) {
     }
-    void end_work() {
-      if (is_solo_) solo_.end();
-      is_newcomer_ = true;
-    }
-    bool swap(Word& word, std::uint32_t& expected, std::uint32_t desired) {
-      if (is_solo_) {
-        const Solo::Swap swap = solo_.swap(word, expected, desired);
-        if (swap != Solo::Swap::kOver) return swap == Solo::Swap::kDone;
-        is_solo_ = false;
-      }
-      if (is_newcomer_) solo_.end_for_all();
-      is_newcomer_ = false;
-      return word.compare_exchange_strong(expected, desired, std::memory_order_acq_rel,
-                                          std::memory_order_relaxed);
-    }
-    void add_one(Word& word) {
-      std::uint32_t seen = word.load(std::memory_order_relaxed);
-      while (!swap(word, seen, seen + 1)) {
-      }
-    }
+  }
 
-   private:
-    Solo& solo_;
-    bool is_solo_ = false;
-    bool is_newcomer_ = true;
-  };
-
-  Solo solo;
+  support::House house;
 };
 
-// Workers that come and go, and threads that are none; each adds one, so often.
+// Each adds one, so often. Workers sleep in between if they are to; others leave.
 struct Counting : Words {
-  Counting(int so_often, int as_workers, int as_others)
-      : each(so_often), workers(as_workers), others(as_others) {}
+  Counting(int so_often, int as_workers, int as_others, bool with_rest)
+      : each(so_often), workers(as_workers), others(as_others), rests(with_rest) {}
   Threads threads() override {
     Threads all;
-    for (int i = 0; i < workers; ++i) {
-      all.emplace_back([this] {
-        Thread self(solo);
-        self.begin_work();
-        for (int n = 0; n < each; ++n) self.add_one(count);
-        self.end_work();
-      });
-    }
-    for (int i = 0; i < others; ++i) {
-      all.emplace_back([this] { Thread(solo).add_one(count); });
-    }
+    for (int i = 0; i < workers; ++i) all.emplace_back([this, i] { work(i); });
+    for (int i = 0; i < others; ++i) all.emplace_back([this] { come_and_go(); });
     return all;
   }
+  void work(int id) {
+    Worker self(house, static_cast<std::uint32_t>(id));
+    self.wake_up();
+    for (int n = 0; n < each; ++n) {
+      if (n > 0 && rests) {
+        self.fall_asleep();
+        self.wake_up();
+        self.look_around();
+      }
+      add_one(count);
+    }
+    self.end();
+    if (rests) self.fall_asleep();
+  }
+  void come_and_go() {
+    const Thread self;
+    for (int n = 0; n < each; ++n) {
+      add_one(count);
+      if (rests) weft::detail::leave_party();
+    }
+  }
   void at_end() override {
-    const int sum = workers * each + others;
+    const int sum = (workers + others) * each;
     require(count.load() == static_cast<std::uint32_t>(sum), "every change is there");
   }
   const int each, workers, others;
+  const bool rests;
   Word count{0};
 };
 TEST(SoloModel, SomebodyComes) {
-  support::expect_proven<Counting>({.preemptions = 3, .surprises = 0}, 1, 1, 1);
+  support::expect_proven<Counting>({.preemptions = 3, .surprises = 0}, 1, 1, 1, false);
 }
 TEST(SoloModel, TwoCome) {
-  support::expect_proven<Counting>({.preemptions = 2, .surprises = 0}, 1, 1, 2);
+  support::expect_proven<Counting>({.preemptions = 1, .surprises = 0}, 1, 1, 2, false);
 }
 TEST(SoloModel, AnotherWorkerComes) {
-  support::expect_proven<Counting>({.preemptions = 2, .surprises = 0}, 1, 2, 0);
+  support::expect_proven<Counting>({.preemptions = 2, .surprises = 0}, 1, 2, 0, false);
 }
 TEST(SoloModel, AnotherWorkerAndSomebody) {
-  support::expect_proven<Counting>({.preemptions = 2, .surprises = 0}, 1, 2, 1);
+  support::expect_proven<Counting>({.preemptions = 1, .surprises = 0}, 1, 2, 1, false);
+}
+TEST(SoloModel, WorkersSleepAndWake) {
+  support::expect_proven<Counting>({.preemptions = 2, .surprises = 0}, 2, 2, 0, true);
+}
+TEST(SoloModel, SomebodyComesAndGoes) {
+  support::expect_proven<Counting>({.preemptions = 2, .surprises = 0}, 2, 1, 1, true);
+}
+
+// Who was solo and does not know that it is no more, for it has slept: another may be, meanwhile.
+struct Succeeding : Counting {
+  Succeeding() : Counting(1, 2, 1, true) {}
+  Threads threads() override {
+    return {[this] {
+              Worker self(house, 0);
+              self.wake_up();
+              self.fall_asleep();
+              self.wake_up();
+              add_one(count);
+              self.look_around();
+            },
+            [this] { work(1); }, [this] { come_and_go(); }};
+  }
+};
+TEST(SoloModel, OneIsSoloAfterTheOther) {
+  support::expect_proven<Succeeding>({.preemptions = 2, .delays = 0, .surprises = 0});
 }
 
 // The word is a lock that is given back by a store; what it guards is plain.
 struct Guarding : Words {
   Threads threads() override {
     return {[this] {
-              Thread self(solo);
-              self.begin_work();
-              enter(self);
-              self.end_work();
+              Worker self(house, 0);
+              self.wake_up();
+              enter();
             },
             [this] {
-              Thread self(solo);
-              enter(self);
+              const Thread self;
+              enter();
             }};
   }
-  void enter(Thread& self) {
+  void enter() {
     std::uint32_t is_free = 0;
-    if (!self.swap(lock, is_free, 1)) return;
+    if (!swap(lock, is_free, 1)) return;
     guarded.set(guarded.get() + 1);
     lock.store(0, std::memory_order_release);
   }
@@ -129,11 +144,11 @@ TEST(SoloModel, WhatALockGuardsIsSeenByTheNext) {
 // What the solo thread wrote before it changed the word.
 struct Writing : Words {
   void write() {
-    Thread self(solo);
-    self.begin_work();
+    Worker self(house, 0);
+    self.wake_up();
     written.set(true);
-    self.add_one(count);
-    self.end_work();
+    add_one(count);
+    self.end();
   }
   Word count{0};
   model::Plain<bool> written{false};
@@ -143,8 +158,8 @@ struct OneAfterTheOther : Writing {
   Threads threads() override {
     return {[this] { write(); },
             [this] {
-              Thread self(solo);
-              self.add_one(count);
+              const Thread self;
+              add_one(count);
               if (count.load(std::memory_order_acquire) == 2) require(written.get(), "it is seen");
             }};
   }
@@ -170,18 +185,191 @@ TEST(SoloModel, AFailedSwapTellsWhatItFound) {
   struct Differing : Words {
     Threads threads() override {
       return {[this] {
-        Thread self(solo);
-        self.begin_work();
+        Worker self(house, 0);
+        self.wake_up();
+        require(weft::detail::party() == Party::kSolo, "it is alone");
         std::uint32_t expected = 7;
-        require(!self.swap(word, expected, 8), "it is not what was expected");
+        require(!swap(word, expected, 8), "it is not what was expected");
         require(expected == 3, "and this is what it is");
-        require(self.swap(word, expected, 8), "now it is");
-        require(word.load() == 8, "and was changed");
+        require(swap(word, expected, 8), "now it is");
+        require(word.exchange(9, std::memory_order_acq_rel) == 8, "and was changed");
+        require(word.load() == 9, "again");
       }};
     }
     Word word{3};
   };
   support::expect_proven<Differing>({});
+}
+
+// What the solo thread publishes without a barrier is seen by who falls asleep, or the sleeper is
+// seen: the wake rule, see sched/idle.h.
+struct Publishing : Words {
+  Threads threads() override {
+    return {[this] {
+              Worker self(house, 0);
+              self.wake_up();
+              work.publish(1);
+              seen_asleep = house.awake.load(std::memory_order_seq_cst) == 1;
+            },
+            [this] {
+              Worker self(house, 1);
+              self.wake_up();
+              self.fall_asleep();
+              seen_work = work.load(std::memory_order_seq_cst) != 0;
+            }};
+  }
+  void at_end() override {
+    require(seen_asleep || seen_work, "either the sleeper is seen, or the work");
+  }
+  Word work{0};
+  bool seen_asleep = false, seen_work = false;
+};
+TEST(SoloModel, WhoPublishesAndWhoFallsAsleepSeeEachOther) {
+  support::expect_proven<Publishing>({.preemptions = 3, .surprises = 0});
+}
+
+// Likewise by who has found something else to run, and was the last to search.
+struct ArrivingLate : Publishing {
+  Threads threads() override {
+    return {[this] {
+              Worker self(house, 0);
+              self.wake_up();
+              work.publish(1);
+              seen_asleep = searching.load(std::memory_order_seq_cst) == 0;
+            },
+            [this] {
+              Worker self(house, 1);
+              self.wake_up();
+              searching.fetch_sub(1, std::memory_order_seq_cst);
+              self.arrive();
+              seen_work = work.load(std::memory_order_seq_cst) != 0;
+            }};
+  }
+  weft::detail::Atomic<int> searching{1};
+};
+TEST(SoloModel, WhoPublishesAndWhoEndsItsSearchSeeEachOther) {
+  support::expect_proven<ArrivingLate>({.preemptions = 3, .surprises = 0});
+}
+
+// ---- The queues of a worker that is solo, and thieves who wake.
+
+struct Item {
+  model::Plain<bool> written{false};  // before it is pushed
+  int taken = 0;
+};
+
+class Queues : public Words {
+ protected:
+  explicit Queues(int items_pushed) : pushed(items_pushed) {}
+
+  Item* fresh(int index) {
+    items[index].written.set(true);
+    return &items[index];
+  }
+  static void take(Item* item) {
+    if (item == nullptr) return;
+    require(item->written.get(), "it was written before");
+    require(++item->taken == 1, "an item is taken once");
+  }
+  void at_end() override {
+    for (int i = 0; i < pushed; ++i) require(items[i].taken == 1, "no item is lost");
+  }
+  template <class Body>
+  std::function<void()> worker(std::uint32_t id, Body body) {
+    return [this, id, body] {
+      Worker self(house, id);
+      self.wake_up();
+      body();
+    };
+  }
+
+  Item items[4];
+  const int pushed;
+};
+
+struct SoloRing : Queues {
+  SoloRing() : Queues(2) {}
+  Threads threads() override {
+    return {worker(0,
+                   [this] {
+                     ring.push(fresh(0));
+                     ring.push(fresh(1));
+                     take(ring.pop());
+                   }),
+            worker(1, [this] {
+              take(own.steal_from(ring, true));
+              while (Item* const item = own.pop()) take(item);
+            })};
+  }
+  void at_end() override {
+    while (Item* const item = ring.pop()) take(item);
+    Queues::at_end();
+  }
+  weft::detail::RunQueue<Item, 4> ring, own;
+};
+TEST(SoloModel, ThiefAtItsRing) {
+  support::expect_proven<SoloRing>({.preemptions = 1, .surprises = 0, .most_buffered = 4});
+  support::expect_proven<SoloRing>({.preemptions = 2, .delays = 0, .surprises = 0});
+}
+
+struct SoloDeque : Queues {
+  explicit SoloDeque(int count) : Queues(count) {}
+  Threads threads() override {
+    return {worker(0,
+                   [this] {
+                     for (int i = 0; i < pushed; ++i) deque.push(fresh(i), nullptr);
+                     take(deque.pop());
+                     take(deque.pop());
+                   }),
+            worker(1, [this] {
+              take(deque.steal());
+              take(deque.steal());
+            })};
+  }
+  void at_end() override {
+    while (Item* const item = deque.pop()) take(item);
+    Queues::at_end();
+  }
+  weft::detail::SpawnDeque<Item, 4> deque;
+};
+TEST(SoloModel, ThiefAtItsDeque) {
+  support::expect_proven<SoloDeque>({.preemptions = 1, .surprises = 0, .most_buffered = 4}, 2);
+  support::expect_proven<SoloDeque>({.preemptions = 2, .delays = 0, .surprises = 0}, 2);
+}
+
+struct SoloGroup : SoloDeque {
+  SoloGroup() : SoloDeque(3) {}
+  Threads threads() override {
+    return {worker(0,
+                   [this] {
+                     for (int i = 0; i < pushed; ++i) deque.push(fresh(i), &items[3]);
+                     take(deque.has_group() ? deque.pop_group() : deque.pop());
+                   }),
+            worker(1, [this] { take(deque.steal()); })};
+  }
+};
+TEST(SoloModel, ThiefAtAGroupThatIsTurnedAround) {
+  support::expect_proven<SoloGroup>({.preemptions = 1, .surprises = 0, .most_buffered = 4});
+  support::expect_proven<SoloGroup>({.preemptions = 2, .delays = 0, .surprises = 0});
+}
+
+struct SoloSlot : Queues {
+  SoloSlot() : Queues(2) {}
+  Threads threads() override {
+    return {worker(0,
+                   [this] {
+                     take(slot.put(fresh(0), false));
+                     take(slot.take(false));
+                     take(slot.put(fresh(1), false));
+                     take(slot.take(false));
+                   }),
+            worker(1, [this] { take(slot.steal()); })};
+  }
+  weft::detail::LifoSlot<Item> slot;
+};
+TEST(SoloModel, ThiefAtItsSlot) {
+  support::expect_proven<SoloSlot>({.preemptions = 1, .surprises = 0, .most_buffered = 4});
+  support::expect_proven<SoloSlot>({.preemptions = 2, .delays = 0, .surprises = 0});
 }
 
 }  // namespace

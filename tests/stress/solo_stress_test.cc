@@ -1,7 +1,9 @@
-// Goal: from the moment at which a thread comes to what the only worker has had to itself, whenever
-// that is, no change of either is lost. Method: it happens once in a process, so each round is a
-// process: fibers of one worker do random operations on what locks, counts and carries; threads
-// that some of them start at random do the same; the books must balance.
+// Goal: from the moment at which a thread comes to what a worker has had to itself, whenever that
+// is, no change of either is lost. Method: fibers do random operations on what locks, counts and
+// carries; the books must balance. With one worker, threads that some fibers start at random do the
+// same; that happens once in a process, so each round is one. With several, fibers work by
+// themselves for a while and then all together, again and again, so that other workers fall asleep,
+// and wake.
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -16,6 +18,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/membarrier.h"
+#include "base/party.h"
 #include "support/build_kind.h"
 #include "support/seed.h"
 
@@ -90,6 +94,12 @@ void work(Books& books, std::uint64_t stream, int operations, bool yields) {
   }
 }
 
+bool balance(const Books& books) {
+  return books.locked == books.done[0] && books.fairly == books.done[1] &&
+         books.written == books.done[2] && books.permitted == books.done[3] &&
+         books.sent == books.received;
+}
+
 /// In a process of its own. False: the books do not balance.
 bool round(std::uint64_t stream) {
   Books books;
@@ -123,9 +133,7 @@ bool round(std::uint64_t stream) {
     for (std::thread& thread : threads) thread.join();
     while (const auto item = books.channel.try_receive()) books.received += *item;
   });
-  return books.locked == books.done[0] && books.fairly == books.done[1] &&
-         books.written == books.done[2] && books.permitted == books.done[3] &&
-         books.sent == books.received;
+  return balance(books);
 }
 
 TEST(SoloStress, WhoeverComesWheneverNothingIsLost) {
@@ -146,5 +154,74 @@ TEST(SoloStress, WhoeverComesWheneverNothingIsLost) {
   } while (std::chrono::steady_clock::now() < end);
   std::printf("%d rounds\n", rounds);
 }
+
+/// What one of the fibers receives is not counted as done, so whoever sends never waits.
+void work_and_drain(Books& books, std::uint64_t stream, int operations) {
+  Random random(stream);
+  for (int i = 0; i < operations; ++i) {
+    operate(books, random);
+    while (const auto item = books.channel.try_receive()) books.received += *item;
+    if (random.one_in(8)) weft::yield();
+  }
+}
+
+/// Two fibers by themselves, long enough for the other workers to fall asleep, mostly. Whether a
+/// worker was solo then.
+bool work_alone(Books& books, Random& random) {
+  weft::Channel<int> there;
+  auto partner = weft::spawn([&] {
+    while (const auto item = there.receive()) ++books.received;
+  });
+  for (int turns = random.below(support::scaled(80000)); turns > 0; --turns) {
+    operate(books, random);
+    there.send(1);
+    ++books.sent;
+    while (const auto item = books.channel.try_receive()) books.received += *item;
+  }
+  const bool solo = weft::detail::party() == weft::detail::Party::kSolo;
+  there.close();
+  partner.get();
+  return solo;
+}
+
+void work_together(Books& books, std::uint64_t stream, int operations) {
+  weft::task_group([&](weft::TaskGroup& group) {
+    for (std::uint64_t member = 0; member < kFibers; ++member) {
+      group.spawn([&books, stream, member, operations] {
+        work_and_drain(books, stream + member, operations);
+      });
+    }
+  });
+}
+
+class SoloAmongWorkers : public testing::TestWithParam<unsigned> {};
+
+// A worker that has been solo in vain becomes so less often: a runtime is for a few rounds.
+TEST_P(SoloAmongWorkers, WhoeverWakesWheneverNothingIsLost) {
+  using std::chrono::seconds;
+  using Clock = std::chrono::steady_clock;
+  Random random(support::seed());
+  Books books;
+  // Under chaos nobody sleeps for long.
+  const bool may = !support::kThreadSanitizer && !support::kChaos &&
+                   weft::detail::prepare_barrier_on_all_threads();
+  int runtimes = 0, solo = 0;
+  const auto start = Clock::now();
+  std::uint64_t stream = 0;
+  // Where CPUs are few and busy, it takes a while until all others sleep.
+  for (seconds enough(3); Clock::now() < start + enough; ++runtimes) {
+    weft::run(weft::Options{.workers = GetParam()}, [&] {
+      for (int rounds = 0; rounds < 4; ++rounds) {
+        solo += work_alone(books, random) ? 1 : 0;
+        work_together(books, stream += kFibers, random.below(300));
+      }
+    });
+    ASSERT_TRUE(balance(books)) << "in runtime " << runtimes;
+    enough = seconds(may && solo == 0 ? 60 : 3);
+  }
+  std::printf("%d runtimes, %d times solo\n", runtimes, solo);
+  EXPECT_GT(solo, may ? 0 : -1);
+}
+INSTANTIATE_TEST_SUITE_P(Workers, SoloAmongWorkers, testing::Values(2U, 3U));
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <random>
 #include <sstream>
 
+#include <weft/detail/solo.h>
+
 #include "explorer/atomic.h"
 #include "explorer/run.h"
 
@@ -88,6 +90,7 @@ class Random : public Chooser {
     }
     return best;
   }
+  bool takes_all() const override { return false; }
 
  private:
   long below(long bound) {
@@ -228,5 +231,15 @@ bool wait_on(const void* address, std::uint32_t expected, bool has_deadline) {
 }
 void wake_on(const void* address, int count) { Run::current()->wake_on(address, count); }
 void barrier_on_all() { Run::current()->barrier_on_all(); }
+void*& local() {
+  static void* outside_of_all = nullptr;
+  return Run::current() != nullptr ? Run::current()->local() : outside_of_all;
+}
 
 }  // namespace model
+
+// Where a model does not say otherwise (parties.cc), all are many.
+namespace weft::detail {
+[[gnu::weak]] Solo* solo_of_this_thread() noexcept { return nullptr; }
+[[gnu::weak]] void become_one_of_many() noexcept {}
+}  // namespace weft::detail

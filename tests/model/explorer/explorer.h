@@ -45,7 +45,8 @@ struct Plan {
   int preemptions = 2;
   int delays = 1;
   int surprises = 1;
-  long most_runs = 3'000'000;  ///< Of the search; `complete` says whether that was enough.
+  std::size_t most_buffered = 64;  ///< Stores of a thread that wait to become visible.
+  long most_runs = 3'000'000;      ///< Of the search; `complete` says whether that was enough.
   long random_runs = 2'000;
   int most_steps = 2'000;  ///< A run that is longer is taken for one that never ends.
 };
@@ -67,6 +68,9 @@ void require(bool holds, const char* what);
 
 /// From here on nobody may touch an atomic in these bytes: what they belonged to is destroyed.
 void gone(const void* begin, std::size_t size);
+
+/// What stands for the thread-locals of the thread that runs; null at first.
+void*& local();
 
 /// A point at which others may run.
 void step(const char* what);

@@ -102,6 +102,7 @@ void Run::loop() {
     switch (chosen.kind) {
       case Kind::kFlush:
         flush_first(chosen.thread);
+        if (chooser_.takes_all()) flushed_ = chosen.thread;
         break;
       case Kind::kTimeOut:
         left_.surprises -= chosen.cost;
@@ -129,16 +130,24 @@ std::vector<Chooser::Option> Run::options() const {
     return threads_[static_cast<std::size_t>(i)];
   };
   const bool last_can = last_ >= 0 && can_run(thread_at(last_));
-  if (last_can) result.push_back({Kind::kRun, last_});
+  if (last_can && last_ != flushed_) result.push_back({Kind::kRun, last_});
   const int cost = last_can ? 1 : 0;
   for (int i = 0; i < count; ++i) {
-    if (i != last_ && can_run(thread_at(i)) && left_.preemptions >= cost) {
+    if (i != last_ && i != flushed_ && can_run(thread_at(i)) && left_.preemptions >= cost) {
       result.push_back({Kind::kRun, i, cost});
     }
   }
+  // A store that becomes visible is a difference to others alone. So this comes right before one of
+  // them goes on, which may have waited for it; its own thread, which saw the store before, does
+  // not.
+  const auto others_may_go_on = [&](int i) {
+    return i != last_ || !last_can || !chooser_.takes_all() || left_.preemptions > 0;
+  };
   for (int i = 0; i < count; ++i) {
-    if (!thread_at(i).buffer.empty()) result.push_back({Kind::kFlush, i});
+    if (!thread_at(i).buffer.empty() && others_may_go_on(i)) result.push_back({Kind::kFlush, i});
   }
+  if (result.empty() && flushed_ >= 0 && can_run(thread_at(flushed_)))
+    result.push_back({Kind::kRun, flushed_});
   for (int i = 0; i < count; ++i) {
     const Thread& thread = thread_at(i);
     if (thread.state == State::kAsleep && thread.has_deadline) {
@@ -157,6 +166,7 @@ std::vector<Chooser::Option> Run::options() const {
 }
 
 void Run::resume(int thread) {
+  flushed_ = -1;
   running_ = last_ = thread;
   Thread& chosen = threads_[static_cast<std::size_t>(thread)];
   if (chosen.state == State::kSpinning) {
@@ -267,6 +277,7 @@ void Run::store(void* address, unsigned size, std::uint64_t value, std::memory_o
   // In its order: behind what waits, unless it may overtake that.
   if (!buffer.empty() && (!pending.relaxed || waits_in_buffer(address))) {
     buffer.push_back(pending);
+    if (buffer.size() > plan_.most_buffered) flush_first(running_);
     return;
   }
   std::vector<Chooser::Option> possible{{Kind::kNow, running_}};

@@ -27,6 +27,8 @@ class Chooser {
   };
   /// The index of one of `options`, which is not empty. The first is the cheapest.
   virtual std::size_t choose(const std::vector<Option>& options) = 0;
+  /// Whether it goes through all, so that one of several that come to the same is enough.
+  virtual bool takes_all() const { return true; }
 };
 
 struct Budget {
@@ -49,6 +51,7 @@ class Run {
 
   static Run* current() noexcept { return current_; }
   int running() const noexcept { return running_; }
+  void*& local() noexcept { return running_ < 0 ? outside_ : self().local; }
 
   // -- By the running model thread; outside of one they act on memory at once.
   std::uint64_t load(const void* address, unsigned size, std::memory_order order);
@@ -84,6 +87,7 @@ class Run {
     State state = State::kReady;
     std::vector<Pending> buffer;
     const void* sleeps_on = nullptr;
+    void* local = nullptr;
     bool has_deadline = false;
     bool timed_out = false;
     long own_writes = 0;
@@ -121,9 +125,11 @@ class Run {
   weft::detail::Context root_ = nullptr;
   int running_ = -1;  // the thread that runs; -1: the explorer
   int last_ = -1;     // the thread that ran last
+  int flushed_ = -1;  // of which a store has become visible since
   long writes_ = 0;
   long steps_ = 0;
   bool in_update_ = false;
+  void* outside_ = nullptr;
   std::string failure_;
   Trace trace_;
   Causality causality_;

@@ -1,6 +1,6 @@
-// Goal: the one worker of a process is its solo thread until another thread takes part, and then
-// everybody's changes count. Method: each test in a process of its own, for it is once and for all
-// there; what a thread is to the words, it says itself.
+// Goal: a worker is the solo thread of its process while all other threads that take part sleep or
+// have left, and no longer. Method: each test in a process of its own, for much of it is once and
+// for all there; what a thread is to the words, it says itself.
 
 #include <gtest/gtest.h>
 #include <sys/single_threaded.h>
@@ -9,7 +9,9 @@
 #include <weft/weft.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
+#include <mutex>
 #include <thread>
 
 #include "base/membarrier.h"
@@ -46,6 +48,19 @@ const weft::Options kAlone{.workers = 1};
 Party expected() {
   const bool may = !support::kThreadSanitizer && weft::detail::prepare_barrier_on_all_threads();
   return may ? Party::kSolo : Party::kOneOfMany;
+}
+
+/// Whether the worker that runs the calling fiber becomes what a solo one is, in the end.
+bool becomes_solo() {
+  using namespace std::chrono_literals;
+  weft::Mutex mutex;
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  do {
+    weft::yield();
+    const std::lock_guard lock(mutex);
+    if (party() == expected()) return true;
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
 }
 
 TEST_F(PartyTest, TheOnlyWorkerIsSolo) {
@@ -128,9 +143,39 @@ TEST_F(PartyTest, AThreadThatTakesPartEndsIt) {
   }));
 }
 
-TEST_F(PartyTest, OneOfTwoWorkersIsNotSolo) {
+TEST_F(PartyTest, AJobOfTheBlockingPoolEndsItForAWhile) {
   EXPECT_TRUE(holds_in_child([] {
-    weft::run(weft::Options{.workers = 2}, [] { EXPECT_EQ(party(), Party::kOneOfMany); });
+    weft::run(kAlone, [] {
+      for (int i = 0; i < 3; ++i) {
+        weft::Mutex mutex;
+        weft::to_thread([&] {
+          const std::lock_guard lock(mutex);
+          EXPECT_EQ(party(), Party::kOneOfMany);
+        });
+        EXPECT_TRUE(becomes_solo());
+      }
+    });
+  }));
+}
+
+// One worker after the other, or the same again.
+TEST_F(PartyTest, OneOfTwoIsSoloWhileTheOtherSleeps) {
+  EXPECT_TRUE(holds_in_child([] {
+    weft::run(weft::Options{.workers = 2}, [] {
+      for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(becomes_solo());
+        std::atomic<int> running{0};
+        const auto both_run = [&] {
+          // So that each has a worker.
+          for (++running; running < 2;) continue;
+          weft::Mutex mutex;
+          const std::lock_guard lock(mutex);
+          EXPECT_EQ(party(), Party::kOneOfMany);
+          for (++running; running < 4;) continue;
+        };
+        weft::gather(both_run, both_run);
+      }
+    });
   }));
 }
 
@@ -158,22 +203,25 @@ TEST_F(PartyTest, NorIsOneOfTwoRuntimes) {
   }));
 }
 
-TEST_F(PartyTest, NorIsOneWhoseWordsOthersHaveHadBefore) {
+TEST_F(PartyTest, TheThreadThatWaitsInRunHasLeft) {
   EXPECT_TRUE(holds_in_child([] {
     weft::Mutex mutex;
     const std::lock_guard lock(mutex);
     EXPECT_EQ(party(), Party::kOneOfMany);
-    weft::run(kAlone, [] { EXPECT_EQ(party(), Party::kOneOfMany); });
+    weft::run(kAlone, [] { EXPECT_TRUE(becomes_solo()); });
+    EXPECT_EQ(party(), Party::kNewcomer);
   }));
 }
 
-// What is prepared would take long there.
-TEST_F(PartyTest, NorIsOneThatBeginsAmongThreads) {
-  const auto body = [] {
+// What is prepared takes long there, and is done later.
+TEST_F(PartyTest, OneThatBeginsAmongThreadsIsSoloAfterAWhile) {
+  EXPECT_TRUE(holds_in_child([] {
     std::thread([] {}).join();
-    weft::run(kAlone, [] { EXPECT_EQ(party(), Party::kOneOfMany); });
-  };
-  EXPECT_TRUE(holds_in_child(body));
+    weft::run(kAlone, [] {
+      EXPECT_EQ(party(), Party::kOneOfMany);
+      EXPECT_TRUE(becomes_solo());
+    });
+  }));
 }
 
 // The solo thread is not there, and may have been in the midst of a change. (Not with mutexes:

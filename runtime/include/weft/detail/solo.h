@@ -9,11 +9,11 @@
 // Words that threads change by compare-and-swap, without the price of it while only one thread
 // does.
 //
-// A locked operation takes 10 to 20 cycles and lets nothing pass. A runtime with one worker does
-// two for each lock and four for each hand-over, and mostly nobody else ever touches what it
-// changes. So the first worker that is the only one of its runtime becomes the process's solo
-// thread, and loads and stores instead. The first other thread that is about to change any such
-// word ends that, for good: it pays for it, once, with a barrier on all threads.
+// A locked operation takes 10 to 20 cycles and lets nothing pass. A worker does two for each lock
+// and four for each hand-over, and mostly nobody else touches what it changes: it is the only one,
+// or the others sleep. So it may become the process's solo thread, and loads and stores instead.
+// The first other thread that is about to change any such word ends that: it pays for it, with a
+// barrier on all threads.
 //
 //   solo thread                              newcomer
 //     busy = true                              over = true
@@ -21,11 +21,19 @@
 //     load, compare, store                     wait until busy is false
 //     busy = false                             as everybody else, from here on
 //
+// A worker that sleeps changes no word, and is a newcomer again when it wakes. So once all others
+// sleep, a worker may become the solo thread anew. Threads that are no workers stay once they have
+// come: while there are any nobody becomes solo.
+//
 // Invariants
-//  1. There is at most one solo thread, and before it nobody has changed a word while it could.
+//  1. There is at most one solo thread, and whoever is awake beside it has changed no word since it
+//     began.
 //  2. Either the barrier finds the solo thread's `busy` written, and the newcomer waits for its
 //     swap; or the solo thread reads `over` after the barrier, and finds it set. (Dekker, with both
 //     barriers on the rare side.) So nobody's swap comes between the two halves of another's.
+//  3. A worker says that it is awake, seq_cst, before it looks at the state as a newcomer; and who
+//     would be solo changes the state, seq_cst, before it looks who is awake. Either the newcomer
+//     finds a solo thread, or that one finds it awake and desists. (Dekker; [solo-state])
 //
 // Hence to all who call it this is a compare-and-swap, and whoever reasons about a word need not
 // know of it.
@@ -43,16 +51,18 @@ using PlainWord = std::atomic<T>;
 class Solo {
  public:
   enum class Swap : std::uint8_t { kDone, kDiffers, kOver };
+  /// Whether a thread that has changed a word may do so at any time from then on: a worker may not
+  /// while it sleeps.
+  enum class Stay : bool { kWhileAwake, kForGood };
 
   constexpr explicit Solo(bool over = false) noexcept : over_(over) {}
 
-  /// By the solo thread. kOver: nothing was done, others are here.
+  // -- By the solo thread, if it still is; kOver, null: it is not, and nothing was done.
+
   template <class T>
   Swap swap(PlainWord<T>& word, T& expected, T desired) noexcept {
-    busy_.store(true, std::memory_order_relaxed);
-    std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler's part; [solo]
     Swap outcome = Swap::kOver;
-    if (!over_.load(std::memory_order_relaxed)) [[likely]] {
+    alone([&]() noexcept {
       const T found = word.load(std::memory_order_acquire);
       if (found == expected) {
         word.store(desired, std::memory_order_release);
@@ -61,49 +71,129 @@ class Solo {
         expected = found;
         outcome = Swap::kDiffers;
       }
-    }
-    busy_.store(false, std::memory_order_release);  // [solo]
+    });
     return outcome;
   }
+  /// `value` becomes what the word was.
+  template <class T>
+  bool exchange(PlainWord<T>& word, T& value) noexcept {
+    return alone([&]() noexcept {
+      const T found = word.load(std::memory_order_acquire);
+      word.store(value, std::memory_order_release);
+      value = found;
+    });
+  }
+  template <class T>
+  bool store(PlainWord<T>& word, T value) noexcept {
+    return alone([&]() noexcept { word.store(value, std::memory_order_release); });
+  }
 
-  /// By a thread that would be solo. False: another is, or many are here.
-  bool begin() noexcept;
+  // -- By a worker. `id` is its own.
+
+  /// False: others are awake, says `others_sleep`, or have come for good.
+  template <class OthersSleep>
+  bool begin(std::uint32_t id, OthersSleep others_sleep) noexcept {
+    std::uint32_t nobody = kOpen;
+    if (state_.load(std::memory_order_relaxed) != nobody ||
+        !state_.compare_exchange_strong(nobody, kChanging, std::memory_order_seq_cst,
+                                        std::memory_order_relaxed)) {  // [solo-state]
+      return false;
+    }
+    const bool alone = others_sleep();
+    // Not before: a solo thread of old that is awake may not know yet that it is none.
+    if (alone) over_.store(false, std::memory_order_relaxed);
+    state_.store(alone ? solo_state(id) : kOpen, std::memory_order_release);
+    return alone;
+  }
+  /// Whether it still is the solo thread, for one that was.
+  bool is(std::uint32_t id) const noexcept {
+    return state_.load(std::memory_order_acquire) == solo_state(id);  // [solo-state]
+  }
   /// By the solo thread, which changes no word any more.
-  void end() noexcept;
-  /// By a newcomer, before it changes a word: afterwards nobody is solo, for good.
-  void end_for_all() noexcept;
-  /// In the child of a fork, whose only thread calls it.
-  void forget_others(bool is_solo) noexcept;
+  void end(std::uint32_t id) noexcept;
+
+  // -- By a newcomer, before it changes a word: afterwards nobody is solo, until it sleeps or
+  // leaves.
+
+  void come(Stay stay) noexcept;
+  /// By a worker `id` that is about to sleep: what the solo thread has stored it sees from here on,
+  /// or that one sees what the caller has.
+  void settle(std::uint32_t id) const noexcept;
+  /// By one that has come for good, after all.
+  void leave() noexcept;
+
+  /// In the child of a fork, whose only thread calls it: `is_solo`, or one that has come for good,
+  /// or neither.
+  void forget_others(bool is_solo, bool stays) noexcept;
 
  private:
-  //   Nobody <--begin, end--> Solo --a newcomer--> Ending --the same--> Many
-  //      \------------------ a newcomer --------------------------------/
-  enum class State : std::uint8_t { kNobody, kSolo, kEnding, kMany };
+  //              begin            come                Who stays is counted above kOpen, and
+  //   Open <--> Changing --> Solo ----> Changing      changes the state by one.
+  //     ^____________________/end           |
+  //     \___________________________________/
+  static constexpr std::uint32_t kOpen = 0;
+  static constexpr std::uint32_t kChanging = 1;  // somebody is at it, for a moment
+  static constexpr std::uint32_t kSolo = 2;
+  static constexpr std::uint32_t kModeMask = 3;
+  static constexpr std::uint32_t kOneStays = 4;
+  static constexpr std::uint32_t solo_state(std::uint32_t id) noexcept { return kSolo | (id << 2); }
+
+  template <class Change>
+  [[gnu::always_inline]] bool alone(Change change) noexcept {
+    busy_.store(true, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler's part; [solo]
+    const bool over = over_.load(std::memory_order_relaxed);
+    if (!over) [[likely]]
+      change();
+    busy_.store(false, std::memory_order_release);  // [solo]
+    return !over;
+  }
+  void end_of_solo(std::uint32_t next) noexcept;
 
   // Who changes it acquires what was done before, and releases that to those after. [solo-state]
-  PlainWord<State> state_{State::kNobody};
+  PlainWord<std::uint32_t> state_{kOpen};
   alignas(64) PlainWord<bool> busy_{false};  // the solo thread is between load and store
   PlainWord<bool> over_;
 };
 
+void become_one_of_many() noexcept;
+
 #if defined(WEFT_MODEL)
-
-template <class T>
-class SharedWord : public Atomic<T> {
- public:
-  using Atomic<T>::Atomic;
-  bool compare_exchange_openly(T& expected, T desired, std::memory_order order) noexcept {
-    return Atomic<T>::compare_exchange_weak(expected, desired, order, std::memory_order_relaxed);
-  }
-};
-
+Solo* solo_of_this_thread() noexcept;  // of the program that is explored
 #else
 
 /// How the calling thread changes the words below: null among many. Of a newcomer it is one that is
 /// over. (A pointer, and the library's own objects behind it: were they named here, the linker
 /// would copy them into the program.)
-extern constinit thread_local Solo* t_solo [[gnu::tls_model("initial-exec")]];
-void become_one_of_many() noexcept;
+extern constinit thread_local Solo* t_solo asm("weft_t_solo") [[gnu::tls_model("initial-exec")]];
+
+#if !defined(__x86_64__) && !defined(__aarch64__)
+[[gnu::noinline]] Solo* solo_of_this_thread() noexcept;
+#else
+/// Its value on the thread that runs this now. A compiler may keep the address of a thread-local,
+/// and a fiber goes on with that on another thread: on the wrong side of it, here. So it gets to
+/// see none.
+[[gnu::always_inline]] inline Solo* solo_of_this_thread() noexcept {
+#if defined(__x86_64__)
+  Solo* solo;
+  asm inline volatile(
+      "{movq weft_t_solo@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0|"
+      "mov %0, QWORD PTR weft_t_solo@gottpoff[rip]\n\tmov %0, QWORD PTR fs:[%0]}"
+      : "=r"(solo));
+  return solo;
+#else
+  Solo* solo;
+  std::uintptr_t thread;
+  asm inline volatile(
+      "mrs %1, tpidr_el0\n\tadrp %0, :gottprel:weft_t_solo\n\t"
+      "ldr %0, [%0, #:gottprel_lo12:weft_t_solo]\n\tldr %0, [%0, %1]"
+      : "=&r"(solo), "=&r"(thread));
+  return solo;
+#endif
+}
+#endif
+
+#endif  // WEFT_MODEL
 
 /// A word of which many threads may change any, at the price of one where there is only one.
 template <class T>
@@ -128,6 +218,23 @@ class SharedWord {
     if (swap != Solo::Swap::kOver) return swap == Solo::Swap::kDone;
     return word_.compare_exchange_weak(expected, desired, order, failure);
   }
+  T exchange(T value, Order order) noexcept {
+    if (Solo* const solo = solo_of_this_thread()) {
+      if (solo->exchange(word_, value)) [[likely]]
+        return value;
+      become_one_of_many();
+    }
+    return word_.exchange(value, order);
+  }
+  /// A store that is seq_cst to who is no newcomer, or has gone through settle_with_solo().
+  void publish(T value) noexcept {
+    if (Solo* const solo = solo_of_this_thread()) {
+      if (solo->store(word_, value)) [[likely]]
+        return;
+      become_one_of_many();
+    }
+    word_.store(value, std::memory_order_seq_cst);
+  }
   /// Of a word that everybody changes in this way alone: even a newcomer, who stays one.
   bool compare_exchange_openly(T& expected, T desired, Order order) noexcept {
     return word_.compare_exchange_weak(expected, desired, order, std::memory_order_relaxed);
@@ -135,7 +242,7 @@ class SharedWord {
 
  private:
   Solo::Swap swap_alone(T& expected, T desired) noexcept {
-    Solo* const solo = t_solo;
+    Solo* const solo = solo_of_this_thread();
     if (solo == nullptr) return Solo::Swap::kOver;
     const Solo::Swap swap = solo->swap(word_, expected, desired);
     if (swap == Solo::Swap::kOver) [[unlikely]]
@@ -145,7 +252,5 @@ class SharedWord {
 
   PlainWord<T> word_;
 };
-
-#endif
 
 }  // namespace weft::detail
