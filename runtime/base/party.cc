@@ -19,7 +19,7 @@ constinit Solo g_over(true);
 
 // What the thread is among the newcomers.
 enum class Kind : std::uint8_t { kPlain, kHasCome, kWorker };
-constinit thread_local Kind t_kind = Kind::kPlain;
+constinit thread_local Kind t_kind [[gnu::tls_model("initial-exec")]] = Kind::kPlain;
 
 constinit std::atomic<bool> g_prepared{false};
 constinit std::atomic<bool> g_granted{false};
@@ -34,7 +34,7 @@ bool single_threaded() noexcept {
 
 }  // namespace
 
-constinit thread_local Solo* t_solo = &g_over;
+constinit thread_local Solo* t_solo [[gnu::tls_model("initial-exec")]] = &g_over;
 
 #if !defined(__x86_64__) && !defined(__aarch64__)
 Solo* solo_of_this_thread() noexcept {

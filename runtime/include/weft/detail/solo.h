@@ -165,7 +165,7 @@ Solo* solo_of_this_thread() noexcept;  // of the program that is explored
 /// How the calling thread changes the words below: null among many. Of a newcomer it is one that is
 /// over. (A pointer, and the library's own objects behind it: were they named here, the linker
 /// would copy them into the program.)
-extern constinit thread_local Solo* t_solo asm("weft_t_solo") [[gnu::tls_model("initial-exec")]];
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Solo* t_solo asm("weft_t_solo");
 
 #if !defined(__x86_64__) && !defined(__aarch64__)
 [[gnu::noinline]] Solo* solo_of_this_thread() noexcept;
