@@ -16,7 +16,9 @@
 // Invariants
 //  1. Publication and the load in pick() are seq_cst, and so are the announcement and the loads of
 //     the second look. In their one total order either the producer sees the sleeper, or the
-//     sleeper sees the work. (Dekker.)
+//     sleeper sees the work. (Dekker.) A solo thread publishes without a barrier; then whoever
+//     looks after an announcement, or after the end of its search, has one on all threads in
+//     between: WorkerParty::settle(), arrive().
 //  2. A producer wakes nobody while somebody searches. So a searcher that finds work and is the
 //     last one must wake the next (end_search), and the last one to give up must look again after
 //     announcing (announce).

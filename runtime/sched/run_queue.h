@@ -17,7 +17,8 @@
 // What breaks if reordered: the tail stored before the slot hands a thief a stale pointer; a thief
 // that reads slots after its swap reads what the owner may be overwriting.
 //
-// The tail is stored seq_cst, as the publication of work that the wake rule relies on: see idle.h.
+// The tail is published, as the wake rule wants it: see idle.h. While its owner is the solo thread
+// (<weft/detail/solo.h>), thieves are newcomers until their first swap of head.
 
 #include <array>
 #include <cstddef>

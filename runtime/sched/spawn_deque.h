@@ -24,6 +24,10 @@
 //  4. The owner writes a slot only when it owns it or head has moved past it, so a thief that read
 //     a slot which was overwritten meanwhile fails its swap.
 //
+// Where the owner is the solo thread (<weft/detail/solo.h>) it lowers tail without a barrier. There
+// a thief's first swap of head has one, and waits for the owner to be one of many: it moves head by
+// one at most on the word of an old tail, to an entry that the owner takes only by a swap.
+//
 // What breaks if reordered: head read before tail is lowered, and owner and thief run the same
 // fiber; a thief that reads tail before head, likewise.
 //
