@@ -8,6 +8,14 @@
 
 namespace weft::detail {
 
+namespace {
+constinit Atomic<bool> g_refused{false};  // publishes nothing
+}
+
+bool barrier_is_quick() noexcept {
+  return prepare_barrier_on_all_threads() && !g_refused.load(std::memory_order_relaxed);
+}
+
 bool prepare_barrier_on_all_threads() noexcept {
   static const bool registered =
       ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
@@ -19,6 +27,7 @@ void barrier_on_all_threads() noexcept {
       ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
     return;
   // Refused: by a filter, or an old kernel. Every processor switches threads within this.
+  g_refused.store(true, std::memory_order_relaxed);
   const OwnCall scope;
   ::usleep(20'000);
 }

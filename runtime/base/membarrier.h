@@ -13,6 +13,8 @@ void barrier_on_all_threads() noexcept;
 /// Makes the first call as quick as all others, some microseconds. Where there is one thread this
 /// takes no time, later some 20 ms. False: the kernel knows no such barrier, or a filter refuses.
 bool prepare_barrier_on_all_threads() noexcept;
+/// Not any more once the kernel has refused it: a filter may be installed late.
+bool barrier_is_quick() noexcept;
 #endif
 
 }  // namespace weft::detail

@@ -3,11 +3,20 @@
 #include <pthread.h>
 #include <weft/detail/solo.h>
 #include <atomic>
+#include <optional>
 
 #include "base/membarrier.h"
 
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define WEFT_NO_SOLO 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEFT_NO_SOLO 1
+#endif
 #endif
 
 namespace weft::detail {
@@ -45,20 +54,39 @@ Solo* solo_of_this_thread() noexcept {
 
 namespace {
 
-void begin_child() noexcept { g_solo.forget_others(t_solo == &g_solo, t_kind == Kind::kHasCome); }
+void begin_child() noexcept {
+  g_solo.forget_others(t_solo == &g_solo, t_kind == Kind::kHasCome);
+  if (t_kind != Kind::kWorker) g_granted.store(false, std::memory_order_relaxed);
+}
+
+// A thread that ends leaves. By a key, since a thread-local with a destructor takes memory.
+void leave_at_end() noexcept {
+  static const auto key = [] {
+    pthread_key_t made = 0;
+    const auto leave = [](void*) { leave_party(); };
+    return ::pthread_key_create(&made, leave) == 0 ? std::optional(made) : std::nullopt;
+  }();
+  // Where that fails it stays, and nobody is solo beside it.
+  if (key) static_cast<void>(::pthread_setspecific(*key, &t_kind));
+}
 
 }  // namespace
 
-void become_one_of_many() noexcept {
+// These are not inlined into a fiber's code, whose address of a thread-local may be an old one.
+
+[[gnu::noinline]] void become_one_of_many() noexcept {
   // The solo thread comes here when it finds that it is none any more.
   if (t_solo == &g_over) {
     g_solo.come(t_kind == Kind::kWorker ? Solo::Stay::kWhileAwake : Solo::Stay::kForGood);
-    if (t_kind == Kind::kPlain) t_kind = Kind::kHasCome;
+    if (t_kind == Kind::kPlain) {
+      t_kind = Kind::kHasCome;
+      leave_at_end();
+    }
   }
   t_solo = nullptr;
 }
 
-void leave_party() noexcept {
+[[gnu::noinline]] void leave_party() noexcept {
   if (t_kind != Kind::kHasCome) return;
   t_kind = Kind::kPlain;
   t_solo = &g_over;
@@ -79,16 +107,21 @@ SoloRight::~SoloRight() {
 }
 
 void SoloRight::prepare() const noexcept {
+  // ThreadSanitizer knows no such barrier.
+#if !defined(WEFT_NO_SOLO)
   if (granted_ && !g_prepared.load(std::memory_order_relaxed) && prepare_barrier_on_all_threads() &&
       ::pthread_atfork(nullptr, nullptr, &begin_child) == 0) {
     g_prepared.store(true, std::memory_order_release);
   }
+#endif
 }
 
 Solo& solo_of_process() noexcept { return g_solo; }
-bool solo_is_prepared() noexcept { return g_prepared.load(std::memory_order_acquire); }
-void change_words_by(Solo* solo) noexcept { t_solo = solo; }
-void begin_as_newcomer() noexcept { t_solo = &g_over; }
+bool solo_is_prepared() noexcept {
+  return g_prepared.load(std::memory_order_acquire) && barrier_is_quick();
+}
+[[gnu::noinline]] void change_words_by(Solo* solo) noexcept { t_solo = solo; }
+[[gnu::noinline]] void begin_as_newcomer() noexcept { t_solo = &g_over; }
 void count_as_worker(bool is_worker) noexcept { t_kind = is_worker ? Kind::kWorker : Kind::kPlain; }
 
 }  // namespace weft::detail

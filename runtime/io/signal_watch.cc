@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/futex.h"
 #include "base/own_call.h"
+#include "base/party.h"
 #include "base/signal_mask.h"
 #include "fiber/sanitizer.h"
 #include "time/clock.h"
@@ -133,6 +134,7 @@ void SignalThread::run() noexcept {
     futex_wake(masked_, INT_MAX);
     if (stop) return;
     tell_listeners();
+    leave_party();
     wait_for_event(seen);
   }
 }

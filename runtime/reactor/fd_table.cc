@@ -153,7 +153,7 @@ void FdEntry::take_waiters(Direction direction, std::vector<Ready>& to) noexcept
     try {
       to.push_back({token, Wake::kNormal});
     } catch (const std::bad_alloc&) {
-      wake(token);
+      wake_from_driver(token, Wake::kNormal);
     }
   }
 }

@@ -171,11 +171,12 @@ void ForeignWaits::end(Wait& wait, Wake reason, std::vector<Ready>* ready) noexc
   if (ready != nullptr) {
     try {
       ready->push_back({waiter, reason});
-      return;
     } catch (const std::bad_alloc&) {
+      wake_from_driver(waiter, reason);
     }
+  } else {
+    wake(waiter, reason);
   }
-  wake(waiter, reason);
 }
 
 void ForeignWaits::post(const epoll_event& event, std::vector<Ready>& ready) noexcept {

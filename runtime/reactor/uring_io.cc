@@ -96,7 +96,7 @@ void UringReactor::finish(Request& request, Completion end, std::vector<Ready>& 
   try {
     ready.push_back({waiter, Wake::kNormal});
   } catch (const std::bad_alloc&) {
-    wake(waiter);
+    wake_from_driver(waiter, Wake::kNormal);
   }
 }
 

@@ -41,7 +41,7 @@ void Monitor::run() {
       futex_wait(state_, kAsleep);
       continue;
     }
-    if (--looks_until_prepared == 0) scheduler_.prepare_solo();
+    if (looks_until_prepared > 0 && --looks_until_prepared == 0) scheduler_.prepare_solo();
     const Nanos time = now();
     quiet_looks = look(time) ? 0 : quiet_looks + 1;
     if (quiet_looks >= kQuietLooks) {

@@ -83,6 +83,7 @@ void Worker::park() {
   const bool watches = driver.acquire(index_);
   const bool last = idle.announce(index_, searching_, watches && driver.shared());
   searching_ = false;
+  asleep_ = true;
   party_.settle();
   bool slept_long = false;
   if (!must_stay_awake(last) && !chaos::strikes(chaos::Kind::kWake, 8)) {
@@ -98,14 +99,19 @@ void Worker::park() {
     slept_long = events_.empty() && !trimmed_ && now() >= deadline;
   }
   if (watches) driver.release(index_);
-  const Idle::Left left = idle.leave(index_);
-  party_.wake_up();
-  searching_ = left == Idle::Left::kToSearch;
+  stop_sleeping();
+  searching_ = left_ == Idle::Left::kToSearch;
   scheduler_.note_activity();
   batching_ = true;
   deliver();
   batching_ = false;
-  if (slept_long && left == Idle::Left::kByItself) trimmed_ = !stacks_.trim();
+  if (slept_long && left_ == Idle::Left::kByItself) trimmed_ = !stacks_.trim();
+}
+
+void Worker::stop_sleeping() noexcept {
+  if (!std::exchange(asleep_, false)) return;
+  left_ = scheduler_.idle().leave(index_);
+  party_.wake_up();
 }
 
 // The second look, after the announcement. Besides what is published to all there may be fibers of

@@ -112,6 +112,11 @@ bool wake(WakeToken token, Wake reason) noexcept {
   return true;
 }
 
+void wake_from_driver(WakeToken token, Wake reason) noexcept {
+  if (Worker* const here = current_worker()) here->stop_sleeping();
+  wake(token, reason);
+}
+
 void wake_joiner(WakeToken token) noexcept {
   const Claimed waiter = claim(token, Wake::kNormal);
   if (waiter) make_runnable(*waiter.fiber, waiter.scheduler, Place::kBehindItsGroup);

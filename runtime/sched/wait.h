@@ -80,6 +80,8 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument,
 
 /// Ends a wait. True for the one caller that did. From any thread, never blocks.
 bool wake(WakeToken token, Wake reason = Wake::kNormal) noexcept;
+/// By a driver that has no memory to tell it to its worker, which may be counted asleep.
+void wake_from_driver(WakeToken token, Wake reason) noexcept;
 
 /// The same for who waited for the end of the fiber that calls. If it has spawned more of them,
 /// those go first: it would only wait for the next.

@@ -18,6 +18,7 @@
 #include "fiber/fiber_pool.h"
 #include "fiber/stack_pool.h"
 #include "sched/driver.h"
+#include "sched/idle.h"
 #include "sched/inbox.h"
 #include "sched/injector.h"
 #include "sched/lifo_slot.h"
@@ -134,6 +135,8 @@ class Worker {
   void ready_behind_group(Fiber& fiber) noexcept;
   /// Queues a fiber that has never run.
   void start(Fiber& fiber) noexcept;
+  /// Counts it awake again, if it is not: who is asleep changes no word.
+  void stop_sleeping() noexcept;
 
   // -- From anyone.
 
@@ -272,6 +275,8 @@ class Worker {
       false;  // many fibers become ready at once: queue them in order, wake another worker once
   bool batched_ = false;    // such fibers were queued, and nobody woken yet
   bool searching_ = false;  // counted by Idle as a searcher
+  bool asleep_ = false;     // counted by Idle as such, but for whom another has picked
+  Idle::Left left_ = Idle::Left::kByItself;  // the last time
   int* errno_ = nullptr;
   ExceptionState* exceptions_ = nullptr;
   int turns_left_ = kTurnsBetweenHousekeeping;

@@ -66,6 +66,8 @@ Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancella
 
 void resume(Claimed waiter) noexcept { model::wake_on(waiter.fiber->word.futex_word(), 1); }
 
+void wake_from_driver(WakeToken token, Wake reason) noexcept { wake(token, reason); }
+
 bool wake(WakeToken token, Wake reason) noexcept {
   const Claimed waiter = claim(token, reason);
   if (waiter) resume(waiter);

@@ -22,8 +22,8 @@
 //     busy = false                             as everybody else, from here on
 //
 // A worker that sleeps changes no word, and is a newcomer again when it wakes. So once all others
-// sleep, a worker may become the solo thread anew. Threads that are no workers stay once they have
-// come: while there are any nobody becomes solo.
+// sleep, a worker may become the solo thread anew. Threads that are no workers, of the runtime that
+// may have one, stay once they have come, until they end or leave: nobody becomes solo beside them.
 //
 // Invariants
 //  1. There is at most one solo thread, and whoever is awake beside it has changed no word since it
@@ -107,7 +107,7 @@ class Solo {
   }
   /// Whether it still is the solo thread, for one that was.
   bool is(std::uint32_t id) const noexcept {
-    return state_.load(std::memory_order_acquire) == solo_state(id);  // [solo-state]
+    return state_.load(std::memory_order_seq_cst) == solo_state(id);  // [solo-state]
   }
   /// By the solo thread, which changes no word any more.
   void end(std::uint32_t id) noexcept;
@@ -226,7 +226,8 @@ class SharedWord {
     }
     return word_.exchange(value, order);
   }
-  /// A store that is seq_cst to who is no newcomer, or has gone through settle_with_solo().
+  /// A store that is seq_cst, to a newcomer too once it has gone through WorkerParty::settle() or
+  /// arrive().
   void publish(T value) noexcept {
     if (Solo* const solo = solo_of_this_thread()) {
       if (solo->store(word_, value)) [[likely]]
