@@ -11,12 +11,16 @@
 #include <sys/single_threaded.h>
 #endif
 
+// ThreadSanitizer does not know the barrier on all threads.
 #if defined(__SANITIZE_THREAD__)
-#define WEFT_NO_SOLO 1
+#define WEFT_KNOWN_BARRIER false
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define WEFT_NO_SOLO 1
+#define WEFT_KNOWN_BARRIER false
 #endif
+#endif
+#if !defined(WEFT_KNOWN_BARRIER)
+#define WEFT_KNOWN_BARRIER true
 #endif
 
 namespace weft::detail {
@@ -107,13 +111,9 @@ SoloRight::~SoloRight() {
 }
 
 void SoloRight::prepare() const noexcept {
-  // ThreadSanitizer knows no such barrier.
-#if !defined(WEFT_NO_SOLO)
-  if (granted_ && !g_prepared.load(std::memory_order_relaxed) && prepare_barrier_on_all_threads() &&
-      ::pthread_atfork(nullptr, nullptr, &begin_child) == 0) {
+  if (!WEFT_KNOWN_BARRIER || !granted_ || g_prepared.load(std::memory_order_relaxed)) return;
+  if (prepare_barrier_on_all_threads() && ::pthread_atfork(nullptr, nullptr, &begin_child) == 0)
     g_prepared.store(true, std::memory_order_release);
-  }
-#endif
 }
 
 Solo& solo_of_process() noexcept { return g_solo; }
