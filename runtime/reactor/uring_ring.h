@@ -18,8 +18,8 @@
 //  2. Completions are read by who holds the seat. What a completion names lives until it has been
 //     reaped.
 //  3. Only the owner sleeps here. An interruption is an edge of wake_up_, which an operation that
-//  is
-//     always under way watches: it makes a completion, so a sleep that is yet to come ends at once.
+//     never ends watches: it makes a completion, so a sleep that is yet to come ends at once.
+//  4. What others queue they hand over themselves: a sleeping owner does not look at the queue.
 
 #include <liburing.h>
 #undef BLOCK_SIZE  // of linux/fs.h, which comes along; others have names like that
@@ -51,7 +51,7 @@ class Ring {
 
   /// Queues an entry, which `prepare(io_uring_sqe&)` fills. Its user_data is what reap() passes on;
   /// kNobody for an answer that nobody wants. 0, or an errno: the queue is full, and the kernel
-  /// takes nothing.
+  /// takes nothing. For the owner, which hands it over at the latest before it sleeps.
   template <class Prepare>
   int push(Prepare prepare) noexcept {
     while (!try_push(prepare)) {
@@ -59,8 +59,7 @@ class Ring {
     }
     return 0;
   }
-  /// The same, and hands it over, with all that was queued before. For any thread; push() is for
-  /// the owner.
+  /// The same, and hands it over, with all that was queued before. For any thread.
   template <class Prepare>
   void push_now(Prepare prepare) noexcept {
     submission_lock_.lock();

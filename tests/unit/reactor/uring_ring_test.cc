@@ -34,6 +34,13 @@ void push_nop(Ring& ring, std::uint64_t name) {
             0);
 }
 
+void push_nop_from_elsewhere(Ring& ring, std::uint64_t name) {
+  ring.push_now([&](io_uring_sqe& entry) {
+    io_uring_prep_nop(&entry);
+    entry.user_data = name;
+  });
+}
+
 void push_receive(Ring& ring, int fd, std::span<char> into, std::uint64_t name) {
   ASSERT_EQ(ring.push([&](io_uring_sqe& entry) {
     io_uring_prep_recv(&entry, fd, into.data(), into.size(), 0);
@@ -166,10 +173,7 @@ TEST_F(RingSleep, EndsWhenInterruptedBeforeOrMeanwhile) {
 
 TEST_F(RingSleep, EndsWhenAnotherThreadsOperationEnds) {
   Ring ring(kEntries);
-  std::jthread other([&] {
-    push_nop(ring, kFirst);
-    ring.flush();
-  });
+  std::jthread other([&] { push_nop_from_elsewhere(ring, kFirst); });
   EXPECT_EQ(reap_all(ring, 1).size(), 1U);
 }
 
@@ -208,23 +212,32 @@ TEST_F(RingQueue, HasOneSeat) {
   EXPECT_TRUE(ring.take_seat());
 }
 
+// Others hand over what they queue: the owner may sleep already. The owner need not, before it
+// sleeps.
 TEST_F(RingQueue, ManyThreadsPushAtOnceAndNothingIsLost) {
   Ring ring(kEntries);
-  constexpr int kThreads = 4;
+  constexpr std::uint64_t kOthers = 3;
   constexpr std::uint64_t kEach = 5000;
   std::set<std::uint64_t> names;
+  const auto note = [&](const std::vector<Told>& all) {
+    for (const Told& told : all) names.insert(told.name);
+  };
   {
-    std::vector<std::jthread> threads;
-    for (int t = 0; t < kThreads; ++t) {
-      threads.emplace_back([&ring, t] {
+    std::vector<std::jthread> others;
+    for (std::uint64_t t = 1; t <= kOthers; ++t) {
+      others.emplace_back([&ring, t] {
         for (std::uint64_t i = 0; i < kEach; ++i) {
-          push_nop(ring, kFirst + static_cast<std::uint64_t>(t) * kEach + i);
+          push_nop_from_elsewhere(ring, kFirst + t * kEach + i);
         }
       });
     }
-    for (const Told& told : reap_all(ring, kThreads * kEach)) names.insert(told.name);
+    for (std::uint64_t i = 0; i < kEach; ++i) {
+      push_nop(ring, kFirst + i);
+      note(reap(ring));
+    }
+    note(reap_all(ring, (kOthers + 1) * kEach - names.size()));
   }
-  EXPECT_EQ(names.size(), kThreads * kEach);
+  EXPECT_EQ(names.size(), (kOthers + 1) * kEach);
 }
 
 }  // namespace
