@@ -55,7 +55,12 @@ class OwnQueue {
   }
   Fiber* pop() noexcept {
     Fiber* const fiber = head_;
-    if (fiber != nullptr) head_ = fiber->next;
+    if (fiber == nullptr) return nullptr;
+    head_ = fiber->next;
+    if (head_ != nullptr) {
+      prefetch_stack(head_->context);
+      prefetch_descriptor(head_->next);
+    }
     return fiber;
   }
 

@@ -3,11 +3,13 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <forward_list>
 #include <functional>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <thread>
@@ -91,6 +93,33 @@ TEST(Allocations, OfGather) {
           gather(list);
         },
         none_left);
+  });
+}
+
+// As the CHANGELOG says. The cache of descriptors is filled before.
+TEST(Allocations, NoneForATaskThatCapturesUpTo48Bytes) {
+  struct Captured {
+    std::array<std::uint64_t, 5> words;
+  };
+  struct More : Captured {
+    std::uint64_t word = 7;
+  };
+  std::uint64_t result = 0;
+  static_assert(sizeof(Captured) + sizeof(&result) == 48);
+  const auto sum = [&result](const auto& of) {
+    return spawn([of, &result] {
+      result = std::accumulate(of.words.begin(), of.words.end(), std::uint64_t{0});
+    });
+  };
+  bounded(1, [&] {
+    const Captured words{{1, 2, 3, 4, 5}};
+    sum(words).get();
+    const Injection injection(Fault{.call = Call::kNew, .error = ENOMEM, .times = kAlways},
+                              Where::kWorkers);
+    sum(words).get();
+    EXPECT_EQ(result, 15U);
+    EXPECT_EQ(Injection::hits(), 0U);
+    EXPECT_THROW(sum(More{words}), std::bad_alloc) << "else the limit is not what this test thinks";
   });
 }
 

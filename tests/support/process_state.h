@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <string>
 
 namespace support {
@@ -47,12 +48,26 @@ struct ProcessCounts {
   std::size_t mappings = 0;
 };
 
+// A thread that has been joined may still be listed for a moment. The kernel marks it before that.
+inline bool thread_is_ending(const std::filesystem::path& listed) {
+  constexpr unsigned long kEnding = 4;  // PF_EXITING in the kernel; see proc(5), stat
+  std::ifstream file(listed / "stat");
+  std::string line;
+  if (!std::getline(file, line)) return true;
+  std::istringstream fields(line.substr(line.rfind(')') + 1));
+  std::string skipped;  // state, parent, group, session, terminal, its group
+  for (int i = 0; i < 6; ++i) fields >> skipped;
+  unsigned long flags = 0;
+  return !(fields >> flags) || (flags & kEnding) != 0;
+}
+
 inline ProcessCounts process_counts() {
-  const auto entries = [](const char* directory) {
-    return static_cast<std::size_t>(
-        std::distance(std::filesystem::directory_iterator(directory), {}));
-  };
-  ProcessCounts counts{entries("/proc/self/task"), entries("/proc/self/fd"), 0};
+  ProcessCounts counts;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (!thread_is_ending(thread.path())) ++counts.threads;
+  }
+  counts.descriptors = static_cast<std::size_t>(
+      std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) ++counts.mappings;
   return counts;

@@ -82,6 +82,7 @@ class ResultBody : public Body {
     Stored<T> value_;
   };
   bool has_value_ = false;
+  bool has_callable_ = true;  // CallBody's, in what would be padding there
 };
 
 template <class T, class F>
@@ -90,7 +91,7 @@ class CallBody final : public ResultBody<T> {
   template <class G>
   explicit CallBody(G&& callable) : callable_(std::forward<G>(callable)) {}
   ~CallBody() override {
-    if (has_callable_) discard();
+    if (this->has_callable_) discard();
   }
 
   void run() override {
@@ -103,7 +104,7 @@ class CallBody final : public ResultBody<T> {
     }
   }
   void discard() noexcept override {
-    has_callable_ = false;
+    this->has_callable_ = false;
     std::destroy_at(&callable_);
   }
 
@@ -111,7 +112,6 @@ class CallBody final : public ResultBody<T> {
   union {
     F callable_;
   };
-  bool has_callable_ = true;
 };
 
 enum class TaskOutcome : std::uint8_t { kPending, kValue, kFailed, kCancelled };
@@ -179,7 +179,7 @@ class NewTask {
     void* room;
   };
   /// The largest body that needs no room of its own, and its alignment.
-  static constexpr std::size_t kInlineBody = 128;
+  static constexpr std::size_t kInlineBody = 64;
   static constexpr std::size_t kInlineAlignment = 16;
   static constexpr bool fits(std::size_t body_size, std::size_t body_alignment) noexcept {
     return body_size <= kInlineBody && body_alignment <= kInlineAlignment;
