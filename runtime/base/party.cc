@@ -49,7 +49,7 @@ bool single_threaded() noexcept {
 
 constinit thread_local Solo* t_solo [[gnu::tls_model("initial-exec")]] = &g_over;
 
-#if !defined(__x86_64__) && !defined(__aarch64__)
+#if !WEFT_READS_THREAD_POINTERS
 Solo* solo_of_this_thread() noexcept {
   asm volatile("" ::: "memory");
   return t_solo;

@@ -52,18 +52,23 @@ class Spinlock {
 class FiberSpinlock {
  public:
   void lock() noexcept {
-    for (SpinWait spin;; spin.pause()) {
-      bool taken = false;
-      if (taken_.compare_exchange_strong(taken, true, std::memory_order_acquire,
-                                         std::memory_order_relaxed)) {
-        return;
-      }
-      while (taken_.load(std::memory_order_relaxed)) spin.pause();
-    }
+    if (!try_lock()) wait_and_lock();
   }
   void unlock() noexcept { taken_.store(false, std::memory_order_release); }
 
  private:
+  bool try_lock() noexcept {
+    bool taken = false;
+    return taken_.compare_exchange_strong(taken, true, std::memory_order_acquire,
+                                          std::memory_order_relaxed);
+  }
+  [[gnu::noinline]] void wait_and_lock() noexcept {
+    SpinWait spin;
+    do {
+      spin.pause();
+    } while (taken_.load(std::memory_order_relaxed) || !try_lock());
+  }
+
   SharedWord<bool> taken_{false};
 };
 

@@ -138,11 +138,16 @@ class StackCache {
   /// A stack of the class (see size_class_for), or null with errno ENOMEM when there is no memory
   /// for one. Leaves errno alone otherwise.
   Stack* acquire(std::uint8_t size_class) noexcept {
+    if (Stack* const hot = take_hot(size_class)) return hot;
+    return refill(size_class) ? take_hot(size_class) : nullptr;
+  }
+  /// The same, without looking further than its own: null when it has none at hand.
+  Stack* take_hot(std::uint8_t size_class) noexcept {
     Bin& bin = bins_[size_class];
-    if (bin.hot == nullptr && !refill(size_class)) [[unlikely]]
+    Stack* const stack = bin.hot;
+    if (stack == nullptr) [[unlikely]]
       return nullptr;
-    Stack* stack = bin.hot;
-    bin.hot = stack->next;  // NOLINT(clang-analyzer-core.NullDereference): refill() found one
+    bin.hot = stack->next;
     bin.set_hot_count(bin.hot_count() - 1);
     if constexpr (kMarksFreeStacks) mark_in_use(*stack);
     return stack;
@@ -151,15 +156,18 @@ class StackCache {
   /// Takes back a stack, which may come from any cache of the same depot. Nothing runs on it any
   /// more. Aborts if the stack had no guard and its fiber ran over its end.
   void release(Stack* stack) noexcept {
-    if (!stack->guarded) [[unlikely]]
-      check_canary(*stack);
-    if constexpr (kMarksFreeStacks) mark_free(*stack);
-    Bin& bin = bins_[stack->size_class];
-    if (bin.hot_count() == bin.chain_length) [[unlikely]]
-      spill(stack->size_class);
-    stack->next = bin.hot;
-    bin.hot = stack;
-    bin.set_hot_count(bin.hot_count() + 1);
+    if (!stack->guarded) check_canary(*stack);
+    const Bin& bin = bins_[stack->size_class];
+    if (bin.hot_count() == bin.chain_length) spill(stack->size_class);
+    push_hot(*stack);
+  }
+  /// The same, where it is no work. False: nothing was done.
+  bool keep(Stack* stack) noexcept {
+    const Bin& bin = bins_[stack->size_class];
+    if (!stack->guarded || bin.hot_count() == bin.chain_length) [[unlikely]]
+      return false;
+    push_hot(*stack);
+    return true;
   }
 
   /// For a worker that is about to park for long: keeps a few stacks, gives the others to the
@@ -200,6 +208,13 @@ class StackCache {
     Atomic<std::size_t> spare_count_{0};
   };
 
+  void push_hot(Stack& stack) noexcept {
+    if constexpr (kMarksFreeStacks) mark_free(stack);
+    Bin& bin = bins_[stack.size_class];
+    stack.next = bin.hot;
+    bin.hot = &stack;
+    bin.set_hot_count(bin.hot_count() + 1);
+  }
   bool refill(std::uint8_t size_class) noexcept;
   void spill(std::uint8_t size_class) noexcept;
   void give_spare(std::uint8_t size_class) noexcept;

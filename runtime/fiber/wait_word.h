@@ -65,7 +65,10 @@ class WaitWord {
   bool cancel_pending() const noexcept { return (load_relaxed() & kPending) != 0; }
 
   /// Takes a pending cancellation, to throw it. False when there is none.
-  bool take_pending() noexcept {
+  bool take_pending() noexcept { return cancel_pending() && take_noted(); }
+
+  /// The same, out of line: there is none, mostly.
+  [[gnu::noinline]] bool take_noted() noexcept {
     std::uint64_t word = load_relaxed();
     while ((word & kPending) != 0) {
       if (word_.compare_exchange_weak(word, word & ~kPending, std::memory_order_acq_rel,

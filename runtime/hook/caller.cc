@@ -74,12 +74,14 @@ bool ended(Wake reason) noexcept {
 }  // namespace
 
 [[gnu::hot]] bool in_fiber() noexcept {
-  Worker* const here = detail::t_worker;
+  Worker* const here = detail::current_worker();
   return here != nullptr && here->runs_fiber() && !t_forked && !detail::OwnCall::in_progress() &&
          !on_signal_stack();
 }
 
-[[gnu::hot]] bool begin_call() noexcept { return !detail::t_worker->charge() || give_way(); }
+[[gnu::hot]] bool begin_call() noexcept {
+  return !detail::current_worker()->charge() || give_way();
+}
 
 namespace {
 

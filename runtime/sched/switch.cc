@@ -204,6 +204,23 @@ bool Worker::yield() {
 
 // ---- A fiber's first and last instructions.
 
+#if defined(WEFT_TSAN)
+[[gnu::noinline]]  // as retire() is
+#else
+[[gnu::always_inline]]
+#endif
+inline void
+Worker::inherit(Fiber& finished, Fiber& next) noexcept {
+  next.stack = std::exchange(finished.stack, nullptr);
+  next.sanitizer = finished.sanitizer;
+  *errno_ = 0;
+  *exceptions_ = {};
+  current_.store(&next, std::memory_order_relaxed);
+  stats_.turns.add();
+  budget_ = kOperationsPerTurn;
+  retire(finished);
+}
+
 // A stack whose fiber has ended runs the next one that has not started yet by calling it: no
 // switch, and the stack is warm. Part of fiber_main: a call that never returns would leave an
 // address in the processor's predictor of returns, and whoever runs next would mispredict all of
@@ -236,38 +253,45 @@ WEFT_NEVER_RETURNS void Worker::fiber_main(Transfer arrival) {
   run_fibers(here->current());
 }
 
-void Worker::inherit(Fiber& finished, Fiber& next) noexcept {
-  next.stack = std::exchange(finished.stack, nullptr);
-  next.sanitizer = finished.sanitizer;
-  *errno_ = 0;
-  *exceptions_ = {};
-  current_.store(&next, std::memory_order_relaxed);
-  stats_.turns.add();
-  budget_ = kOperationsPerTurn;
-  retire(finished);
-}
-
 void Worker::bury(Worker& here, Fiber& previous) {
-  here.stacks_.release(std::exchange(previous.stack, nullptr));
+  Stack* const stack = std::exchange(previous.stack, nullptr);
+  if (!here.stacks_.keep(stack)) [[unlikely]]
+    return bury_with_care(here, previous, stack);
   here.retire(previous);
 }
 
-Fiber& Worker::give_stack(Fiber& fiber) noexcept {
-  Stack* const stack = stacks_.acquire(fiber.stack_class);
-  if (stack == nullptr) {
-    starved_.push(fiber);
-    return root_;
-  }
-  fiber.stack = stack;
-  fiber.context = make_context(stack->top(), stack->size, &fiber_main);
+[[gnu::noinline]] void Worker::bury_with_care(Worker& here, Fiber& previous, Stack* stack) {
+  here.stacks_.release(stack);
+  here.retire(previous);
+}
+
+[[gnu::noinline]] void Worker::free_and_count(Fiber& abandoned) noexcept {
+  fibers_.release(&abandoned);
+  scheduler_.census().count_end(stats_.fibers);
+}
+
+[[gnu::always_inline]] inline Fiber& Worker::set_up(Fiber& fiber, Stack& stack) noexcept {
+  fiber.stack = &stack;
+  fiber.context = make_context(stack.top(), stack.size, &fiber_main);
 #if defined(WEFT_ASAN)
-  fiber.sanitizer = {stack->limit, stack->size, nullptr};
+  fiber.sanitizer = {stack.limit, stack.size, nullptr};
 #endif
 #if defined(WEFT_TSAN)
-  if (stack->tsan_fiber == nullptr) stack->tsan_fiber = __tsan_create_fiber(0);
-  fiber.sanitizer.context = stack->tsan_fiber;
+  if (stack.tsan_fiber == nullptr) stack.tsan_fiber = __tsan_create_fiber(0);
+  fiber.sanitizer.context = stack.tsan_fiber;
 #endif
   return fiber;
+}
+
+Fiber& Worker::give_stack(Fiber& fiber) noexcept {
+  Stack* const stack = stacks_.take_hot(fiber.stack_class);
+  return stack != nullptr ? set_up(fiber, *stack) : look_for_stack(fiber);
+}
+
+[[gnu::noinline]] Fiber& Worker::look_for_stack(Fiber& fiber) noexcept {
+  if (Stack* const stack = stacks_.acquire(fiber.stack_class)) return set_up(fiber, *stack);
+  starved_.push(fiber);
+  return root_;
 }
 
 void Worker::learn_own_thread() noexcept {

@@ -24,12 +24,12 @@ void Worker::take_ids() noexcept {
   last_id_ = next_id_ + kIdBlock;
 }
 
-[[gnu::noinline]] Worker* current_worker() noexcept {
-  // The empty statement keeps the call from being merged with an earlier one: the answer changes
-  // with every switch.
+#if !WEFT_READS_THREAD_POINTERS
+Worker* current_worker() noexcept {
   asm volatile("" ::: "memory");
   return t_worker;
 }
+#endif
 
 Worker::Worker(Scheduler& scheduler, unsigned index)
     : scheduler_(scheduler),

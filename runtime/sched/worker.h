@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <weft/detail/thread_pointer.h>
 #include "base/assert.h"
 #include "base/chaos.h"
 #include "base/rng.h"
@@ -169,6 +170,8 @@ class Worker {
   void retire(Fiber& fiber) noexcept;
   Fiber& with_stack(Fiber& fiber) noexcept;  // the root when there is no memory for one
   Fiber& give_stack(Fiber& fiber) noexcept;
+  Fiber& look_for_stack(Fiber& fiber) noexcept;
+  Fiber& set_up(Fiber& fiber, Stack& stack) noexcept;
   void learn_own_thread() noexcept;
   void run_until_root_lands(Fiber& next);
   static void nothing(Worker&, Fiber&) {}
@@ -179,6 +182,8 @@ class Worker {
   static void put_to_sleep_until(Worker& here, Fiber& previous);
   static void stay_awake(Worker& here, Fiber& previous, Arm arm, void* argument);
   static void bury(Worker& here, Fiber& previous);
+  static void bury_with_care(Worker& here, Fiber& previous, Stack* stack);
+  void free_and_count(Fiber& abandoned) noexcept;
   static Wake told(Fiber& self) noexcept;
   void show_held() noexcept;
   void arm_late_timers() noexcept;
@@ -191,6 +196,7 @@ class Worker {
   Fiber* next_local() noexcept;
   Fiber* next_unpinned() noexcept;
   Fiber* next_alone() noexcept;
+  Fiber* next_among_others() noexcept;
   Fiber* next_with_own() noexcept;
   bool lifo_goes_first() const noexcept {
     return lifo_.waits() && lifo_run_ < kLifoInARow && !chaos::strikes(chaos::Kind::kQueue, 4);
@@ -344,10 +350,16 @@ class Worker {
 /// An id for a fiber that is made by a plain thread.
 std::uint64_t next_outside_id() noexcept;
 
-/// The worker whose thread this is, or null. Never inlined: a fiber may resume on another thread,
-/// and compilers keep a thread-local's address across calls.
+/// The worker whose thread this is, or null. Read only by the next.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Worker* t_worker asm(
+    "weft_t_worker");
+/// Asked anew after whatever may suspend: a fiber may resume on another thread.
+#if WEFT_READS_THREAD_POINTERS
+[[gnu::always_inline]] inline Worker* current_worker() noexcept {
+  WEFT_RETURN_THREAD_POINTER(Worker*, "weft_t_worker");
+}
+#else
 [[gnu::noinline]] Worker* current_worker() noexcept;
-/// What it returns, for code that does not suspend and for which its page is one too many.
-extern constinit thread_local Worker* t_worker [[gnu::tls_model("initial-exec")]];
+#endif
 
 }  // namespace weft::detail

@@ -27,7 +27,11 @@ inline Fiber& Worker::with_stack(Fiber& fiber) noexcept {
 inline Fiber* Worker::next_local() noexcept {
   if (!inbox_.looks_empty()) [[unlikely]]
     take_inbox();
-  if (alone_) return next_alone();
+  return alone_ ? next_alone() : next_among_others();
+}
+
+// Out of line: it saves registers that next_alone() has no use for.
+[[gnu::noinline]] inline Fiber* Worker::next_among_others() noexcept {
   if (!own_.empty()) [[unlikely]]
     return next_with_own();
   return next_unpinned();
@@ -100,12 +104,10 @@ inline Fiber* Worker::pop_spawned() noexcept {
 inline void
 Worker::retire(Fiber& fiber) noexcept {
   fiber.scheduler.store(nullptr, std::memory_order_release);
-  if (fiber.life.load(std::memory_order_relaxed) == Life::kAbandoned) {
-    fibers_.release(&fiber);
-  } else {
-    // The last that is done to it here: whoever has dropped its last handle may reuse it. [life]
-    fiber.life.store(Life::kRetired, std::memory_order_release);
-  }
+  if (fiber.life.load(std::memory_order_relaxed) == Life::kAbandoned) [[unlikely]]
+    return free_and_count(fiber);
+  // The last that is done to it here: whoever has dropped its last handle may reuse it. [life]
+  fiber.life.store(Life::kRetired, std::memory_order_release);
   scheduler_.census().count_end(stats_.fibers);
 }
 

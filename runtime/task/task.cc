@@ -45,14 +45,15 @@ void free_state(Fiber& fiber, TaskState& state) noexcept {
   free_state(fiber, state);
 }
 
+// A value without a destructor, and nothing besides: most tasks leave nothing to do.
+inline bool leaves_nothing(const TaskState& state) noexcept {
+  return state.end.outcome() == TaskOutcome::kValue &&
+         (state.upkeep & (Upkeep::kResult | Upkeep::kExtras | Upkeep::kContext)) == 0;
+}
+
 // By whoever is left alone with it.
 inline void destroy_body(Fiber& fiber, TaskState& state) noexcept {
-  // A value without a destructor, and nothing besides: most tasks leave nothing to do.
-  const bool nothing_left =
-      state.end.outcome() == TaskOutcome::kValue &&
-      (state.upkeep & (Upkeep::kResult | Upkeep::kExtras | Upkeep::kContext)) == 0;
-  if (!nothing_left) [[unlikely]]
-    destroy_with_care(fiber, state);
+  if (!leaves_nothing(state)) destroy_with_care(fiber, state);
 }
 
 inline void free_descriptor(Fiber& fiber) noexcept {
@@ -72,11 +73,16 @@ inline void free_descriptor(Fiber& fiber) noexcept {
   }
 }
 
-// The body is gone. The descriptor follows, unless its fiber is still on its way off the stack,
-// which whoever needs a descriptor next looks at again. [life]
-inline void release_fiber(Fiber& fiber) noexcept {
-  const bool retired = fiber.life.load(std::memory_order_acquire) == Life::kRetired;
-  if (retired) [[likely]] {
+inline bool is_retired(const Fiber& fiber) noexcept {
+  return fiber.life.load(std::memory_order_acquire) == Life::kRetired;  // [life]
+}
+
+// By who has dropped the last handle. The descriptor follows the body, unless its fiber is still on
+// its way off the stack, which whoever needs a descriptor next looks at again.
+[[gnu::noinline]] void detach(Fiber& fiber, TaskState& state) noexcept {
+  if (!state.end.detach()) return;
+  destroy_body(fiber, state);
+  if (is_retired(fiber)) {
     free_descriptor(fiber);
   } else {
     put_aside(fiber);
@@ -105,7 +111,7 @@ TaskOutcome cancelled(TaskState& state) noexcept {
   return TaskOutcome::kCancelled;
 }
 
-TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
+inline TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
   try {
     state.body->run();
     // As in asyncio: asked to stop, and ended before it could be told.
@@ -119,13 +125,16 @@ TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
   }
 }
 
+// What most tasks have none of.
+[[gnu::noinline]] void clear_up(TaskState& state) noexcept {
+  if ((state.upkeep & Upkeep::kCallable) != 0) state.body->discard();
+  drop_context(state);
+}
+
 inline void end_task(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexcept {
   // From here on only destructors run, out of which nothing may be thrown.
   fiber.masks = 1;
-  if ((state.upkeep & (Upkeep::kCallable | Upkeep::kContext)) != 0) {
-    if ((state.upkeep & Upkeep::kCallable) != 0) state.body->discard();
-    drop_context(state);
-  }
+  if ((state.upkeep & (Upkeep::kCallable | Upkeep::kContext)) != 0) clear_up(state);
   complete(fiber, state, outcome);
 }
 
@@ -307,9 +316,9 @@ void TaskRef::release() noexcept {
       state.handles.fetch_sub(1, std::memory_order_acq_rel) != 1) {
     return;
   }
-  if (!state.end.detach()) return;
-  destroy_body(fiber, state);
-  release_fiber(fiber);
+  // Mostly that is all.
+  if (leaves_nothing(state) && is_retired(fiber)) return free_descriptor(fiber);
+  detach(fiber, state);
 }
 
 Body& TaskRef::body() const noexcept { return *state_of(*fiber_).body; }

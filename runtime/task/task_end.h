@@ -102,22 +102,12 @@ class TaskEnd {
   /// if the task has been detached: its body is the caller's to destroy.
   template <class Wake>
   bool finish(TaskOutcome outcome, Wake&& wake) noexcept {
+    // Nothing is marked, mostly; that takes no registers that would have to be saved. Release:
+    // [outcome].
     std::uint32_t word = word_.load(std::memory_order_relaxed);
-    std::uint32_t next = 0;
-    for (SpinWait spin;;) {
-      if ((word & kLocked) != 0) {
-        spin.pause();
-        word = word_.load(std::memory_order_relaxed);
-        continue;
-      }
-      next = word | static_cast<std::uint32_t>(outcome);
-      if ((word & kHooked) != 0) next |= kLocked;
-      // Release: [outcome]. Acquire: [detach], and what the last holder of the lock did.
-      if (swap(word, next, std::memory_order_acq_rel)) break;
-    }
-    if ((next & kHooked) != 0) [[unlikely]]
-      tell(outcome, wake);
-    return (next & kDetached) != 0;
+    if (word == 0 && swap(word, static_cast<std::uint32_t>(outcome), std::memory_order_acq_rel))
+      return false;
+    return finish_marked(outcome, wake);
   }
 
  private:
@@ -131,9 +121,28 @@ class TaskEnd {
     return static_cast<TaskOutcome>(word & kOutcomeMask);
   }
 
+  template <class Wake>
+  [[gnu::noinline]] bool finish_marked(TaskOutcome outcome, Wake& wake) noexcept {
+    std::uint32_t word = word_.load(std::memory_order_relaxed);
+    std::uint32_t next = 0;
+    for (SpinWait spin;;) {
+      if ((word & kLocked) != 0) {
+        spin.pause();
+        word = word_.load(std::memory_order_relaxed);
+        continue;
+      }
+      next = word | static_cast<std::uint32_t>(outcome);
+      if ((word & kHooked) != 0) next |= kLocked;
+      // Release: [outcome]. Acquire: [detach], and what the last holder of the lock did.
+      if (swap(word, next, std::memory_order_acq_rel)) break;
+    }
+    if ((next & kHooked) != 0) tell(outcome, wake);
+    return (next & kDetached) != 0;
+  }
+
   // Under the lock, which it leaves before it wakes the last: all of this may be gone then.
   template <class Wake>
-  [[gnu::noinline]] void tell(TaskOutcome outcome, Wake& wake) noexcept {
+  void tell(TaskOutcome outcome, Wake& wake) noexcept {
     WakeToken last;
     do {
       CompletionHook& hook = hooks_.take_front();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <weft/detail/thread_pointer.h>
 #include <atomic>
 #include <cstdint>
 #if defined(WEFT_ATOMIC_SEAM)  // tests/model's memory in its place, or base/chaos_atomic.h
@@ -167,30 +168,12 @@ Solo* solo_of_this_thread() noexcept;  // of the program that is explored
 /// would copy them into the program.)
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local Solo* t_solo asm("weft_t_solo");
 
-#if !defined(__x86_64__) && !defined(__aarch64__)
-[[gnu::noinline]] Solo* solo_of_this_thread() noexcept;
-#else
-/// Its value on the thread that runs this now. A compiler may keep the address of a thread-local,
-/// and a fiber goes on with that on another thread: on the wrong side of it, here. So it gets to
-/// see none.
+#if WEFT_READS_THREAD_POINTERS
 [[gnu::always_inline]] inline Solo* solo_of_this_thread() noexcept {
-#if defined(__x86_64__)
-  Solo* solo;
-  asm inline volatile(
-      "{movq weft_t_solo@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0|"
-      "mov %0, QWORD PTR weft_t_solo@gottpoff[rip]\n\tmov %0, QWORD PTR fs:[%0]}"
-      : "=r"(solo));
-  return solo;
-#else
-  Solo* solo;
-  std::uintptr_t thread;
-  asm inline volatile(
-      "mrs %1, tpidr_el0\n\tadrp %0, :gottprel:weft_t_solo\n\t"
-      "ldr %0, [%0, #:gottprel_lo12:weft_t_solo]\n\tldr %0, [%0, %1]"
-      : "=&r"(solo), "=&r"(thread));
-  return solo;
-#endif
+  WEFT_RETURN_THREAD_POINTER(Solo*, "weft_t_solo");
 }
+#else
+[[gnu::noinline]] Solo* solo_of_this_thread() noexcept;
 #endif
 
 #endif  // WEFT_MODEL
