@@ -47,7 +47,7 @@ bool single_threaded() noexcept {
 
 }  // namespace
 
-constinit thread_local Solo* t_solo [[gnu::tls_model("initial-exec")]] = &g_over;
+constinit thread_local Solo* t_solo [[gnu::tls_model("initial-exec"), gnu::used]] = &g_over;
 
 #if !WEFT_READS_THREAD_POINTERS
 Solo* solo_of_this_thread() noexcept {

@@ -215,16 +215,12 @@ Fiber* Worker::search() noexcept {
   if (!alone_) {
     if (!searching_) searching_ = scheduler_.idle().begin_search();
     if (!searching_) return nullptr;
-    if (steal_patience_.has_stolen()) steal_patience_.looks_again(now());
-    leaves_spawned_ = steal_patience_.patience() > 0;
     for (int round = 0; round < kStealRounds; ++round) {
       if (Fiber* const stolen = steal_round(kNotWatched)) return stolen;
       if (Fiber* const injected = take_injected()) return injected;
     }
   }
-  if (Fiber* const found = spin()) return found;
-  // Who does not spin has no time for patience.
-  return std::exchange(leaves_spawned_, false) ? steal_round(kNotWatched) : nullptr;
+  return spin();
 }
 
 // A lone fiber, and the one in the LIFO slot, belong to their owner until it has not moved on for a
@@ -270,18 +266,15 @@ Fiber* Worker::steal_from(Worker& victim, bool even_lone) noexcept {
 // Half, but one by one: its owner takes from the other end. They queue up here, each likely to be
 // the root of many, and others may take them on.
 Fiber* Worker::steal_spawned(Worker& victim, bool even_lone) noexcept {
-  if (leaves_spawned_ && !even_lone) return nullptr;
   const std::uint32_t waiting = victim.spawned_.size();
   if (waiting <= (even_lone ? 0U : 1U)) return nullptr;
   Fiber* const first = victim.spawned_.steal();
   if (first == nullptr) return nullptr;
-  std::uint32_t stolen = 1;
-  for (; stolen <= (waiting - 1) / 2 && spawned_.has_room(); ++stolen) {
+  for (std::uint32_t more = (waiting - 1) / 2; more > 0 && spawned_.has_room(); --more) {
     Fiber* const next = victim.spawned_.steal();
     if (next == nullptr) break;
     spawned_.push(next, nullptr);
   }
-  steal_patience_.stole(stolen, now());
   return first;
 }
 

@@ -49,9 +49,7 @@ Fiber* Worker::spin() noexcept {
   Fiber* fiber = nullptr;
   Nanos time = start;
   Nanos longest_yield = 0;
-  const Nanos patience = steal_patience_.patience();
   do {
-    leaves_spawned_ = time - start < patience;
     if (yields) {
       longest_yield = std::max(longest_yield, yield_processor(time));
     } else {
@@ -64,10 +62,8 @@ Fiber* Worker::spin() noexcept {
     if ((fiber = take_injected()) == nullptr) fiber = next_local();
     if (fiber == nullptr && !alone_) fiber = steal_round(time);
     time = now();
-  } while (fiber == nullptr && time - start < std::max(budget, patience) && !scheduler_.stopping());
+  } while (fiber == nullptr && time - start < budget && !scheduler_.stopping());
   scheduler_.end_spin();
-  leaves_spawned_ = false;
-  if (fiber == nullptr) steal_patience_.found_nothing();
   if (longest_yield > kLongestYield) {
     spin_budget_ = 0;
     parks_until_probe_ = kParksAfterLongYield;

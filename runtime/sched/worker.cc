@@ -6,7 +6,8 @@
 
 namespace weft::detail {
 
-constinit thread_local Worker* t_worker [[gnu::tls_model("initial-exec")]] = nullptr;
+// Read by assembly alone, of which the compiler knows nothing.
+constinit thread_local Worker* t_worker [[gnu::tls_model("initial-exec"), gnu::used]] = nullptr;
 
 namespace {
 // The ids given out, in blocks. [ids] publishes nothing.

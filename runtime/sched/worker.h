@@ -28,7 +28,6 @@
 #include "sched/spawn_deque.h"
 #include "sched/spawn_stack.h"
 #include "sched/stats.h"
-#include "sched/steal_patience.h"
 #include "sched/wait.h"
 #include "time/timer_queue.h"
 
@@ -335,8 +334,6 @@ class Worker {
     Nanos since = 0;
   };
   std::vector<Sighting> sightings_;  // when each victim was last seen to move on
-  StealPatience steal_patience_;
-  bool leaves_spawned_ = false;  // to their owners, for now
   Nanos spin_budget_;
   unsigned parks_until_probe_ = 0;
   unsigned polls_skipped_ = 0;
