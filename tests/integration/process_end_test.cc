@@ -127,6 +127,7 @@ TEST(ProcessEnd, OfAGroupTakesWhatItHasStarted) {
     Process alone = Process::spawn({"true"});
     EXPECT_THROW(alone.kill_group(SIGKILL), std::logic_error);
     EXPECT_THAT(message_of([&] { alone.kill_group(SIGKILL); }), HasSubstr("new_group"));
+    alone.wait();  // its handle would leave it to the background, where the next test may find it
   });
 }
 
