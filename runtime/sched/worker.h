@@ -260,7 +260,7 @@ class Worker {
   static constexpr int kOperationsPerTurn = 128;
   static constexpr int kLifoInARow = 3;
   static constexpr int kStartsInARow = 32;
-  static constexpr unsigned kMostLoneSkips = 4095;
+  static constexpr unsigned kMostLoneSkips = 16383;
 
   // -- The switch; only this thread, but for `current_`, which others may look at.
   Atomic<Fiber*> current_{&root_};
