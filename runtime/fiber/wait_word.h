@@ -67,18 +67,6 @@ class WaitWord {
   /// Takes a pending cancellation, to throw it. False when there is none.
   bool take_pending() noexcept { return cancel_pending() && take_noted(); }
 
-  /// The same, out of line: there is none, mostly.
-  [[gnu::noinline]] bool take_noted() noexcept {
-    std::uint64_t word = load_relaxed();
-    while ((word & kPending) != 0) {
-      if (word_.compare_exchange_weak(word, word & ~kPending, std::memory_order_acq_rel,
-                                      std::memory_order_relaxed)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   /// Has a cancellation that was taken delivered after all, unless its request is taken back.
   void put_pending_back() noexcept {
     std::uint64_t word = load_relaxed();
@@ -218,6 +206,18 @@ class WaitWord {
   static constexpr std::uint64_t kRequestMask = std::uint64_t{0xffff} << kRequestShift;
   static constexpr unsigned kEpochShift = 24;
   static constexpr std::uint64_t kEpochMask = (std::uint64_t{1} << (64 - kEpochShift)) - 1;
+
+  // Of take_pending(), out of line: there is none, mostly.
+  [[gnu::noinline]] bool take_noted() noexcept {
+    std::uint64_t word = load_relaxed();
+    while ((word & kPending) != 0) {
+      if (word_.compare_exchange_weak(word, word & ~kPending, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    return false;
+  }
 
   std::uint64_t load_relaxed() const noexcept { return word_.load(std::memory_order_relaxed); }
   static unsigned requests_of(std::uint64_t word) noexcept {
