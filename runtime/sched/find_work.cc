@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/chaos.h"
+#include "base/party.h"
 #include "sched/worker_inline.h"
 #include "time/clock.h"
 
@@ -14,8 +15,14 @@ namespace {
 
 constexpr int kStealRounds = 4;
 constexpr std::size_t kInjectedAtOnce = 32;
-// A worker that has not switched for this long counts as stuck.
-constexpr Nanos kPatience = 5'000;
+// So long a thief waits for what it has asked for.
+constexpr Nanos kLongestAnswer = 3'000;
+// The way there and back, and what each fiber takes longer where it was not spawned: what is over
+// sooner had better stayed.
+constexpr Nanos kWay = 5'000;
+constexpr Nanos kEachWay = 1'000;
+constexpr Nanos kShortestPause = 5'000;
+constexpr Nanos kLongestPause = 100'000;
 constexpr Nanos kNotWatched = 0;
 // So long may fibers that have not started yield to those that were spawned later.
 constexpr Nanos kLongestUnstarted = 100'000'000;
@@ -53,6 +60,7 @@ Fiber* Worker::find_work() {
 void Worker::housekeeping() {
   note_return();
   party_.look_around();
+  if (!alone_) spawned_.have_barrier(solo_is_prepared());
   fail_starved();
   batching_ = true;
   age_unstarted();
@@ -103,7 +111,7 @@ void Worker::age_unstarted() noexcept {
   if (time - unstarted_since_ < kLongestUnstarted && !chaos::strikes(chaos::Kind::kQueue, 16))
     return;
   unstarted_since_ = kNever;
-  while (Fiber* const fiber = alone_ ? unstarted_.pop() : spawned_.steal()) enqueue(*fiber);
+  while (Fiber* const fiber = alone_ ? unstarted_.pop() : spawned_.pop_oldest()) enqueue(*fiber);
 }
 
 void Worker::fail_starved() noexcept {
@@ -143,10 +151,10 @@ Fiber* Worker::found(Fiber* fiber) noexcept {
     if (scheduler_.has_work()) {
       wake_another();
     } else if (!alone_ && has_lone()) {
-      offer_lone();
+      offer(Offers::kReady);
     }
   }
-  searching_ = batched_ = trimmed_ = false;
+  searching_ = batched_ = trimmed_ = looked_again_ = false;
   note_departure();
   return fiber;
 }
@@ -213,6 +221,7 @@ Fiber* Worker::stir() noexcept {
 
 Fiber* Worker::search() noexcept {
   if (!alone_) {
+    weigh_haul();
     if (!searching_) searching_ = scheduler_.idle().begin_search();
     if (!searching_) return nullptr;
     for (int round = 0; round < kStealRounds; ++round) {
@@ -230,52 +239,109 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
   if (rescue()) {
     if (Fiber* const rescued = next_local()) return rescued;
   }
+  ripening_ = false;
   const unsigned workers = scheduler_.worker_count();
   const unsigned first = rng_.below(workers);
   for (unsigned i = 0; i < workers; ++i) {
     Worker& victim = scheduler_.worker((first + i) % workers);
     if (&victim == this || chaos::strikes(chaos::Kind::kSteal, 4)) continue;
-    Fiber* stolen = steal_from(victim, false);
-    if (stolen == nullptr && seems_stuck(victim, now)) stolen = take_from_stuck(victim);
+    Fiber* stolen = steal_from(victim, now);
+    if (stolen == nullptr && seems_stuck(victim, now)) stolen = take_from_stuck(victim, now);
     if (stolen != nullptr) {
       stats_.steals.add();
-      victim.robbed_.store(true, std::memory_order_relaxed);
       return stolen;
     }
   }
   return nullptr;
 }
 
-Fiber* Worker::take_from_stuck(Worker& victim) noexcept {
-  if (Fiber* const lone = take_lone(victim)) return lone;
+Fiber* Worker::take_from_stuck(Worker& victim, Nanos now) noexcept {
+  if (Fiber* const lone = take_lone(victim, now == kNotWatched || now >= haul_.not_before))
+    return lone;
   if (scheduler_.driver().shared()) return nullptr;
   take_events(victim);
   return next_local();
 }
 
-Fiber* Worker::take_lone(Worker& victim) noexcept {
-  if (Fiber* const lone = steal_from(victim, true)) return lone;
+Fiber* Worker::take_lone(Worker& victim, bool even_unstarted) noexcept {
+  if (Fiber* const lone = ring_.steal_from(victim.ring_, true)) {
+    victim.robbed_.store(Offers::kReady + 1, std::memory_order_relaxed);
+    return lone;
+  }
+  if (even_unstarted && !victim.spawned_.empty()) {
+    if (Fiber* const spawned = steal_spawned(victim, /*by_force=*/true)) return spawned;
+  }
   return victim.lifo_.steal();
 }
 
-Fiber* Worker::steal_from(Worker& victim, bool even_lone) noexcept {
-  if (Fiber* const ready = ring_.steal_from(victim.ring_, even_lone)) return ready;
-  return steal_spawned(victim, even_lone);
+Fiber* Worker::steal_from(Worker& victim, Nanos now) noexcept {
+  if (Fiber* const ready = ring_.steal_from(victim.ring_, false)) {
+    victim.robbed_.store(Offers::kReady + 1, std::memory_order_relaxed);
+    return ready;
+  }
+  return has_ripened(victim, now) ? steal_spawned(victim, /*by_force=*/false) : nullptr;
 }
 
-// Half, but one by one: its owner takes from the other end. They queue up here, each likely to be
-// the root of many, and others may take them on.
-Fiber* Worker::steal_spawned(Worker& victim, bool even_lone) noexcept {
-  const std::uint32_t waiting = victim.spawned_.size();
-  if (waiting <= (even_lone ? 0U : 1U)) return nullptr;
-  Fiber* const first = victim.spawned_.steal();
-  if (first == nullptr) return nullptr;
-  for (std::uint32_t more = (waiting - 1) / 2; more > 0 && spawned_.has_room(); --more) {
-    Fiber* const next = victim.spawned_.steal();
-    if (next == nullptr) break;
-    spawned_.push(next, nullptr);
+// The older half. They queue up here, each likely to be the root of many, and others may take them
+// on.
+Fiber* Worker::steal_spawned(Worker& victim, bool by_force) noexcept {
+  SpawnDeque<Fiber>::Batch taken;
+  std::uint32_t count = 0;
+  if (by_force) {
+    count = victim.spawned_.force(taken);
+  } else {
+    const Nanos start = now();
+    count = victim.spawned_.ask(taken, haul_.most, [&] {
+      cpu_relax();
+      return now() - start < kLongestAnswer;
+    });
   }
-  return first;
+  if (count == 0) return nullptr;
+  haul_.count = count;
+  haul_.victim = victim.index_;
+  haul_.site = birthplace(*taken[0]);
+  haul_.since = now();
+  for (std::uint32_t i = 1; i < count; ++i) {
+    if (!spawned_.push(taken[i], nullptr)) enqueue(*taken[i]);
+  }
+  return taken[0];
+}
+
+// Back from what it took last. If that was worth it, it takes more at a time; if not, less, and
+// later.
+void Worker::weigh_haul() noexcept {
+  if (haul_.count == 0) return;
+  const Nanos time = now();
+  const Nanos took = time - haul_.since;
+  const Nanos price = kWay + std::exchange(haul_.count, 0U) * kEachWay;
+  if (took >= price) {
+    haul_.most = std::min(2 * haul_.most, SpawnDeque<Fiber>::kMostAtOnce);
+    haul_.pause = 0;
+    scheduler_.worker(haul_.victim).robbed_.store(haul_.site + 1, std::memory_order_relaxed);
+  } else if (took < price / 2) {
+    haul_.most = std::max(haul_.most / 2, 1U);
+    haul_.pause = std::clamp(2 * haul_.pause, kShortestPause, kLongestPause);
+    haul_.not_before = time + haul_.pause;
+  }
+}
+
+// Whether it has had unstarted fibers to spare for so long that they are worth the way.
+bool Worker::has_ripened(const Worker& victim, Nanos now) noexcept {
+  if (victim.spawned_.count() < 2 || (now != kNotWatched && now < haul_.not_before)) return false;
+  if (scheduler_.spin_limit() == 0 || chaos::strikes(chaos::Kind::kSteal, 2)) return true;
+  if (now == kNotWatched) {
+    ripening_ = true;
+    return false;
+  }
+  Sighting& seen = sightings_[victim.index_];
+  const std::uint32_t times_emptied = victim.spawned_.times_emptied();
+  if (seen.spare_since == kNever || seen.times_emptied != times_emptied) {
+    seen.times_emptied = times_emptied;
+    seen.spare_since = now;
+  }
+  const bool ripe = now - seen.spare_since >= kPatience;
+  ripening_ |= !ripe;
+  return ripe;
 }
 
 // Takes over for the workers that the monitor has found stuck. False: there are none.
@@ -294,7 +360,7 @@ bool Worker::rescue() noexcept {
 void Worker::take_over(Worker& victim) noexcept {
   const bool batching = std::exchange(batching_, true);
   victim.timers_.expire(now());
-  if (Fiber* const lone = take_lone(victim)) {
+  if (Fiber* const lone = take_lone(victim, true)) {
     stats_.steals.add();
     enqueue(*lone);
   }

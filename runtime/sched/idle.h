@@ -26,7 +26,7 @@
 //     decides how it counts.
 //
 // One exception is meant: the LIFO slot and a lone fiber in a run queue wake nobody for sure, since
-// their owner is awake and will run them next (Worker::offer_lone). If it is stuck in a fiber
+// their owner is awake and will run them next (Worker::offer). If it is stuck in a fiber
 // instead, a searcher or the monitor takes them over.
 //
 // What breaks if reordered: a second look before the announcement misses what is published between

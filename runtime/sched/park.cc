@@ -15,6 +15,8 @@ namespace weft::detail {
 namespace {
 
 constexpr Nanos kLeastSpin = 1'000;
+// But long enough to tell whether what it sees is worth taking.
+constexpr Nanos kLongestRipening = 10'000;
 // However often spinning failed of late, once in so many parks it gets its full time, to notice a
 // change.
 constexpr unsigned kParksBetweenProbes = 16;
@@ -62,7 +64,9 @@ Fiber* Worker::spin() noexcept {
     if ((fiber = take_injected()) == nullptr) fiber = next_local();
     if (fiber == nullptr && !alone_) fiber = steal_round(time);
     time = now();
-  } while (fiber == nullptr && time - start < budget && !scheduler_.stopping());
+    const Nanos least = ripening_ ? kLongestRipening : 0;
+    if (time - start >= std::max(budget, least)) break;
+  } while (fiber == nullptr && !scheduler_.stopping());
   scheduler_.end_spin();
   if (longest_yield > kLongestYield) {
     spin_budget_ = 0;
@@ -88,6 +92,7 @@ void Worker::park() {
   bool slept_long = false;
   if (!must_stay_awake(last) && !chaos::strikes(chaos::Kind::kWake, 8)) {
     stats_.parks.add();
+    looked_again_ = false;
     const Nanos deadline = std::min(timers_.next_deadline(), trim_time());
     if (watches) {
       parker_.park(driver, index_, deadline, events_);
@@ -116,9 +121,17 @@ void Worker::stop_sleeping() noexcept {
 
 // The second look, after the announcement. Besides what is published to all there may be fibers of
 // its own, which a rescue or a late event has made ready.
-bool Worker::must_stay_awake(bool last_searcher) const noexcept {
+bool Worker::must_stay_awake(bool last_searcher) noexcept {
   return scheduler_.stopping() || !inbox_.empty() || !own_.empty() || !unstarted_.empty() ||
-         has_queued() || lifo_waits() || (last_searcher && scheduler_.has_work());
+         has_queued() || lifo_waits() ||
+         (last_searcher && (scheduler_.has_published_work() || sees_unstarted()));
+}
+
+// Fibers that were spawned since it looked, for which nobody was called as it counted as a
+// searcher. Once: others may be spawned and be over all the time.
+bool Worker::sees_unstarted() noexcept {
+  if (std::exchange(looked_again_, true)) return false;
+  return scheduler_.has_work();
 }
 
 // When to give memory back, if the sleep is that long: stacks that ran once and now lie about.

@@ -162,6 +162,14 @@ bool Scheduler::has_work() const noexcept {
   return false;
 }
 
+bool Scheduler::has_published_work() const noexcept {
+  if (injector_.maybe_has_items()) return true;
+  for (const auto& worker : workers_) {
+    if (worker->has_spare_ready()) return true;
+  }
+  return false;
+}
+
 void Scheduler::rescue(unsigned stuck) noexcept {
   stuck_[stuck].store(true, std::memory_order_relaxed);
   rescue_.store(true, std::memory_order_release);

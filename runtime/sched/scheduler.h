@@ -104,6 +104,8 @@ class Scheduler {
   bool stopping() const noexcept { return stopping_.load(std::memory_order_seq_cst); }
   /// Whether a worker that wakes now finds something. A lone fiber in a run queue does not count.
   bool has_work() const noexcept;
+  /// The same of what was published to sleepers: that has to be found.
+  bool has_published_work() const noexcept;
   void note_activity() noexcept;  // by a worker that wakes
   bool begin_spin() noexcept { return !spinning_.exchange(true, std::memory_order_acquire); }
   void end_spin() noexcept { spinning_.store(false, std::memory_order_release); }

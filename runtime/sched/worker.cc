@@ -66,10 +66,12 @@ void Worker::unpark() noexcept { parker_.unpark(scheduler_.driver(), index_); }
 
 void Worker::start_among_others(Fiber& fiber) noexcept {
   const bool may_overtake = !fifo_ && fiber.pins == 0 && !chaos::strikes(chaos::Kind::kQueue, 4);
-  if (may_overtake && spawned_.push(&fiber, &current())) {
-    notify();
-  } else {
+  if (!may_overtake || !spawned_.push(&fiber, &current())) {
     enqueue(fiber);
+  } else if (batching_) {
+    batched_ = true;
+  } else {
+    offer(birthplace(fiber));
   }
 }
 
@@ -97,11 +99,30 @@ void Worker::spill(Fiber& fiber) noexcept {
   WEFT_ASSERT(pushed, "only the owner fills its ring");
 }
 
-void Worker::wake_another() noexcept {
+bool Worker::wake_another() noexcept {
   const int sleeper = scheduler_.idle().pick();
-  if (sleeper == Idle::kNobody) return;
+  if (sleeper == Idle::kNobody) return false;
   stats_.wakes.add();
   scheduler_.worker(static_cast<unsigned>(sleeper)).unpark();
+  return true;
+}
+
+Offers::Site Worker::birthplace(const Fiber& fiber) noexcept {
+  return Offers::site(fiber.function.load(std::memory_order_relaxed),
+                      fiber.line.load(std::memory_order_relaxed));
+}
+
+void Worker::call_for(Offers::Site site) noexcept {
+  if (wake_another()) offers_.called(site);
+}
+
+void Worker::learn_of_theft() noexcept {
+  const Offers::Site robbed = robbed_.exchange(0, std::memory_order_relaxed);
+  if (robbed == kAllSites) {
+    offers_.forget();
+  } else if (robbed != 0) {
+    offers_.taken(robbed - 1);
+  }
 }
 
 // Pinned fibers and the others take turns, so that neither starves the other.

@@ -23,6 +23,7 @@
 #include "sched/inbox.h"
 #include "sched/injector.h"
 #include "sched/lifo_slot.h"
+#include "sched/offers.h"
 #include "sched/parker.h"
 #include "sched/run_queue.h"
 #include "sched/spawn_deque.h"
@@ -145,8 +146,10 @@ class Worker {
   void unpark() noexcept;
   /// More than the one fiber that the owner will run next.
   bool has_spare() const noexcept {
-    return ring_.size() + spawned_.size() + (lifo_waits() ? 1 : 0) > 1;
+    return ring_.size() + spawned_.count() + (lifo_waits() ? 1 : 0) > 1;
   }
+  /// Likewise, of those that are published.
+  bool has_spare_ready() const noexcept { return ring_.size() + (lifo_waits() ? 1 : 0) > 1; }
   bool has_queued() const noexcept { return !ring_.empty() || !spawned_.empty(); }
   /// What runs here, for reports; it may have ended meanwhile.
   Fiber* observed() const noexcept { return current_.load(std::memory_order_relaxed); }
@@ -154,7 +157,7 @@ class Worker {
   WorkerStats& stats() noexcept { return stats_; }
   bool lifo_waits() const noexcept { return lifo_.waits(); }
   /// Tells the worker that others could use its lone fibers.
-  void encourage_offers() noexcept { robbed_.store(true, std::memory_order_relaxed); }
+  void encourage_offers() noexcept { robbed_.store(kAllSites, std::memory_order_relaxed); }
   Nanos next_deadline() const noexcept { return timers_.next_deadline(); }
 
  private:
@@ -204,15 +207,16 @@ class Worker {
   void take_inbox() noexcept;
   void start_among_others(Fiber& fiber) noexcept;
   bool starts_go_first() noexcept;
-  Fiber* pop_spawned() noexcept;
   void enqueue(Fiber& fiber) noexcept;
   void enqueue_pinned(Fiber& fiber) noexcept;
   void spill(Fiber& fiber) noexcept;
   void notify() noexcept;
   bool has_lone() const noexcept { return ring_.count() + spawned_.count() == 1; }
-  void offer_lone() noexcept;
-  Fiber* pop_ring() noexcept;
-  void wake_another() noexcept;
+  void offer(Offers::Site site) noexcept;
+  static Offers::Site birthplace(const Fiber& fiber) noexcept;
+  void learn_of_theft() noexcept;
+  void call_for(Offers::Site site) noexcept;
+  bool wake_another() noexcept;  // false: nobody is to be woken
 
   // find_work.cc: on the worker's own stack.
   Fiber* find_work();
@@ -241,26 +245,32 @@ class Worker {
   Fiber* search() noexcept;
   Fiber* stir() noexcept;
   Fiber* steal_round(Nanos now) noexcept;
-  Fiber* steal_from(Worker& victim, bool even_lone) noexcept;
-  Fiber* steal_spawned(Worker& victim, bool even_lone) noexcept;
+  Fiber* steal_from(Worker& victim, Nanos now) noexcept;
+  Fiber* steal_spawned(Worker& victim, bool by_force) noexcept;
+  void weigh_haul() noexcept;
+  bool has_ripened(const Worker& victim, Nanos now) noexcept;
   bool rescue() noexcept;
   void take_over(Worker& victim) noexcept;
   void take_events(Worker& victim) noexcept;
-  Fiber* take_from_stuck(Worker& victim) noexcept;
-  Fiber* take_lone(Worker& victim) noexcept;
+  Fiber* take_from_stuck(Worker& victim, Nanos now) noexcept;
+  Fiber* take_lone(Worker& victim, bool even_unstarted) noexcept;
   bool seems_stuck(Worker& victim, Nanos now) noexcept;
 
   // park.cc: likewise.
   Fiber* spin() noexcept;
   void park();
-  bool must_stay_awake(bool last_searcher) const noexcept;
+  bool must_stay_awake(bool last_searcher) noexcept;
+  bool sees_unstarted() noexcept;
   Nanos trim_time() const noexcept;
 
   static constexpr int kTurnsBetweenHousekeeping = 61;
   static constexpr int kOperationsPerTurn = 128;
   static constexpr int kLifoInARow = 3;
   static constexpr int kStartsInARow = 32;
-  static constexpr unsigned kMostLoneSkips = 16383;
+  // A worker that has not switched for this long counts as stuck. So long it has its unstarted
+  // fibers to itself, at least: most are over before.
+  static constexpr Nanos kPatience = 5'000;
+  static constexpr Offers::Site kAllSites = ~Offers::Site{0};
 
   // -- The switch; only this thread, but for `current_`, which others may look at.
   Atomic<Fiber*> current_{&root_};
@@ -295,12 +305,7 @@ class Worker {
   int starts_run_ = 0;
   bool others_turn_ = false;       // not that of pinned fibers
   std::uint64_t injected_at_ = 0;  // the count of turns when the injector last gave one
-  struct {
-    const Fiber* offered = nullptr;  // for which another worker was woken last
-    bool was_vain = false;           // this worker ran it itself
-    unsigned backoff = 0;
-    unsigned skip = 0;
-  } lone_;
+  Offers offers_;
   std::uint64_t next_id_ = 0;
   std::uint64_t last_id_ = 0;
   OwnQueue own_;          // pinned fibers; where there is no other worker, all that have started
@@ -317,8 +322,9 @@ class Worker {
   alignas(64) LifoSlot<Fiber> lifo_;
   RunQueue<Fiber> ring_;       // fibers that have become ready again
   SpawnDeque<Fiber> spawned_;  // fibers that have not started
-  // Set by a thief or the monitor, taken by the owner; a hint. See offer_lone().
-  Atomic<bool> robbed_{false};
+  // Of what a thief has taken some, one more than its site; by the monitor: kAllSites. Taken by the
+  // owner; a hint. See offer().
+  Atomic<Offers::Site> robbed_{0};
   Inbox inbox_;
   Parker parker_;
   WorkerStats stats_;
@@ -329,11 +335,27 @@ class Worker {
   TimerQueue timers_;  // cancelled from anywhere, under its own lock
   std::vector<Ready> events_;
   Rng rng_;
+  // When each victim was last seen to move on, and since when it has had fibers to spare that have
+  // not started.
   struct Sighting {
     std::uint64_t turns = 0;
     Nanos since = 0;
+    std::uint32_t times_emptied = 0;
+    Nanos spare_since = kNever;
   };
-  std::vector<Sighting> sightings_;  // when each victim was last seen to move on
+  std::vector<Sighting> sightings_;
+  // What it has taken last of such, how much it takes the next time, and when.
+  struct Haul {
+    std::uint32_t count = 0;
+    unsigned victim = 0;
+    Offers::Site site = 0;
+    Nanos since = 0;
+    std::uint32_t most = SpawnDeque<Fiber>::kMostAtOnce;
+    Nanos pause = 0;
+    Nanos not_before = 0;
+  } haul_;
+  bool ripening_ = false;      // some victim has such, but not for long
+  bool looked_again_ = false;  // for such, since it found work
   Nanos spin_budget_;
   unsigned parks_until_probe_ = 0;
   unsigned polls_skipped_ = 0;

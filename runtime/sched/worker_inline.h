@@ -71,26 +71,13 @@ inline Fiber* Worker::next_unpinned() noexcept {
   lifo_run_ = 0;
   const bool unstarted = spawned_.count() > 0;
   if (unstarted && starts_go_first()) {
-    if (Fiber* const spawned = pop_spawned()) return spawned;
+    if (Fiber* const spawned = spawned_.pop()) return spawned;
   }
-  if (Fiber* const oldest = pop_ring()) return oldest;
+  if (Fiber* const oldest = ring_.pop()) return oldest;
   if (unstarted) {
-    if (Fiber* const spawned = pop_spawned()) return spawned;
+    if (Fiber* const spawned = spawned_.pop()) return spawned;
   }
   return lifo_.waits() ? lifo_.take(false) : nullptr;
-}
-
-inline Fiber* Worker::pop_spawned() noexcept {
-  Fiber* fiber = nullptr;
-  if (spawned_.has_group() && !chaos::strikes(chaos::Kind::kQueue, 4)) {
-    fiber = spawned_.pop_group();
-    // The rest was hidden meanwhile.
-    if (spawned_.count() > 0) notify();
-  } else {
-    fiber = spawned_.pop();
-  }
-  if (fiber != nullptr && fiber == lone_.offered) lone_.was_vain = true;
-  return fiber;
 }
 
 // The fiber has left its stack for good. Counted last, for whoever waits for the count may look at
@@ -137,9 +124,7 @@ inline void Worker::ready_behind_group(Fiber& fiber) noexcept {
   if (may_wait && alone_ && unstarted_.push_behind_group(fiber)) return;
   if (!may_wait || alone_ || !spawned_.has_group_of(&fiber)) {
     ready(fiber);
-  } else if (spawned_.push_behind_group(&fiber)) {
-    notify();  // the group was hidden meanwhile
-  } else {
+  } else if (!spawned_.push_behind_group(&fiber)) {
     enqueue(fiber);
   }
 }
@@ -161,36 +146,20 @@ inline void Worker::notify() noexcept {
   if (batching_) {
     batched_ = true;
   } else if (has_lone() && !lifo_.waits()) {
-    offer_lone();
+    offer(Offers::kReady);
   } else {
     wake_another();
   }
 }
 
-// The only fiber queued here: its owner will most likely run it before a worker that is woken now
-// has come. So the call is made, but ever more rarely while it proves vain, and at once again when
-// a thief has taken something. Until then a worker that searches anyway may take it, and the
-// monitor sees to the rest.
-inline void Worker::offer_lone() noexcept {
-  if (robbed_.load(std::memory_order_relaxed)) {
-    robbed_.store(false, std::memory_order_relaxed);
-    lone_.backoff = lone_.skip = 0;
-  }
-  if (lone_.skip > 0) {
-    --lone_.skip;
-    return;
-  }
-  lone_.backoff = lone_.was_vain ? std::min(2 * lone_.backoff + 1, kMostLoneSkips) : 0;
-  lone_.skip = lone_.backoff;
-  lone_.offered = spawned_.count() > 0 ? spawned_.newest() : ring_.front();
-  lone_.was_vain = false;
-  wake_another();
-}
-
-inline Fiber* Worker::pop_ring() noexcept {
-  Fiber* const fiber = ring_.pop();
-  if (fiber != nullptr && fiber == lone_.offered) lone_.was_vain = true;
-  return fiber;
+// What its owner will most likely have run before a worker that is woken now has come: a fiber that
+// is alone in the ring, and any that has not started. So the call is made, but ever more rarely
+// while it proves vain, and at once again when a thief has taken something. Until then a worker
+// that searches anyway may take it, and the monitor sees to the rest.
+inline void Worker::offer(Offers::Site site) noexcept {
+  if (robbed_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    learn_of_theft();
+  if (offers_.due(site)) call_for(site);
 }
 
 }  // namespace weft::detail

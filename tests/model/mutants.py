@@ -24,7 +24,7 @@ from planted_bugs import MUTANTS
 # Beside the model's test: files of the runtime, and of tests/model.
 SOURCES = {
     "run_queue": [],
-    "spawn_deque": ["runtime/sched/idle.cc"],
+    "spawn_deque": [],
     "wait_word": [],
     "solo": ["runtime/base/solo.cc", "runtime/base/worker_party.cc"],
     "inbox": [],

@@ -7,6 +7,7 @@ from mutant import Mutant
 
 RING = "runtime/sched/run_queue.h"
 DEQUE = "runtime/sched/spawn_deque.h"
+OWNER = "runtime/base/owner_lock.h"
 IDLE = "runtime/sched/idle.cc"
 PARKER = "runtime/sched/parker.h"
 SLOT = "runtime/sched/lifo_slot.h"
@@ -54,53 +55,54 @@ MUTANTS = [
     Mutant("a full ring is not noticed", "run_queue", RING,
            "    if (tail - head_.load(std::memory_order_acquire) == kCapacity) return false;",
            "    if (tail - head_.load(std::memory_order_acquire) == kCapacity + 1) return false;"),
-    Mutant("the deque's tail is lowered without an order", "spawn_deque", DEQUE,
-           "    tail_.publish(tail);  // [sd-tail]",
-           "    tail_.store(tail, std::memory_order_release);"),
-    Mutant("head is read before the deque's tail is lowered", "spawn_deque", DEQUE,
-           "    tail_.publish(tail);  // [sd-tail]\n"
-           "    return head_.load(std::memory_order_seq_cst);",
-           "    const std::uint32_t head = head_.load(std::memory_order_seq_cst);\n"
-           "    tail_.publish(tail);\n"
-           "    return head;"),
-    Mutant("the owner takes the deque's last item without a contest", "spawn_deque", DEQUE,
-           "    if (head != last || !win(head)) item", "    if (head != last) item"),
-    Mutant("the tail stays low where a thief had the last item", "spawn_deque", DEQUE,
-           "    if (head != last || !win(head)) item = nullptr;\n"
-           "    tail_.store(end, std::memory_order_relaxed);",
-           "    if (head != last || !win(head)) return nullptr;\n"
-           "    tail_.store(end, std::memory_order_relaxed);"),
-    Mutant("thieves that have come to a group are not noticed", "spawn_deque", DEQUE,
-           "    if (above(group_, head) > 0) {", "    if (above(group_, head) >= 0) {"),
-    Mutant("a group is turned around although it is not won", "spawn_deque", DEQUE,
-           "      if (!win(head)) continue;\n", "      win(head);\n"),
-    Mutant("the item that was won is turned around, too", "spawn_deque", DEQUE,
-           "      turn_around(head + 1, end);", "      turn_around(head, end);"),
-    Mutant("a group shows before it has been turned around", "spawn_deque", DEQUE,
-           "      turn_around(head + 1, end);\n"
-           "      tail_.publish(end);  // [sd-tail], [wake]",
-           "      tail_.publish(end);\n"
-           "      turn_around(head + 1, end);"),
-    Mutant("a spawner is put where thieves are", "spawn_deque", DEQUE,
-           "above(group_, lower_tail(group_)) > 0;",
-           "above(group_, lower_tail(group_)) >= 0;"),
-    Mutant("a group is moved while it shows", "spawn_deque", DEQUE,
-           "above(group_, lower_tail(group_)) > 0;",
-           "above(group_, head_.load(std::memory_order_seq_cst)) > 0;"),
-    Mutant("a thief reads the item after its swap", "spawn_deque", DEQUE,
-           "    T* const item = slot(head).load(std::memory_order_relaxed);\n"
-           "    return win(head) ? item : nullptr;",
-           "    return win(head) ? slot(head).load(std::memory_order_relaxed) : nullptr;"),
-    Mutant("a thief takes the deque's head by a store", "spawn_deque", DEQUE,
-           "    return win(head) ? item : nullptr;",
-           "    head_.store(head + 1, std::memory_order_seq_cst);\n"
-           "    return item;"),
-    Mutant("the deque's items are pushed without a release", "spawn_deque", DEQUE,
-           "    tail_.publish(tail + 1);  // [sd-tail], [wake]",
-           "    tail_.store(tail + 1, std::memory_order_relaxed);"),
-    Mutant("the deque's items are pushed without an order", "spawn_deque", DEQUE,
-           "    tail_.publish(tail + 1);  // [sd-tail], [wake]",
-           "    tail_.store(tail + 1, std::memory_order_release);"),
+    Mutant("the owner of a lock does not say that it is inside", "spawn_deque", OWNER,
+           "      inside_.store(true, std::memory_order_relaxed);\n", ""),
+    Mutant("the owner of a lock does without a barrier that nobody else has", "spawn_deque", OWNER,
+           "      inside_.store(true, std::memory_order_seq_cst);  // [owner]",
+           "      inside_.store(true, std::memory_order_release);"),
+    Mutant("who forces a lock does without a barrier", "spawn_deque", OWNER,
+           "    if (quick_.load(std::memory_order_seq_cst)) barrier_on_all_threads();", ""),
+    Mutant("who forces a lock does not wait for its owner to leave", "spawn_deque", OWNER,
+           "    for (SpinWait owner; inside_.load(std::memory_order_seq_cst);) owner.pause();", ""),
+    Mutant("the owner goes into a lock that is forced", "spawn_deque", OWNER,
+           "      if (word != kForced) return word > kGiven ? word - kGiven : 0;",
+           "      return word > kGiven ? word - kGiven : 0;"),
+    Mutant("two force a lock at once", "spawn_deque", OWNER,
+           "           word_.compare_exchange_strong(quiet, next, std::memory_order_seq_cst,\n"
+           "                                         std::memory_order_relaxed);  // [owner]",
+           "           (word_.store(next, std::memory_order_seq_cst), true);"),
+    Mutant("the owner leaves its lock without a release", "spawn_deque", OWNER,
+           "    inside_.store(false, std::memory_order_release);  // [owner]",
+           "    inside_.store(false, std::memory_order_relaxed);"),
+    Mutant("who has forced a lock leaves it without a release", "spawn_deque", OWNER,
+           "  void done() noexcept { word_.store(kQuiet, std::memory_order_release); }",
+           "  void done() noexcept { word_.store(kQuiet, std::memory_order_relaxed); }"),
+    Mutant("an owner says in no order that it does without a barrier", "spawn_deque", OWNER,
+           "      quick_.store(quick, std::memory_order_seq_cst);  // [owner]",
+           "      quick_.store(quick, std::memory_order_release);"),
+    Mutant("what was asked for is given without a release", "spawn_deque", OWNER,
+           "    return word_.compare_exchange_strong(asked, kGiven, std::memory_order_release,",
+           "    return word_.compare_exchange_strong(asked, kGiven, std::memory_order_relaxed,"),
+    Mutant("who has been given something withdraws all the same", "spawn_deque", OWNER,
+           "    return word_.compare_exchange_strong(asked, kQuiet, std::memory_order_release,\n"
+           "                                         std::memory_order_acquire);  // [given]",
+           "    word_.store(kQuiet, std::memory_order_release);\n"
+           "    return asked != 0;"),
+    Mutant("what was given stays in the deque", "spawn_deque", DEQUE,
+           "    if (lock_.give(asked) && given > 0) drop_oldest(given);",
+           "    lock_.give(asked);\n    static_cast<void>(given);"),
+    Mutant("what nobody asks for any more leaves the deque", "spawn_deque", DEQUE,
+           "    if (lock_.give(asked) && given > 0) drop_oldest(given);",
+           "    lock_.give(asked);\n    if (given > 0) drop_oldest(given);"),
+    Mutant("who was given something is done before it has taken it", "spawn_deque", DEQUE,
+           "    const std::uint32_t given = given_;\n    for (std::uint32_t i = 0; i < given; ++i) out[i]",
+           "    const std::uint32_t given = given_;\n    lock_.done();\n"
+           "    for (std::uint32_t i = 0; i < given; ++i) out[i]"),
+    Mutant("a group is turned around where thieves have been", "spawn_deque", DEQUE,
+           "    return above(group_, head) > 0 ? group_ : head;", "    return group_;"),
+    Mutant("a thief forgets what it has taken by force", "spawn_deque", DEQUE,
+           "    if (taken > 0) drop_oldest(taken);\n    lock_.done();",
+           "    lock_.done();\n    if (taken > 0) drop_oldest(taken);"),
     Mutant("the last searcher is not told to look again", "idle", IDLE,
            "  return searching(before - leaving) == 0;",
            "  return false;"),

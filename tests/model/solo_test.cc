@@ -10,7 +10,6 @@
 #include "proof.h"
 #include "sched/lifo_slot.h"
 #include "sched/run_queue.h"
-#include "sched/spawn_deque.h"
 
 namespace {
 
@@ -310,47 +309,6 @@ struct SoloRing : Queues {
 TEST(SoloModel, ThiefAtItsRing) {
   support::expect_proven<SoloRing>({.preemptions = 1, .surprises = 0, .most_buffered = 4});
   support::expect_proven<SoloRing>({.preemptions = 2, .delays = 0, .surprises = 0});
-}
-
-struct SoloDeque : Queues {
-  explicit SoloDeque(int count) : Queues(count) {}
-  Threads threads() override {
-    return {worker(0,
-                   [this] {
-                     for (int i = 0; i < pushed; ++i) deque.push(fresh(i), nullptr);
-                     take(deque.pop());
-                     take(deque.pop());
-                   }),
-            worker(1, [this] {
-              take(deque.steal());
-              take(deque.steal());
-            })};
-  }
-  void at_end() override {
-    while (Item* const item = deque.pop()) take(item);
-    Queues::at_end();
-  }
-  weft::detail::SpawnDeque<Item, 4> deque;
-};
-TEST(SoloModel, ThiefAtItsDeque) {
-  support::expect_proven<SoloDeque>({.preemptions = 1, .surprises = 0, .most_buffered = 4}, 2);
-  support::expect_proven<SoloDeque>({.preemptions = 2, .delays = 0, .surprises = 0}, 2);
-}
-
-struct SoloGroup : SoloDeque {
-  SoloGroup() : SoloDeque(3) {}
-  Threads threads() override {
-    return {worker(0,
-                   [this] {
-                     for (int i = 0; i < pushed; ++i) deque.push(fresh(i), &items[3]);
-                     take(deque.has_group() ? deque.pop_group() : deque.pop());
-                   }),
-            worker(1, [this] { take(deque.steal()); })};
-  }
-};
-TEST(SoloModel, ThiefAtAGroupThatIsTurnedAround) {
-  support::expect_proven<SoloGroup>({.preemptions = 1, .surprises = 0, .most_buffered = 4});
-  support::expect_proven<SoloGroup>({.preemptions = 2, .delays = 0, .surprises = 0});
 }
 
 struct SoloSlot : Queues {

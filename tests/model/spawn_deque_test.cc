@@ -1,12 +1,12 @@
-// Goal: every fiber that is spawned starts exactly once, whoever takes it, and nobody sleeps while
-// one waits: the deque of sched/spawn_deque.h, with room for four. Each model lets the owner push,
-// pop and turn groups around while thieves take the oldest.
+// Goal: every fiber that is spawned starts exactly once, whoever takes it: the deque of
+// sched/spawn_deque.h, with room for four, and the lock of base/owner_lock.h that it is behind.
+// Each model lets the owner push, pop and turn groups around while thieves ask, think better of it,
+// or take by force; with and without a barrier on all threads.
 
 #include "sched/spawn_deque.h"
 
 #include <gtest/gtest.h>
 
-#include "pool.h"
 #include "proof.h"
 
 namespace {
@@ -15,96 +15,78 @@ using model::Model;
 using model::require;
 using Threads = std::vector<std::function<void()>>;
 
+// What is inside the lock, and no atomic.
+struct Guarded : Model {
+  explicit Guarded(bool with_barrier) : quick(with_barrier) {}
+  Threads threads() override {
+    return {[this] {
+              if (quick) lock.have_barrier(true);
+              for (int i = 0; i < 2; ++i) {
+                lock.enter();
+                inside.set(inside.get() + 1);
+                lock.leave();
+              }
+            },
+            [this] { go_in(); }, [this] { go_in(); }};
+  }
+  void go_in() {
+    if (!lock.force()) return;
+    inside.set(inside.get() + 1);
+    lock.done();
+    came.fetch_add(1);
+  }
+  void at_end() override { require(inside.get() == 2 + came.load(), "each was alone inside"); }
+
+  const bool quick;
+  weft::detail::OwnerLock lock;
+  model::Plain<int> inside{0};
+  weft::detail::Atomic<int> came{0};
+};
+TEST(SpawnDequeModel, OneAtATimeIsInsideTheLock) {
+  support::expect_proven<Guarded>({.preemptions = 2, .surprises = 0}, false);
+  support::expect_proven<Guarded>({.preemptions = 2, .surprises = 0}, true);
+}
+
 struct Item {
   model::Plain<bool> written{false};  // before it is pushed
   int taken = 0;
 };
-using Deque = weft::detail::SpawnDeque<Item, 4>;
 
 void take(Item* item) {
   require(item->written.get(), "it was written before");
   require(++item->taken == 1, "an item is taken once");
 }
 
-// Two workers, one of which spawns. As in Worker::start() and Worker::pop_spawned().
-class Workers : public support::Pool {
- protected:
-  explicit Workers(int fibers) : Pool(2, fibers, false) {}
-
-  Threads threads() override {
-    return {[this] { spawner(); }, [this] { run_worker(1); }};
-  }
-  virtual void spawner() = 0;
-
-  void spawn(Item& item) {
-    item.written.set(true);
-    deque.push(&item, &spawning);
-    wake_another();
-  }
-  // In one fiber: the other worker has to do the rest.
-  void held_up() {
-    while (items_left.load() > 0) weft::detail::cpu_relax();
-  }
-  void run(Item* item) {
-    ::take(item);
-    finish_one();
-  }
-  int take(unsigned) override {
-    Item* const item = deque.steal();
-    if (item == nullptr) return 0;
-    ::take(item);
-    return 1;
-  }
-  bool has_work() override { return !deque.empty(); }
-
-  Deque deque;
-  Item spawning;  // the fiber that does
-};
-
-struct Spawner : Workers {
-  Spawner() : Workers(1) {}
-  void spawner() override {
-    spawn(item);
-    held_up();
-  }
-  Item item;
-};
-TEST(SpawnDequeModel, NobodySleepsWhileAFiberWaits) {
-  support::expect_proven<Spawner>({.preemptions = 3});
-}
-
-// Who looks for work while the group is hidden sleeps, unless it is told again.
-struct GroupSpawner : Workers {
-  GroupSpawner() : Workers(3) {}
-  void spawner() override {
-    for (Item& item : items) spawn(item);
-    Item* const first = deque.pop_group();
-    if (deque.count() > 0) wake_another();
-    if (first == nullptr) return;
-    run(first);
-    held_up();
-  }
-  Item items[3];
-};
-TEST(SpawnDequeModel, NobodySleepsWhileAGroupWaits) {
-  support::expect_proven<GroupSpawner>({.preemptions = 2, .delays = 0, .surprises = 0});
-}
-
 class Spawned : public Model {
  protected:
-  explicit Spawned(int count) : pushed(count) {}
+  using Deque = weft::detail::SpawnDeque<Item, 4>;
 
+  Spawned(int count, bool with_barrier) : pushed(count), quick(with_barrier) {}
+
+  void have_barrier() {
+    if (quick) deque.have_barrier(true);
+  }
   // By the item `spawner`, or by nobody.
   void push(int index, int spawner = -1) {
     items[index].written.set(true);
     require(deque.push(&items[index], spawner < 0 ? nullptr : &items[spawner]), "there is room");
   }
-  bool pop() { return taken(deque.pop()); }
-  bool pop_group() { return taken(deque.has_group() ? deque.pop_group() : deque.pop()); }
-  bool steal() { return taken(deque.steal()); }
-  static bool taken(Item* item) {
+  bool pop() {
+    Item* const item = deque.pop();
     if (item != nullptr) take(item);
     return item != nullptr;
+  }
+  // Looks so often whether it has been answered.
+  void ask(std::uint32_t most, int looks) {
+    Deque::Batch batch;
+    take_all(batch, deque.ask(batch, most, [&] { return --looks > 0; }));
+  }
+  void force() {
+    Deque::Batch batch;
+    take_all(batch, deque.force(batch));
+  }
+  static void take_all(const Deque::Batch& batch, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) take(batch[i]);
   }
   void at_end() override {
     while (pop()) {
@@ -116,13 +98,15 @@ class Spawned : public Model {
   Deque deque;
   Item items[8];  // the last ones only spawn
   const int pushed;
+  const bool quick;
 };
 
 // The last item, which both sides want.
 struct LastItems : Spawned {
-  LastItems() : Spawned(3) {}
+  explicit LastItems(bool with_barrier) : Spawned(3, with_barrier) {}
   Threads threads() override {
     return {[this] {
+              have_barrier();
               push(0);
               push(1);
               pop();
@@ -131,53 +115,90 @@ struct LastItems : Spawned {
               pop();
             },
             [this] {
-              steal();
-              steal();
+              force();
+              force();
             }};
   }
 };
 TEST(SpawnDequeModel, TheLastItemsHaveOneTaker) {
-  support::expect_proven<LastItems>({.preemptions = 3});
+  support::expect_proven<LastItems>({.preemptions = 2}, false);
+  support::expect_proven<LastItems>({.preemptions = 1, .surprises = 0, .most_buffered = 4}, true);
+}
+
+// Who asks is given half, unless it thinks better of it, which the owner may find too late.
+struct Asking : Spawned {
+  explicit Asking(int so_many_looks) : Spawned(4, false), looks(so_many_looks) {}
+  Threads threads() override {
+    return {[this] {
+              for (int i = 0; i < 4; ++i) push(i);
+              pop();
+              deque.come_by();
+            },
+            [this] {
+              ask(2, looks);
+              ask(1, looks);
+            }};
+  }
+  const int looks;
+};
+TEST(SpawnDequeModel, WhoAsksIsGivenOrWithdraws) {
+  support::expect_proven<Asking>({.preemptions = 2}, 1);
+  support::expect_proven<Asking>({.preemptions = 2}, 2);
 }
 
 struct TwoThieves : Spawned {
-  TwoThieves() : Spawned(3) {}
+  explicit TwoThieves(bool with_barrier) : Spawned(4, with_barrier) {}
   Threads threads() override {
     return {[this] {
-              for (int i = 0; i < 3; ++i) push(i);
+              have_barrier();
+              for (int i = 0; i < 4; ++i) push(i);
               pop();
               pop();
             },
-            [this] { steal(); },
-            [this] {
-              steal();
-              steal();
-            }};
+            [this] { ask(2, 2); }, [this] { force(); }};
   }
 };
-TEST(SpawnDequeModel, TwoThieves) {
-  support::expect_proven<TwoThieves>({.preemptions = 2, .delays = 0});
+TEST(SpawnDequeModel, OneAsksAndOneTakesByForce) {
+  support::expect_proven<TwoThieves>({.preemptions = 2, .delays = 0}, false);
+  support::expect_proven<TwoThieves>({.preemptions = 2, .delays = 0, .surprises = 0}, true);
+}
+
+// The parcel is one's until it has been emptied.
+struct TwoAsk : Spawned {
+  TwoAsk() : Spawned(4, false) {}
+  Threads threads() override {
+    return {[this] {
+              for (int i = 0; i < 4; ++i) push(i);
+              deque.come_by();
+              deque.come_by();
+            },
+            [this] { ask(1, 2); }, [this] { ask(1, 2); }};
+  }
+};
+TEST(SpawnDequeModel, EachIsGivenItsOwn) {
+  support::expect_proven<TwoAsk>({.preemptions = 3, .delays = 0, .surprises = 0});
 }
 
 // Whether it lies on older items, so that the thieves have not come to it, or begins where they
 // are.
 struct Group : Spawned {
-  explicit Group(int below) : Spawned(below + 3), older(below) { items[5].written.set(true); }
+  explicit Group(int below) : Spawned(below + 3, false), older(below) {
+    items[5].written.set(true);
+  }
   Threads threads() override {
     return {[this] {
               int next = 0;
               while (next < older) push(next++);
               while (next < pushed) push(next++, 5);
-              pop_group();
+              pop();
               // Its spawner, which has waited for the first.
               if (!deque.push_behind_group(&items[5])) take(&items[5]);
               pop();
             },
             [this] {
-              steal();
-              steal();
-            },
-            [this] { steal(); }};
+              ask(1, 2);
+              force();
+            }};
   }
   void at_end() override {
     Spawned::at_end();
@@ -190,25 +211,29 @@ TEST(SpawnDequeModel, AGroupIsTurnedAroundWhileThievesAreAtIt) {
   support::expect_proven<Group>({.preemptions = 2, .delays = 0}, 1);
 }
 
-// The ring goes round, so that a thief may hold an index from a round ago.
+// The ring goes round.
 struct Rounds : Spawned {
-  Rounds() : Spawned(6) {}
+  explicit Rounds(bool with_barrier) : Spawned(6, with_barrier) {}
   Threads threads() override {
     return {[this] {
+              have_barrier();
               for (int i = 0; i < 6; ++i) {
                 push(i, 6 + i / 2 % 2);
                 if (i % 2 == 1) {
-                  pop_group();
+                  pop();
                   pop();
                 }
               }
             },
             [this] {
-              steal();
-              steal();
+              force();
+              ask(1, 1);
             }};
   }
 };
-TEST(SpawnDequeModel, AThiefHoldsAnOldIndex) { support::expect_proven<Rounds>({.preemptions = 3}); }
+TEST(SpawnDequeModel, TheRingGoesRound) {
+  support::expect_proven<Rounds>({.preemptions = 2, .delays = 0}, false);
+  support::expect_proven<Rounds>({.preemptions = 2, .delays = 0, .surprises = 0}, true);
+}
 
 }  // namespace

@@ -1,7 +1,8 @@
-// Goal: whoever pushes, pops, turns groups around and steals at the same time, every item comes out
-// exactly once. Method: one owner and three thieves, over rings so small that they are full, empty
-// and turned over all the time, and over one of the real size. Items carry plain memory whose
-// publication the thread sanitizer checks.
+// Goal: whoever pushes, pops, turns groups around, asks, withdraws and takes by force at the same
+// time, every item comes out exactly once. Method: one owner and three thieves, over rings so small
+// that they are full, empty and turned over all the time, and over a larger one; with the barrier
+// on all threads where there is one, and without. Items carry plain memory whose publication the
+// thread sanitizer checks.
 
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "base/atomic.h"
+#include "base/membarrier.h"
 #include "sched/spawn_deque.h"
 #include "support/build_kind.h"
 #include "support/seed.h"
@@ -28,7 +30,10 @@ struct Item {
 template <std::uint32_t kCapacity>
 class Game {
  public:
-  explicit Game(int items) : items_(static_cast<std::size_t>(items)) {}
+  Game(int items, bool with_barrier)
+      : items_(static_cast<std::size_t>(items)), with_barrier_(with_barrier) {
+    deque_.have_barrier(with_barrier);
+  }
 
   // Returns how many were stolen.
   std::int64_t play(int thieves) {
@@ -60,7 +65,7 @@ class Game {
         Item* const item = make();
         if (item != nullptr && !deque_.push(item, spawner)) take(item);
       }
-      take(deque_.has_group() ? deque_.pop_group() : deque_.pop());
+      take(deque_.pop());
       if (spawner != nullptr && !deque_.push_behind_group(spawner)) take(spawner);
       for (int burst = random.below(static_cast<int>(kCapacity)); burst > 0; --burst) {
         take(deque_.pop());
@@ -68,8 +73,20 @@ class Game {
     }
   }
   void steal() {
+    support::Random random(2);
     std::int64_t stolen = 0;
-    while (left_.load(std::memory_order_relaxed) > 0) stolen += take(deque_.steal()) ? 1 : 0;
+    typename Deque::Batch batch;
+    while (left_.load(std::memory_order_relaxed) > 0) {
+      // A barrier on all threads takes so long that the owner would be alone for most of the time.
+      const bool by_force = random.below(with_barrier_ ? 64 : 4) == 0;
+      int looks = random.below(64);
+      const std::uint32_t count =
+          by_force ? deque_.force(batch) : deque_.ask(batch, 1 + random.below(8), [&] {
+            cpu_relax();
+            return --looks > 0;
+          });
+      for (std::uint32_t i = 0; i < count; ++i) stolen += take(batch[i]) ? 1 : 0;
+    }
     stolen_.fetch_add(stolen);
   }
   bool take(Item* item) {
@@ -80,21 +97,29 @@ class Game {
     return true;
   }
 
+  using Deque = SpawnDeque<Item, kCapacity>;
+
   std::vector<Item> items_;
-  SpawnDeque<Item, kCapacity> deque_;
+  const bool with_barrier_;
+  Deque deque_;
   Atomic<std::int64_t> left_{0};
   Atomic<std::int64_t> stolen_{0};
 };
 
-TEST(SpawnDequeStress, EveryItemHasOneTaker) {
-  Game<2>(support::scaled(600'000)).play(3);
-  EXPECT_GT(Game<8>(support::scaled(1'200'000)).play(3), 0);
-  EXPECT_GT(Game<256>(support::scaled(2'400'000)).play(3), 0);
+void play(bool with_barrier) {
+  Game<2>(support::scaled(300'000), with_barrier).play(3);
+  Game<2>(support::scaled(300'000), with_barrier).play(1);
+  EXPECT_GT(Game<8>(support::scaled(600'000), with_barrier).play(3), 0);
+  EXPECT_GT(Game<8>(support::scaled(600'000), with_barrier).play(1), 0);
+  EXPECT_GT(Game<256>(support::scaled(1'200'000), with_barrier).play(3), 0);
 }
 
-TEST(SpawnDequeStress, OneThief) {
-  Game<2>(support::scaled(600'000)).play(1);
-  EXPECT_GT(Game<8>(support::scaled(1'200'000)).play(1), 0);
+TEST(SpawnDequeStress, EveryItemHasOneTaker) { play(false); }
+
+TEST(SpawnDequeStress, AndWithABarrierOnAllThreads) {
+  // The thread sanitizer does not know it.
+  if (support::kThreadSanitizer || !prepare_barrier_on_all_threads()) GTEST_SKIP();
+  play(true);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
-// Goal: its owner finds the newest group first and its members as they were pushed, thieves find
-// the oldest, it knows when it is full, and does all that when its counters wrap. Method: a small
-// ring, each test from several starting points of the counters, two of them just before the wrap,
-// written where the class has them: first in two cache lines. SpawnStack, which is the same without
-// thieves, has to agree.
+// Goal: its owner finds the newest group first and its members as they were pushed, thieves get the
+// oldest when the owner comes by or by force, it knows when it is full, and does all that when its
+// counters wrap. Method: a small ring, each test from several starting points of the counters, two
+// of them just before the wrap, written where the class has them: first. SpawnStack, which is the
+// same without thieves, has to agree.
 
 #include "sched/spawn_deque.h"
 
@@ -27,9 +27,9 @@ class SpawnDequeTest : public testing::TestWithParam<std::uint32_t> {
   SpawnDequeTest() {
     static_assert(std::is_standard_layout_v<Deque>, "the first member is at its address");
     std::iota(items_.begin(), items_.end(), 0);
-    auto* const lines = reinterpret_cast<std::byte*>(&deque_);
-    reinterpret_cast<Atomic<std::uint32_t>*>(lines)->store(GetParam());
-    reinterpret_cast<Atomic<std::uint32_t>*>(lines + 64)->store(GetParam());
+    auto* const counters = reinterpret_cast<Atomic<std::uint32_t>*>(&deque_);
+    counters[0].store(GetParam());
+    counters[1].store(GetParam());
   }
 
   // All spawned by the item `spawner`.
@@ -38,9 +38,8 @@ class SpawnDequeTest : public testing::TestWithParam<std::uint32_t> {
       ASSERT_TRUE(deque_.push(&items_[i], &items_[spawner]));
     }
   }
-  // As a worker does between turns.
   int pop() {
-    const int* const item = deque_.has_group() ? deque_.pop_group() : deque_.pop();
+    const int* const item = deque_.pop();
     return item != nullptr ? *item : -1;
   }
   std::vector<int> drain() {
@@ -48,13 +47,24 @@ class SpawnDequeTest : public testing::TestWithParam<std::uint32_t> {
     for (int item; (item = pop()) >= 0;) popped.push_back(item);
     return popped;
   }
-  std::vector<int> steal(int count) {
-    std::vector<int> stolen;
-    for (int i = 0; i < count; ++i) {
-      const int* const item = deque_.steal();
-      stolen.push_back(item != nullptr ? *item : -1);
-    }
-    return stolen;
+  // Asks for so many; the owner comes by at once.
+  std::vector<int> steal(std::uint32_t most) {
+    Deque::Batch batch;
+    const std::uint32_t count = deque_.ask(batch, most, [this] {
+      deque_.come_by();
+      return true;
+    });
+    return numbers(batch, count);
+  }
+  std::vector<int> force() {
+    Deque::Batch batch;
+    const std::uint32_t count = deque_.force(batch);
+    return numbers(batch, count);
+  }
+  static std::vector<int> numbers(const Deque::Batch& batch, std::uint32_t count) {
+    std::vector<int> numbers;
+    for (std::uint32_t i = 0; i < count; ++i) numbers.push_back(*batch[i]);
+    return numbers;
   }
   using Numbers = std::vector<int>;
 
@@ -68,10 +78,10 @@ INSTANTIATE_TEST_SUITE_P(From, SpawnDequeTest,
 TEST_P(SpawnDequeTest, IsEmptyAtFirst) {
   EXPECT_TRUE(deque_.empty());
   EXPECT_EQ(deque_.count(), 0u);
-  EXPECT_FALSE(deque_.has_group());
   EXPECT_EQ(deque_.pop(), nullptr);
-  EXPECT_EQ(deque_.pop_group(), nullptr);
-  EXPECT_EQ(deque_.steal(), nullptr);
+  EXPECT_EQ(deque_.pop_oldest(), nullptr);
+  EXPECT_EQ(steal(1), Numbers());
+  EXPECT_EQ(force(), Numbers());
   EXPECT_TRUE(deque_.empty());
 }
 
@@ -112,7 +122,79 @@ TEST_P(SpawnDequeTest, ThievesTakeTheOldest) {
   push(10, 2, 93);
   EXPECT_EQ(steal(2), (Numbers{0, 1}));
   EXPECT_EQ(drain(), (Numbers{10, 11}));
-  EXPECT_EQ(steal(1), (Numbers{-1}));
+  EXPECT_EQ(steal(1), Numbers());
+}
+
+TEST_P(SpawnDequeTest, TheyAreGivenNoMoreThanHalfAndTheyAskFor) {
+  push(0, 7, 91);
+  EXPECT_EQ(steal(1), (Numbers{0}));
+  EXPECT_EQ(steal(100), (Numbers{1, 2, 3}));
+  EXPECT_EQ(steal(100), (Numbers{4, 5}));
+  EXPECT_EQ(steal(100), Numbers()) << "a lone one is its owner's";
+  EXPECT_EQ(force(), (Numbers{6})) << "who is stuck";
+}
+
+TEST_P(SpawnDequeTest, ByForceTheyTakeTheOlderHalf) {
+  push(0, 5, 91);
+  EXPECT_EQ(force(), (Numbers{0, 1, 2}));
+  EXPECT_EQ(drain(), (Numbers{3, 4}));
+}
+
+TEST_P(SpawnDequeTest, WhoAsksMayThinkBetterOfIt) {
+  push(0, 4, 91);
+  Deque::Batch batch;
+  int looks = 0;
+  EXPECT_EQ(deque_.ask(batch, 2, [&] { return ++looks < 3; }), 0u);
+  EXPECT_EQ(looks, 3);
+  deque_.come_by();
+  EXPECT_EQ(steal(2), (Numbers{0, 1})) << "nothing was given to who does not want it any more";
+}
+
+TEST_P(SpawnDequeTest, WhateverItsOwnerDoesItGivesFirst) {
+  const auto asked_while = [this](auto&& act) {
+    Deque::Batch batch;
+    const std::uint32_t count = deque_.ask(batch, 1, [&] {
+      act();
+      return true;
+    });
+    return numbers(batch, count);
+  };
+  push(0, 6, 91);
+  EXPECT_EQ(asked_while([this] { push(6, 1, 91); }), (Numbers{0}));
+  EXPECT_EQ(asked_while([this] { EXPECT_EQ(pop(), 2); }), (Numbers{1}));
+  EXPECT_EQ(asked_while([this] { EXPECT_TRUE(deque_.push_behind_group(&items_[91])); }),
+            (Numbers{6}));
+  EXPECT_EQ(asked_while([this] { EXPECT_EQ(*deque_.pop_oldest(), 5); }), (Numbers{91}));
+  EXPECT_EQ(drain(), (Numbers{3, 4}));
+}
+
+TEST_P(SpawnDequeTest, OneThiefAtATime) {
+  push(0, 4, 91);
+  Deque::Batch batch;
+  deque_.ask(batch, 1, [this] {
+    EXPECT_EQ(force(), Numbers());
+    Deque::Batch another;
+    EXPECT_EQ(deque_.ask(another, 1, [] { return false; }), 0u);
+    return false;
+  });
+  EXPECT_EQ(drain(), (Numbers{0, 1, 2, 3}));
+}
+
+TEST_P(SpawnDequeTest, CountsHowOftenItHasBecomeEmpty) {
+  EXPECT_EQ(deque_.times_emptied(), 0u);
+  push(0, 2, 91);
+  pop();
+  EXPECT_EQ(deque_.times_emptied(), 0u);
+  pop();
+  EXPECT_EQ(deque_.times_emptied(), 1u);
+  pop();
+  EXPECT_EQ(deque_.times_emptied(), 1u) << "it was empty";
+  push(0, 1, 91);
+  force();
+  EXPECT_EQ(deque_.times_emptied(), 2u);
+  push(0, 1, 91);
+  deque_.pop_oldest();
+  EXPECT_EQ(deque_.times_emptied(), 3u);
 }
 
 TEST_P(SpawnDequeTest, OfAGroupThatIsTurnedAroundTheyTakeTheLast) {
@@ -127,16 +209,25 @@ TEST_P(SpawnDequeTest, AGroupIsInOrderAlthoughThievesHaveBeenAtIt) {
   EXPECT_EQ(steal(2), (Numbers{0, 1}));
   EXPECT_EQ(drain(), (Numbers{2, 3, 4}));
   push(0, 2, 92);
-  EXPECT_EQ(steal(2), (Numbers{0, 1}));
-  EXPECT_EQ(deque_.pop_group(), nullptr);
+  EXPECT_EQ(force(), (Numbers{0}));
+  EXPECT_EQ(force(), (Numbers{1}));
+  EXPECT_EQ(deque_.pop(), nullptr);
   EXPECT_TRUE(deque_.empty());
+}
+
+TEST_P(SpawnDequeTest, TheOldestComesOutFirstIfItIsToo) {
+  push(0, 2, 91);
+  push(10, 2, 92);
+  EXPECT_EQ(*deque_.pop_oldest(), 1) << "a group that another lies upon has been turned around";
+  EXPECT_EQ(*deque_.pop_oldest(), 0);
+  EXPECT_EQ(*deque_.pop_oldest(), 10);
+  EXPECT_EQ(drain(), (Numbers{11}));
 }
 
 TEST_P(SpawnDequeTest, RefusesMoreThanItsCapacityAndLosesNothing) {
   push(0, kCapacity, 91);
-  EXPECT_FALSE(deque_.has_room());
   EXPECT_FALSE(deque_.push(&items_[50], &items_[91]));
-  EXPECT_EQ(deque_.size(), kCapacity);
+  EXPECT_EQ(deque_.count(), kCapacity);
   EXPECT_EQ(steal(1), (Numbers{0}));
   EXPECT_TRUE(deque_.push(&items_[50], &items_[91])) << "one has left";
   EXPECT_EQ(drain(), (Numbers{1, 2, 3, 4, 5, 6, 7, 50}));
@@ -165,12 +256,20 @@ TEST_P(SpawnDequeTest, NotBehindWhatOthersHaveSpawned) {
   EXPECT_EQ(drain(), (Numbers{0, 1}));
 }
 
-TEST_P(SpawnDequeTest, NotWhereThievesMayBeAtIt) {
+TEST_P(SpawnDequeTest, NotWhereThievesHaveTakenThemAll) {
   push(0, 3, 91);
   EXPECT_EQ(pop(), 0);
+  EXPECT_EQ(force(), (Numbers{2}));
+  EXPECT_EQ(force(), (Numbers{1}));
   EXPECT_FALSE(deque_.push_behind_group(&items_[91]));
-  EXPECT_EQ(steal(1), (Numbers{2}));
-  EXPECT_EQ(drain(), (Numbers{1}));
+}
+
+TEST_P(SpawnDequeTest, BehindWhatThievesHaveLeft) {
+  push(0, 4, 91);
+  EXPECT_EQ(pop(), 0);
+  EXPECT_EQ(steal(1), (Numbers{3}));
+  EXPECT_TRUE(deque_.push_behind_group(&items_[91]));
+  EXPECT_EQ(drain(), (Numbers{1, 2, 91}));
 }
 
 TEST_P(SpawnDequeTest, NotWhereThereIsNoRoom) {
@@ -179,19 +278,9 @@ TEST_P(SpawnDequeTest, NotWhereThereIsNoRoom) {
   EXPECT_EQ(pop(), 10);
   push(20, 1, 10);
   EXPECT_EQ(pop(), 20);
-  EXPECT_TRUE(deque_.has_room());
   push(30, 1, 11);
-  EXPECT_FALSE(deque_.has_room());
   EXPECT_FALSE(deque_.push_behind_group(&items_[92]));
-  EXPECT_EQ(deque_.size(), kCapacity);
-}
-
-TEST_P(SpawnDequeTest, KnowsTheNewest) {
-  push(7, 1, 91);
-  EXPECT_EQ(*deque_.newest(), 7);
-  push(8, 1, 91);
-  EXPECT_EQ(*deque_.newest(), 8);
-  EXPECT_EQ(deque_.count(), 2u) << "a look takes nothing";
+  EXPECT_EQ(deque_.count(), kCapacity);
 }
 
 TEST(SpawnStack, HasTheOrderOfTheDeque) {
@@ -216,7 +305,7 @@ TEST(SpawnStack, HasTheOrderOfTheDeque) {
   std::size_t behind = 0;
   std::set<Fiber*> waiting;
   for (Fiber* before = &first;; before = spawner) {
-    Fiber* const expected = deque.has_group() ? deque.pop_group() : deque.pop();
+    Fiber* const expected = deque.pop();
     ASSERT_EQ(stack.pop(), expected) << "number " << popped;
     if (expected == nullptr) break;
     spawner = expected;
