@@ -46,6 +46,14 @@ class OwnerLock {
     go_inside();
     return word_.load(std::memory_order_seq_cst) == kQuiet ? 0 : enter_slowly();  // [owner]
   }
+  /// The same if nobody wants anything of it; false: it is outside.
+  [[gnu::always_inline]] bool enter_if_quiet() noexcept {
+    go_inside();
+    if (word_.load(std::memory_order_seq_cst) == kQuiet) [[likely]]  // [owner]
+      return true;
+    leave();
+    return false;
+  }
   [[gnu::always_inline]] void leave() noexcept {
     inside_.store(false, std::memory_order_release);  // [owner]
   }

@@ -80,20 +80,14 @@ class WaitWord {
   /// pending, the wait is over before it began (reason cancelled), and the caller makes the owner
   /// runnable.
   bool publish(Cancellable cancellable) noexcept {
-    const std::uint64_t state = cancellable == Cancellable::kYes ? kWaiting : kMasked;
-    std::uint64_t word = load_relaxed();
-    for (;;) {
-      WEFT_ASSERT((word & kStateMask) == kRunning,
-                  "only the owner starts a wait, and it waits once");
-      const bool cancelled = state == kWaiting && (word & kPending) != 0;
-      const std::uint64_t next =
-          cancelled ? ended(word & ~kPending, Wake::kCancelled) : (word | state);
-      // Release: whoever resumes the owner must see its saved context. [wait-publish]
-      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
-                                      std::memory_order_relaxed)) {
-        return !cancelled;
-      }
+    // Release: [wait-publish].
+    const std::uint64_t word = load_relaxed();
+    const std::uint64_t next = word | (cancellable == Cancellable::kYes ? kWaiting : kMasked);
+    if ((word & (kStateMask | kPending)) == 0 &&
+        word_.try_once(word, next, std::memory_order_acq_rel)) [[likely]] {
+      return true;
     }
+    return publish_again(cancellable);
   }
 
   /// For the next use of the descriptor: all but the epoch starts afresh, and older epochs become
@@ -111,16 +105,12 @@ class WaitWord {
   /// Ends the wait that began at `epoch`. True for the one caller that did; it makes the owner
   /// runnable.
   bool wake(Epoch epoch, Wake reason) noexcept {
-    std::uint64_t word = word_.load(std::memory_order_relaxed);
-    for (;;) {
-      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)
-        return false;
-      // Acquire: pairs with [wait-publish].
-      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_acq_rel,
-                                      std::memory_order_relaxed)) {
-        return true;
-      }
-    }
+    const std::uint64_t word = word_.load(std::memory_order_relaxed);
+    if (!is_waiting_at(word, epoch)) return false;
+    // Acquire: pairs with [wait-publish].
+    if (word_.try_once(word, ended(word, reason), std::memory_order_acq_rel)) [[likely]]
+      return true;
+    return wake_again(epoch, reason);
   }
 
   enum class Cancel : std::uint8_t {
@@ -219,6 +209,38 @@ class WaitWord {
     return false;
   }
 
+  // Of publish() and wake(), out of line: mostly the first attempt does it.
+  [[gnu::noinline]] bool publish_again(Cancellable cancellable) noexcept {
+    const std::uint64_t state = cancellable == Cancellable::kYes ? kWaiting : kMasked;
+    std::uint64_t word = load_relaxed();
+    for (;;) {
+      WEFT_ASSERT((word & kStateMask) == kRunning,
+                  "only the owner starts a wait, and it waits once");
+      const bool cancelled = state == kWaiting && (word & kPending) != 0;
+      const std::uint64_t next =
+          cancelled ? ended(word & ~kPending, Wake::kCancelled) : (word | state);
+      // Release: whoever resumes the owner must see its saved context. [wait-publish]
+      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return !cancelled;
+      }
+    }
+  }
+  [[gnu::noinline]] bool wake_again(Epoch epoch, Wake reason) noexcept {
+    std::uint64_t word = word_.load(std::memory_order_relaxed);
+    for (;;) {
+      if (!is_waiting_at(word, epoch)) return false;
+      // Acquire: pairs with [wait-publish].
+      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+  }
+
+  static bool is_waiting_at(std::uint64_t word, Epoch epoch) noexcept {
+    return (word >> kEpochShift) == (epoch & kEpochMask) && (word & kStateMask) != kRunning;
+  }
   std::uint64_t load_relaxed() const noexcept { return word_.load(std::memory_order_relaxed); }
   static unsigned requests_of(std::uint64_t word) noexcept {
     return static_cast<unsigned>((word & kRequestMask) >> kRequestShift);

@@ -44,7 +44,7 @@ class Offers {
   void forget() noexcept { records_ = {}; }
 
  private:
-  static constexpr int kMostSkipped = 16383;
+  static constexpr int kMostSkipped = 65535;
 
   struct Record {
     std::uint16_t backoff = 0;

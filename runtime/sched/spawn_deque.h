@@ -45,18 +45,39 @@ class SpawnDeque {
 
   // -- By the owner.
 
+  // The first two are part of each spawn and each start: what is rare is out of line, at their
+  // ends.
+
   /// False when the deque is full. `spawner` null: the item belongs to no group.
-  bool push(T* item, const T* spawner) noexcept {
-    enter();
+  [[gnu::always_inline]] bool push(T* item, const T* spawner) noexcept {
+    if (!lock_.enter_if_quiet()) [[unlikely]]
+      return push_with_care(item, spawner);
     const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
     const bool has_room = tail - head_.load(std::memory_order_relaxed) != kCapacity;
-    if (has_room) [[likely]] {
-      if (spawner != spawner_ || settled_) begin_group(spawner, tail);
-      slot(tail).store(item, std::memory_order_relaxed);
-      tail_.store(tail + 1, std::memory_order_relaxed);
+    const bool is_another = spawner != spawner_;
+    if (!has_room || (is_another && !settled_)) [[unlikely]] {
+      lock_.leave();
+      return has_room && push_with_care(item, spawner);
+    }
+    if (is_another || settled_) begin_group(spawner, tail);
+    append(item, tail);
+    lock_.leave();
+    return true;
+  }
+
+  /// The first in that order, if that is no work; null: then pop() will tell.
+  [[gnu::always_inline]] T* pop_quickly() noexcept {
+    if (!lock_.enter_if_quiet()) [[unlikely]]
+      return nullptr;
+    const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+    const std::uint32_t head = head_.load(std::memory_order_relaxed);
+    T* item = nullptr;
+    if (tail != head && is_in_order(tail)) [[likely]] {
+      item = slot(tail - 1).load(std::memory_order_relaxed);
+      drop_newest(tail, head);
     }
     lock_.leave();
-    return has_room;
+    return item;
   }
 
   /// The first in that order, or null.
@@ -65,14 +86,25 @@ class SpawnDeque {
     const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
     const std::uint32_t head = head_.load(std::memory_order_relaxed);
     T* item = nullptr;
-    if (tail != head) [[likely]] {
-      if (!settled_) settle(tail);
+    if (tail != head) {
+      settle(tail);
       item = slot(tail - 1).load(std::memory_order_relaxed);
-      tail_.store(tail - 1, std::memory_order_relaxed);
-      if (tail - 1 == head) note_emptied();
+      drop_newest(tail, head);
     }
     lock_.leave();
     return item;
+  }
+
+  /// Whether it would be popped now. If so, it has been.
+  bool pop_if_first(const T* item) noexcept {
+    enter();
+    const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+    const std::uint32_t head = head_.load(std::memory_order_relaxed);
+    const bool is_first =
+        tail != head && is_in_order(tail) && slot(tail - 1).load(std::memory_order_relaxed) == item;
+    if (is_first) drop_newest(tail, head);
+    lock_.leave();
+    return is_first;
   }
 
   /// What has waited longest, or null.
@@ -167,6 +199,18 @@ class SpawnDeque {
     if (const std::uint32_t asked = lock_.enter()) [[unlikely]]
       answer(asked);
   }
+  [[gnu::noinline]] bool push_with_care(T* item, const T* spawner) noexcept {
+    enter();
+    const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+    const bool has_room = count() < kCapacity;
+    if (has_room) {
+      if (spawner != spawner_ && !settled_) settle(tail);  // another is to lie upon it
+      if (settled_) begin_group(spawner, tail);
+      append(item, tail);
+    }
+    lock_.leave();
+    return has_room;
+  }
   [[gnu::noinline]] void answer(std::uint32_t asked) noexcept {
     const std::uint32_t waiting = count();
     const std::uint32_t head = head_.load(std::memory_order_relaxed);
@@ -180,6 +224,15 @@ class SpawnDeque {
 
   // ---- Inside the lock.
 
+  void append(T* item, std::uint32_t tail) noexcept {
+    slot(tail).store(item, std::memory_order_relaxed);
+    tail_.store(tail + 1, std::memory_order_relaxed);
+  }
+  void drop_newest(std::uint32_t tail, std::uint32_t head) noexcept {
+    settled_ = true;
+    tail_.store(tail - 1, std::memory_order_relaxed);
+    if (tail - 1 == head) note_emptied();
+  }
   void drop_oldest(std::uint32_t taken) noexcept {
     const std::uint32_t head = head_.load(std::memory_order_relaxed) + taken;
     head_.store(head, std::memory_order_relaxed);
@@ -193,15 +246,18 @@ class SpawnDeque {
     const std::uint32_t head = head_.load(std::memory_order_relaxed);
     return above(group_, head) > 0 ? group_ : head;
   }
+  // Whether popping finds the last group as it was pushed.
+  bool is_in_order(std::uint32_t tail) const noexcept {
+    return settled_ || tail - group_ == 1 || spawner_ == nullptr;
+  }
   void begin_group(const T* spawner, std::uint32_t tail) noexcept {
-    if (!settled_) settle(tail);  // another is to lie upon it
     settled_ = false;
     spawner_ = spawner;
     group_ = tail;
   }
   void settle(std::uint32_t tail) noexcept {
+    if (!is_in_order(tail)) turn_around(bottom_of_group(), tail);
     settled_ = true;
-    if (spawner_ != nullptr && tail - group_ > 1) turn_around(bottom_of_group(), tail);
   }
   void turn_around(std::uint32_t from, std::uint32_t to) noexcept {
     for (; above(to, from) > 1; ++from) {

@@ -135,34 +135,66 @@ void Worker::requeue_in_batch(Worker& here, Fiber& previous) {
 
 // ---- A wait that is not shown until it must be.
 //
-// The fiber that waits, held, is in no queue and its word says that it runs. So nobody wakes it,
-// and a cancellation stays pending. It goes on when the fiber that it runs ends. If that one stops
-// first, the wait is shown then, on the stack of who stops: as the parting action of the held fiber
-// would have shown it, had it stopped in the usual way; likewise if it cancels the held fiber,
-// whose wait that ends for good. If it stops when it has ended (a destructor of its result may),
-// the wait is over. Since there is one worker, nobody could have served the held fiber in between.
+// The fiber that waits, held, is in no queue, and what it waits for does not know of it. It goes on
+// when the fiber that it runs ends. If that one stops first, the wait is shown then, on the stack
+// of who stops: as the parting action of the held fiber would have shown it, had it stopped in the
+// usual way; likewise if it cancels the held fiber. If it stops when it has ended (a destructor of
+// its result may), the wait is over.
+//
+// With one worker the word of the held fiber says that it runs, so a cancellation stays pending:
+// nobody could have served it in between. With several its wait is published, and who cancels it
+// meanwhile ends it, and has it run elsewhere. So before the worker touches it, or what it waits
+// in, it ends that wait itself (Worker::claim_held): if somebody else has, the fiber is none of the
+// worker's any more.
 
 Wake Worker::run_at_once(Fiber& child, HeldWait& wait) {
   Fiber& self = current();
   const Epoch epoch = self.word.epoch();
   show_wait();
   settle_late();
-  unstarted_.pop();
   lifo_run_ = 0;
   ++starts_run_;
   turns_left_ -= 2;  // there, and back
   held_ = &self;
+  held_epoch_ = epoch;
   held_wait_ = &wait;
   Fiber& next = with_stack(child);
+  Parting parting = alone_ ? &nothing : &hold;
   // Without memory for a stack the child will fail on the root, where nobody looks for held ones.
-  const bool runs = &next != &root_;
-  switch_to(
-      next, runs ? &nothing : [](Worker& here, Fiber&) { here.show_held(); });
+  if (&next == &root_) [[unlikely]]
+    parting = [](Worker& here, Fiber& previous) {
+      if (!here.alone_) hold(here, previous);
+      here.show_wait();
+    };
+  switch_to(next, parting);
   return self.word.epoch() == epoch ? Wake::kNormal : told(self);
+}
+
+void Worker::hold(Worker& here, Fiber& previous) {
+  if (previous.word.publish(here.held_wait_->cancellable)) [[likely]]
+    return;
+  // It had been asked to stop.
+  here.held_ = nullptr;
+  here.enqueue(previous);
+}
+
+// False: somebody else has ended its wait.
+bool Worker::claim_held(Fiber& waiter) noexcept {
+  return alone_ || waiter.word.wake(held_epoch_, Wake::kNormal);
+}
+
+// What runs when the current fiber has ended: who has waited for that, if somebody has.
+[[gnu::always_inline]] inline Fiber& Worker::after_end() noexcept {
+  if (held_ != nullptr) {
+    Fiber& waiter = *std::exchange(held_, nullptr);
+    if (claim_held(waiter)) return waiter;
+  }
+  return pick_raw();
 }
 
 [[gnu::noinline]] void Worker::show_held() noexcept {
   Fiber& waiter = *std::exchange(held_, nullptr);
+  if (!claim_held(waiter)) return;
   HeldWait& wait = *held_wait_;
   // Asleep, it may be woken and leave the frame that the rest is in.
   const Arm arm = wait.arm;
@@ -230,7 +262,7 @@ Worker::inherit(Fiber& finished, Fiber& next) noexcept {
   for (;;) {
     self->code->run(*self);
     Worker& here = *current_worker();  // it may have moved
-    Fiber& next = here.held_ != nullptr ? *std::exchange(here.held_, nullptr) : here.pick_raw();
+    Fiber& next = here.after_end();
     if (next.started() || next.stack_class != self->stack_class) {
       here.switch_to(here.with_stack(next), &bury, /*ends=*/true);
       __builtin_unreachable();

@@ -66,14 +66,15 @@ void Worker::unpark() noexcept { parker_.unpark(scheduler_.driver(), index_); }
 
 void Worker::start_among_others(Fiber& fiber) noexcept {
   const bool may_overtake = !fifo_ && fiber.pins == 0 && !chaos::strikes(chaos::Kind::kQueue, 4);
-  if (!may_overtake || !spawned_.push(&fiber, &current())) {
-    enqueue(fiber);
-  } else if (batching_) {
+  if (!may_overtake || !spawned_.push(&fiber, &current())) return start_in_order(fiber);
+  if (batching_) [[unlikely]] {
     batched_ = true;
   } else {
     offer(birthplace(fiber));
   }
 }
+
+[[gnu::noinline]] void Worker::start_in_order(Fiber& fiber) noexcept { enqueue(fiber); }
 
 void Worker::enqueue_pinned(Fiber& fiber) noexcept {
   // Unless it is at home it is sent there.
@@ -107,12 +108,8 @@ bool Worker::wake_another() noexcept {
   return true;
 }
 
-Offers::Site Worker::birthplace(const Fiber& fiber) noexcept {
-  return Offers::site(fiber.function.load(std::memory_order_relaxed),
-                      fiber.line.load(std::memory_order_relaxed));
-}
-
-void Worker::call_for(Offers::Site site) noexcept {
+[[gnu::noinline]] void Worker::call_for(Offers::Site site) noexcept {
+  if (robbed_.load(std::memory_order_relaxed) != 0) learn_of_theft();
   if (wake_another()) offers_.called(site);
 }
 

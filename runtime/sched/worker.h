@@ -60,11 +60,12 @@ class Worker {
 
   Wake suspend(Arm arm, void* argument, Cancellable cancellable);
   Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable);
-  /// Whether `child` has not started and would run next if the caller waited for its end.
-  bool may_run_at_once(const Fiber& child) const noexcept;
+  /// Takes `child` from its queue, if it has not started and would run next if the caller waited
+  /// for its end.
+  bool take_to_run_at_once(const Fiber& child) noexcept;
   /// Waits for the end of such a fiber by running it here and now. Most end before they stop for
-  /// the first time: then the caller goes on, and its wait was never shown to anybody. Only where
-  /// there is no other worker, which could serve the caller meanwhile.
+  /// the first time: then the caller goes on, and its wait was shown to nobody who could end it,
+  /// but for who cancels it.
   Wake run_at_once(Fiber& child, HeldWait& wait);
   /// Shows the wait of whoever waits in this way for the fiber that runs, as `only`, if given.
   void show_wait(const Fiber* only = nullptr) noexcept {
@@ -188,6 +189,9 @@ class Worker {
   static void bury_with_care(Worker& here, Fiber& previous, Stack* stack);
   void free_and_count(Fiber& abandoned) noexcept;
   static Wake told(Fiber& self) noexcept;
+  static void hold(Worker& here, Fiber& previous);
+  bool claim_held(Fiber& waiter) noexcept;
+  Fiber& after_end() noexcept;
   void show_held() noexcept;
   void arm_late_timers() noexcept;
 
@@ -200,12 +204,14 @@ class Worker {
   Fiber* next_unpinned() noexcept;
   Fiber* next_alone() noexcept;
   Fiber* next_among_others() noexcept;
+  Fiber* next_in_order() noexcept;
   Fiber* next_with_own() noexcept;
   bool lifo_goes_first() const noexcept {
     return lifo_.waits() && lifo_run_ < kLifoInARow && !chaos::strikes(chaos::Kind::kQueue, 4);
   }
   void take_inbox() noexcept;
   void start_among_others(Fiber& fiber) noexcept;
+  void start_in_order(Fiber& fiber) noexcept;
   bool starts_go_first() noexcept;
   void enqueue(Fiber& fiber) noexcept;
   void enqueue_pinned(Fiber& fiber) noexcept;
@@ -282,6 +288,7 @@ class Worker {
   Nanos arm_deadline_ = 0;
   Cancellable cancellable_ = Cancellable::kYes;
   Fiber* held_ = nullptr;      // waits for the fiber that runs, which does not know yet
+  Epoch held_epoch_ = 0;       // of that wait, where there are other workers
   LateTimer* late_ = nullptr;  // of the fiber that runs; the innermost
   HeldWait* held_wait_ = nullptr;
   unsigned late_count_ = 0;

@@ -30,8 +30,19 @@ inline Fiber* Worker::next_local() noexcept {
   return alone_ ? next_alone() : next_among_others();
 }
 
-// Out of line: it saves registers that next_alone() has no use for.
-[[gnu::noinline]] inline Fiber* Worker::next_among_others() noexcept {
+// Mostly what has been spawned last. What is out of line saves registers that this has no use for.
+inline Fiber* Worker::next_among_others() noexcept {
+  if (own_.empty() && !lifo_.waits() && starts_run_ < std::min(kStartsInARow, turns_given_)) {
+    if (Fiber* const spawned = spawned_.pop_quickly()) {
+      lifo_run_ = 0;
+      ++starts_run_;
+      return spawned;
+    }
+  }
+  return next_in_order();
+}
+
+[[gnu::noinline]] inline Fiber* Worker::next_in_order() noexcept {
   if (!own_.empty()) [[unlikely]]
     return next_with_own();
   return next_unpinned();
@@ -49,10 +60,15 @@ inline Fiber* Worker::next_alone() noexcept {
   return lifo_.take(true);
 }
 
-inline bool Worker::may_run_at_once(const Fiber& child) const noexcept {
-  return alone_ && unstarted_.has_first_alone(child) && !lifo_.waits() && turns_left_ > 2 &&
-         starts_run_ < kStartsInARow && inbox_.looks_empty() &&
-         !chaos::strikes(chaos::Kind::kQueue, 4);
+inline bool Worker::take_to_run_at_once(const Fiber& child) noexcept {
+  if (lifo_.waits() || turns_left_ <= 2 || starts_run_ >= kStartsInARow || !inbox_.looks_empty() ||
+      chaos::strikes(chaos::Kind::kQueue, 4)) {
+    return false;
+  }
+  if (!alone_) return own_.empty() && spawned_.pop_if_first(&child);
+  if (!unstarted_.has_first_alone(child)) return false;
+  unstarted_.pop();
+  return true;
 }
 
 // Depth first, but not for ever: others wait, too. See pace().
@@ -152,14 +168,18 @@ inline void Worker::notify() noexcept {
   }
 }
 
+inline Offers::Site Worker::birthplace(const Fiber& fiber) noexcept {
+  return Offers::site(fiber.function.load(std::memory_order_relaxed),
+                      fiber.line.load(std::memory_order_relaxed));
+}
+
 // What its owner will most likely have run before a worker that is woken now has come: a fiber that
 // is alone in the ring, and any that has not started. So the call is made, but ever more rarely
 // while it proves vain, and at once again when a thief has taken something. Until then a worker
 // that searches anyway may take it, and the monitor sees to the rest.
 inline void Worker::offer(Offers::Site site) noexcept {
-  if (robbed_.load(std::memory_order_relaxed) != 0) [[unlikely]]
-    learn_of_theft();
-  if (offers_.due(site)) call_for(site);
+  // Who has been robbed learns that as it calls: what is taken from it is offered again then.
+  if (offers_.due(site) || robbed_.load(std::memory_order_relaxed) != 0) call_for(site);
 }
 
 }  // namespace weft::detail

@@ -21,13 +21,14 @@ struct Join : CompletionHook, HeldWait {
         HeldWait(
             [](HeldWait& held) noexcept {
               auto& join = static_cast<Join&>(held);
+              join.waiter.epoch = join.waiter.fiber->word.epoch();
               return join.end.add_locked(join);
             },
             [](void* locked) noexcept { static_cast<TaskEnd*>(locked)->unlock(); }, &task.end),
         waiter{&self, self.word.epoch()},
         end(task.end) {}
 
-  const WakeToken waiter;
+  WakeToken waiter;
   TaskEnd& end;
 };
 
@@ -44,7 +45,7 @@ struct Join : CompletionHook, HeldWait {
   const AwaitScope awaits(self, &task);
   Worker* const here = current_worker();
   Wake reason;
-  if (here != nullptr && here->runs_fiber() && here->may_run_at_once(task)) {
+  if (here != nullptr && here->runs_fiber() && here->take_to_run_at_once(task)) {
     if (!here->may_throw()) join.cancellable = Cancellable::kNo;
     reason = here->run_at_once(task, join);
   } else {

@@ -104,8 +104,9 @@ class TaskEnd {
   bool finish(TaskOutcome outcome, Wake&& wake) noexcept {
     // Nothing is marked, mostly; that takes no registers that would have to be saved. Release:
     // [outcome].
-    std::uint32_t word = word_.load(std::memory_order_relaxed);
-    if (word == 0 && swap(word, static_cast<std::uint32_t>(outcome), std::memory_order_acq_rel))
+    const std::uint32_t word = word_.load(std::memory_order_relaxed);
+    if (word == 0 &&
+        word_.try_once(word, static_cast<std::uint32_t>(outcome), std::memory_order_acq_rel))
       return false;
     return finish_marked(outcome, wake);
   }

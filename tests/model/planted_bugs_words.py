@@ -9,23 +9,25 @@ PARTY_CC = "runtime/base/worker_party.cc"
 
 MUTANTS = [
     Mutant("a wake does not look at the epoch", "wait_word", WORD,
-           "      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)\n"
-           "        return false;",
-           "      if ((word & kStateMask) == kRunning) return false;"),
+           "    return (word >> kEpochShift) == (epoch & kEpochMask) && (word & kStateMask) != kRunning;",
+           "    return epoch != ~Epoch{0} && (word & kStateMask) != kRunning;"),
     Mutant("a wake ends a wait that has not begun", "wait_word", WORD,
-           "      if ((word >> kEpochShift) != (epoch & kEpochMask) || (word & kStateMask) == kRunning)\n"
-           "        return false;",
-           "      if ((word >> kEpochShift) != (epoch & kEpochMask)) return false;"),
+           "    return (word >> kEpochShift) == (epoch & kEpochMask) && (word & kStateMask) != kRunning;",
+           "    return (word >> kEpochShift) == (epoch & kEpochMask);"),
+    Mutant("the first attempt to publish does not look for a request", "wait_word", WORD,
+           "    if ((word & (kStateMask | kPending)) == 0 &&", "    if ((word & kStateMask) == 0 &&"),
+    Mutant("the first attempt to wake is no swap", "wait_word", WORD,
+           "    if (word_.try_once(word, ended(word, reason), std::memory_order_acq_rel)) [[likely]]\n"
+           "      return true;\n",
+           "    word_.store(ended(word, reason), std::memory_order_release);\n    return true;\n"),
     Mutant("a pending request does not end the wait", "wait_word", WORD,
            "      const bool cancelled = state == kWaiting && (word & kPending) != 0;",
            "      const bool cancelled = false;"),
     Mutant("publish overwrites what came meanwhile", "wait_word", WORD,
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,\n"
-           "                                      std::memory_order_relaxed)) {\n"
-           "        return !cancelled;\n"
-           "      }",
-           "      word_.store(next, std::memory_order_release);\n"
-           "      return !cancelled;"),
+           "    if ((word & (kStateMask | kPending)) == 0 &&\n"
+           "        word_.try_once(word, next, std::memory_order_acq_rel)) [[likely]] {\n",
+           "    if ((word & (kStateMask | kPending)) == 0) {\n"
+           "      word_.store(next, std::memory_order_release);\n"),
     Mutant("a request is taken back in one step and its delivery in another", "wait_word", WORD,
            "      if ((next & kRequestMask) == 0 || drop(requests_of(next))) next &= ~kPending;\n"
            "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,\n"
@@ -93,10 +95,9 @@ MUTANTS = [
     Mutant("who has found work does not arrive before it looks for more", "solo", PARTY_CC,
            "  if (party() == Party::kNewcomer) become_one_of_many();", ""),
     Mutant("whoever ends a wait does not acquire", "wait_word", WORD,
-           "      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_acq_rel,",
-           "      if (word_.compare_exchange_weak(word, ended(word, reason), std::memory_order_release,"),
+           "    if (word_.try_once(word, ended(word, reason), std::memory_order_acq_rel)) [[likely]]",
+           "    if (word_.try_once(word, ended(word, reason), std::memory_order_release)) [[likely]]"),
     Mutant("a wait is published without a release", "wait_word", WORD,
-           "      // Release: whoever resumes the owner must see its saved context. [wait-publish]\n"
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,",
-           "      if (word_.compare_exchange_weak(word, next, std::memory_order_acquire,"),
+           "        word_.try_once(word, next, std::memory_order_acq_rel)) [[likely]] {",
+           "        word_.try_once(word, next, std::memory_order_acquire)) [[likely]] {"),
 ]

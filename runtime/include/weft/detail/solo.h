@@ -201,6 +201,13 @@ class SharedWord {
     if (swap != Solo::Swap::kOver) return swap == Solo::Swap::kDone;
     return word_.compare_exchange_weak(expected, desired, order, failure);
   }
+  /// One attempt, which may fail for nothing. Calls nobody, so whoever goes on to try in a function
+  /// of its own has no registers to save.
+  bool try_once(T expected, T desired, Order order) noexcept {
+    if (Solo* const solo = solo_of_this_thread())
+      return solo->swap(word_, expected, desired) == Solo::Swap::kDone;
+    return word_.compare_exchange_weak(expected, desired, order, Order::relaxed);
+  }
   T exchange(T value, Order order) noexcept {
     if (Solo* const solo = solo_of_this_thread()) {
       if (solo->exchange(word_, value)) [[likely]]
