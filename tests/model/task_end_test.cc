@@ -31,7 +31,7 @@ struct Hook : CompletionHook {
           return self.token;
         }),
         token(waiter) {}
-  const WakeToken token;
+  WakeToken token;
   bool told = false;
 };
 
@@ -131,6 +131,82 @@ struct OneOfTwoIsCancelled : Task {
 };
 TEST(TaskEndModel, OneOfTwoWaitersIsCancelled) {
   support::expect_proven<OneOfTwoIsCancelled>({.preemptions = 2, .delays = 0});
+}
+
+// ---- A wait that its worker holds back, as in sched/switch.cc: it ends the wait itself before it
+// goes on with it, or shows it to the task; unless who cancels has been quicker.
+struct Held : Task {
+  explicit Held(bool child_stops) : Task(3, 1), stops(child_stops) {}
+  Threads threads() override {
+    return {[this] { wait(); }, [this] { work(); }, [this] { ask_to_stop(); }};
+  }
+
+  struct Frame : Hook {
+    using Hook::Hook;
+    model::Plain<bool> is_there{true};
+  };
+  void wait() {
+    Frame frame(weft::detail::current_token());
+    hook = &frame;
+    const bool sleeps = word().publish(weft::detail::Cancellable::kYes);
+    held.store(sleeps ? 1 : 2);
+    if (sleeps) {
+      while (resumed.load() == 0) weft::detail::cpu_relax();
+      require(resumed.load() == 1, "who waits is resumed once");
+    }
+    if (word().reason() != Wake::kNormal) {
+      end->remove(frame);
+      ++cancelled;
+    } else {
+      require(end->ended() && result.get() == 7, "who is woken sees what the task did");
+    }
+    require(!frame.linked(), "a hook is out of the list before its frame goes");
+    frame.is_there.set(false);
+    ended.store(1);
+  }
+  // The worker that has the task to run.
+  void work() {
+    while (held.load() == 0) weft::detail::cpu_relax();
+    bool holds = held.load() == 1;
+    if (holds && stops) {
+      show();
+      holds = false;
+    }
+    result.set(7);
+    end->finish(TaskOutcome::kValue, [this](const WakeToken& token) {
+      if (token.fiber->word.wake(token.epoch, Wake::kNormal)) resume();
+    });
+    if (holds && word().wake(0, Wake::kNormal)) resume();
+    // The handle is that of who waits.
+    while (ended.load() == 0) weft::detail::cpu_relax();
+    drop();
+  }
+  void show() {
+    if (!word().wake(0, Wake::kNormal)) return;
+    require(hook->is_there.get(), "what it waits in is there");
+    hook->token.epoch = word().epoch();
+    const bool begun = end->add_locked(*hook);
+    const bool sleeps = begun && word().publish(weft::detail::Cancellable::kYes);
+    if (begun) end->unlock();
+    if (!sleeps) resume();
+  }
+  void ask_to_stop() {
+    for (;;) {
+      const auto outcome = word().cancel(word().current_epoch());
+      if (outcome == weft::detail::WaitWord::Cancel::kWoken) resume();
+      if (outcome != weft::detail::WaitWord::Cancel::kStale) return;
+    }
+  }
+  void resume() { resumed.fetch_add(1); }
+  static weft::detail::WaitWord& word() { return model::fiber_of(0).word; }
+
+  const bool stops;
+  Frame* hook = nullptr;
+  weft::detail::Atomic<int> held{0}, resumed{0}, ended{0};
+};
+TEST(TaskEndModel, AWaitThatIsHeldBackEndsOnce) {
+  support::expect_proven<Held>({.preemptions = 3}, false);
+  support::expect_proven<Held>({.preemptions = 2}, true);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Goal: a fiber that waits for a child which would run next runs it at once, its own wait held back
 // until the child stops for the first time; and nobody can tell, but by looking at its word.
-// Method: one worker; the child looks at its parent's word, and does what could tell.
+// Method: one worker; the child looks at its parent's word, and does what could tell. With several
+// workers, others cancel the parent meanwhile.
 
 #include <gtest/gtest.h>
 #include <weft/weft.h>
@@ -211,6 +212,58 @@ TEST(Join, CancellationByAThreadWhileTheChildRunsIsNotLost) {
       thread.join();
     });
   }
+}
+
+// Elsewhere, for its own worker has the child to run.
+TEST(Join, OfSeveralWorkersOneThatIsCancelledGoesOnWhileItsChildRuns) {
+  for (int round = 0; round < 20; ++round) {
+    run(Options{.workers = 2}, [] {
+      std::atomic<bool> child_runs = false;
+      std::atomic<bool> parent_is_told = false;
+      Task<int> child;
+      Task<void> parent = spawn([&] {
+        child = spawn([&] {
+          child_runs = true;
+          while (!parent_is_told) std::this_thread::yield();
+          return 3;
+        });
+        EXPECT_THROW(child.join(), Cancelled);
+        parent_is_told = true;
+      });
+      while (!child_runs) yield();
+      parent.cancel();
+      parent.join();
+      EXPECT_EQ(child.get(), 3);
+    });
+  }
+}
+
+TEST(Join, OfSeveralWorkersATimeLimitTellsAChildThatDoesNotStop) {
+  run(Options{.workers = 2}, [] {
+    std::atomic<bool> told = false;
+    EXPECT_THROW(timeout(milliseconds(5),
+                         [&] {
+                           spawn([&] {
+                             while (!this_task::cancel_requested()) std::this_thread::yield();
+                             told = true;
+                           }).get();
+                         }),
+                 TimeoutError);
+    EXPECT_TRUE(told);
+  });
+}
+
+TEST(Join, OfSeveralWorkersTheWaitIsShownWhenTheChildStops) {
+  run(Options{.workers = 2}, [] {
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(spawn([] {
+                  yield();
+                  sleep_for(std::chrono::microseconds(10));
+                  return 3;
+                }).get(),
+                3);
+    }
+  });
 }
 
 TEST(Join, TimeoutEndsTheWaitForAChildThatSleeps) {
