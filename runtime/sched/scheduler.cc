@@ -42,6 +42,7 @@ Scheduler::Scheduler(SchedulerOptions options, Driver& driver)
       driver_(driver),
       idle_(options_.workers),
       stuck_(options_.workers) {
+  begin_ticks();
   round_.reserve(kLeastRound);
   workers_.reserve(options_.workers);
   for (unsigned i = 0; i < options_.workers; ++i) {

@@ -214,9 +214,12 @@ bool Worker::claim_held(Fiber& waiter) noexcept {
   }
   late_count_ = 0;
   note_timer();
+  const Reading reading = read_both();
   while (outermost != nullptr) {
     LateTimer& timer = *std::exchange(outermost, outermost->outer);
     timer.keeper = nullptr;
+    if (const Ticks begun = std::exchange(timer.begun, 0))
+      timer.due = deadline_after(time_of(begun, reading), std::chrono::nanoseconds(timer.due));
     timers_.arm(timer, timer.due);
   }
 }

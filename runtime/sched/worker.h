@@ -30,6 +30,7 @@
 #include "sched/spawn_stack.h"
 #include "sched/stats.h"
 #include "sched/wait.h"
+#include "time/ticks.h"
 #include "time/timer_queue.h"
 
 namespace weft::detail {
@@ -41,7 +42,8 @@ class Worker;
 struct LateTimer : Timer {
   using Timer::Timer;
 
-  Nanos due = kNever;
+  Nanos due = kNever;  // until it is armed, from `begun` on, if that is not zero
+  Ticks begun = 0;
   LateTimer* outer = nullptr;
   Worker* keeper = nullptr;  // while it is to be armed
 };
@@ -75,9 +77,8 @@ class Worker {
   /// Arms the timer here when the fiber that runs gives way for the next time, which comes to the
   /// same: while it runs nobody else does here. Most time limits are over by then. The last that is
   /// given is the first to be cancelled. Throws std::bad_alloc.
-  void arm_late(LateTimer& timer, Nanos due) {
+  void arm_late(LateTimer& timer) {
     timers_.reserve(late_count_ + 1);
-    timer.due = due;
     timer.outer = std::exchange(late_, &timer);
     timer.keeper = this;
     ++late_count_;

@@ -14,11 +14,12 @@
 namespace weft::detail {
 
 TimeLimit limit_in(std::chrono::nanoseconds span) noexcept {
-  return {saturating_add(now(), span.count()), span.count() <= 0};
+  if (span.count() <= 0) return {saturating_add(now(), span.count()), true, false};
+  return {span.count(), false, true};
 }
 
 TimeLimit limit_at(std::chrono::nanoseconds moment) noexcept {
-  return {moment.count(), moment.count() <= now()};
+  return {moment.count(), moment.count() <= now(), false};
 }
 
 }  // namespace weft::detail
@@ -55,7 +56,6 @@ struct TimeoutScope::Inside : detail::LateTimer {
   const unsigned requests_before = fiber.word.requests();
   const bool pending_before = fiber.word.cancel_pending();
   const std::uint32_t told_before = fiber.cancellations;
-  Nanos limit = kNever;
   // Written when the timer fires, or by the fiber; TimerQueue::cancel() orders it before the end of
   // the scope.
   detail::Atomic<bool> expired{false};
@@ -108,11 +108,12 @@ void TimeoutScope::reschedule(TimePoint when) {
 void TimeoutScope::reschedule(std::nullopt_t) {
   stop();
   if (expired()) throw std::logic_error("weft::TimeoutScope: it has expired and cannot be moved");
-  inside().limit = kNever;
+  inside().due = kNever;
 }
 
 std::optional<TimeoutScope::TimePoint> TimeoutScope::when() const noexcept {
-  const Nanos limit = inside().limit;
+  detail::current_worker()->settle_late();
+  const Nanos limit = inside().due;
   if (limit == kNever) return std::nullopt;
   return detail::to_time_point(limit);
 }
@@ -129,11 +130,13 @@ bool TimeoutScope::expired() const noexcept {
 }
 
 void TimeoutScope::arm(Inside& inside, detail::TimeLimit limit) {
-  inside.limit = limit.moment;
+  inside.due = limit.moment;
   if (limit.passed) {
     inside.expire();
   } else if (limit.moment != kNever) {
-    detail::current_worker()->arm_late(inside, limit.moment);
+    // Mostly nobody will ask when that was: the body is over before it gives way.
+    inside.begun = limit.from_now ? detail::ticks() : 0;
+    detail::current_worker()->arm_late(inside);
   }
 }
 

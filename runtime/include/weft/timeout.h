@@ -14,11 +14,12 @@
 namespace weft {
 
 namespace detail {
-/// When a time limit is over, in nanoseconds of the steady clock, and whether that was so when it
-/// was set.
+/// When a time limit is over, in nanoseconds of the steady clock or after now, and whether that was
+/// so when it was set.
 struct TimeLimit {
   std::int64_t moment;
   bool passed;
+  bool from_now;
 };
 TimeLimit limit_in(std::chrono::nanoseconds span) noexcept;
 TimeLimit limit_at(std::chrono::nanoseconds moment) noexcept;
