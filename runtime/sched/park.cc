@@ -15,6 +15,10 @@ namespace weft::detail {
 namespace {
 
 constexpr Nanos kLeastSpin = 1'000;
+// Of so many timers none is waited for awake, and it sleeps on for a while after the first, to wake
+// once for several.
+constexpr std::size_t kManyTimers = 256;
+constexpr Nanos kLateOfMany = 100'000;
 // But long enough to tell whether what it sees is worth taking.
 constexpr Nanos kLongestRipening = 10'000;
 // However often spinning failed of late, once in so many parks it gets its full time, to notice a
@@ -48,6 +52,10 @@ Fiber* Worker::spin() noexcept {
     return nullptr;
   const bool yields = scheduler_.spin_yields();
   const Nanos start = now();
+  if (timers_.size() >= kManyTimers && timers_.next_deadline() - start < budget) {
+    scheduler_.end_spin();
+    return nullptr;
+  }
   Fiber* fiber = nullptr;
   Nanos time = start;
   Nanos longest_yield = 0;
@@ -93,7 +101,8 @@ void Worker::park() {
   if (!must_stay_awake(last) && !chaos::strikes(chaos::Kind::kWake, 8)) {
     stats_.parks.add();
     looked_again_ = false;
-    const Nanos deadline = std::min(timers_.next_deadline(), trim_time());
+    const Nanos late = timers_.size() >= kManyTimers ? kLateOfMany : 0;
+    const Nanos deadline = std::min(saturating_add(timers_.next_deadline(), late), trim_time());
     if (watches) {
       parker_.park(driver, index_, deadline, events_);
       just_polled_ = true;

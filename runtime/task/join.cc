@@ -1,5 +1,6 @@
 // Waiting for a task, and asking it to stop.
 
+#include <optional>
 #include <stdexcept>
 
 #include <weft/error.h>
@@ -37,24 +38,34 @@ struct Join : CompletionHook, HeldWait {
 }
 
 // One wait, until the task ends or something else ends it.
-[[gnu::always_inline]] inline Wake wait_for_end(Fiber& self, Fiber& task) {
+Wake wait_for_end(Fiber& self, Fiber& task) {
   if (&self == &task) no_wait_for_itself();
-  TaskState& state = state_of(task);
-  Join join(self, state);
+  Join join(self, state_of(task));
   self.waits_for.store(WaitsFor::kTask, std::memory_order_release);  // [awaited]
   const AwaitScope awaits(self, &task);
+  // Not with the lock of this task, for it takes that of the task that runs.
+  if (Worker* const here = current_worker()) here->show_wait();
+  if (!join.end.add_locked(join)) return Wake::kNormal;
+  const Wake reason = suspend(join.arm, join.argument);
+  if (reason != Wake::kNormal) join.end.remove(join);
+  return reason;
+}
+
+// The same, by running the task at once, if it would run next: most waits. The caller is not asked
+// to stop.
+[[gnu::always_inline]] inline std::optional<Wake> run_until_end(Fiber& task) {
   Worker* const here = current_worker();
-  Wake reason;
-  if (here != nullptr && here->runs_fiber() && here->take_to_run_at_once(task)) {
-    if (!here->may_throw()) join.cancellable = Cancellable::kNo;
-    reason = here->run_at_once(task, join);
-  } else {
-    // Not with the lock of this task, for it takes that of the task that runs.
-    if (here != nullptr) here->show_wait();
-    if (!join.end.add_locked(join)) return Wake::kNormal;
-    reason = suspend(join.arm, join.argument);
+  if (here == nullptr || !here->runs_fiber() || here->current().word.cancel_pending() ||
+      !here->take_to_run_at_once(task)) {
+    return std::nullopt;
   }
-  if (reason != Wake::kNormal) state.end.remove(join);
+  Fiber& self = here->current();
+  Join join(self, state_of(task));
+  self.waits_for.store(WaitsFor::kTask, std::memory_order_release);  // [awaited]
+  const AwaitScope awaits(self, &task);
+  if (!here->may_throw()) join.cancellable = Cancellable::kNo;
+  const Wake reason = here->run_at_once(task, join);
+  if (reason != Wake::kNormal) join.end.remove(join);
   return reason;
 }
 
@@ -66,26 +77,37 @@ bool was_cancelled(const Fiber& self) noexcept {
 }  // namespace
 
 void TaskRef::join() const {
-  TaskState& state = state_of(*fiber_);
-  if (state.ended()) return;
+  if (state_of(*fiber_).ended()) return;
+  const std::optional<Wake> reason = run_until_end(*fiber_);
   Fiber& self = current_waiter();
-  if (wait_for_end(self, *fiber_) != Wake::kNormal || was_cancelled(self)) throw Cancelled();
+  if (reason.value_or(Wake::kNormal) != Wake::kNormal) throw Cancelled();
+  if (!reason && wait_for_end(self, *fiber_) != Wake::kNormal) throw Cancelled();
+  if (was_cancelled(self)) throw Cancelled();
 }
 
 void TaskRef::await() const {
   TaskState& state = state_of(*fiber_);
-  if (!state.ended()) await_end();
+  if (!state.ended()) {
+    const std::optional<Wake> reason = run_until_end(*fiber_);
+    if (reason != Wake::kNormal || current_worker()->current().word.cancel_pending()) [[unlikely]]
+      await_end(reason);
+  }
   if (state.end.outcome() != TaskOutcome::kValue) [[unlikely]]
     rethrow();
 }
 
-void TaskRef::await_end() const {
+void TaskRef::await_end(std::optional<Wake> first) const {
   TaskState& state = state_of(*fiber_);
   Fiber& self = current_waiter();
   // As in asyncio: who waits for a task and is cancelled passes that on, and learns the outcome
   // from the task; a request that came after the task had ended is the caller's own.
   bool passed_on = false;
-  for (bool asked = was_cancelled(self); asked || !state.ended();) {
+  bool asked = first == Wake::kCancelled;
+  if (!asked && was_cancelled(self)) {
+    if (first) throw Cancelled();
+    asked = true;
+  }
+  while (asked || !state.ended()) {
     if (asked) {
       if (passed_on) merge_cancellation(self);
       if (!cancel()) throw Cancelled();

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -43,6 +44,7 @@ namespace detail {
 
 struct Fiber;
 class Scheduler;
+enum class Wake : std::uint8_t;
 
 /// What a task runs, and where its result goes. Lives in the task's descriptor when it fits.
 class Body {
@@ -155,7 +157,8 @@ class TaskRef {
  private:
   friend class NewTask;
   explicit TaskRef(Fiber* fiber) noexcept : fiber_(fiber) {}
-  void await_end() const;
+  /// What a first wait came to, if there was one.
+  void await_end(std::optional<Wake> first) const;
   void release() noexcept;
 
   Fiber* fiber_ = nullptr;
