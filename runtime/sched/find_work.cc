@@ -60,7 +60,10 @@ Fiber* Worker::find_work() {
 void Worker::housekeeping() {
   note_return();
   party_.look_around();
-  if (!alone_) spawned_.have_barrier(solo_is_prepared());
+  if (!alone_) {
+    spawned_.have_barrier(solo_is_prepared());
+    spawned_.come_by();
+  }
   fail_starved();
   batching_ = true;
   age_unstarted();
@@ -224,8 +227,9 @@ Fiber* Worker::search() noexcept {
     weigh_haul();
     if (!searching_) searching_ = scheduler_.idle().begin_search();
     if (!searching_) return nullptr;
+    const bool spins = scheduler_.spin_limit() > 0;
     for (int round = 0; round < kStealRounds; ++round) {
-      if (Fiber* const stolen = steal_round(kNotWatched)) return stolen;
+      if (Fiber* const stolen = steal_round(spins ? kNotWatched : now())) return stolen;
       if (Fiber* const injected = take_injected()) return injected;
     }
   }
@@ -383,7 +387,8 @@ bool Worker::seems_stuck(Worker& victim, Nanos now) noexcept {
   Sighting& seen = sightings_[victim.index_];
   const std::uint64_t turns = victim.stats_.turns.read();
   if (turns != seen.turns) {
-    seen = {turns, now};
+    seen.turns = turns;
+    seen.since = now;
     return false;
   }
   return now - seen.since >= kPatience;

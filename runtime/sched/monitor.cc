@@ -43,6 +43,7 @@ void Monitor::run() {
     }
     if (looks_until_prepared > 0 && --looks_until_prepared == 0) scheduler_.prepare_solo();
     const Nanos time = now();
+    learn_ticks();
     quiet_looks = look(time) ? 0 : quiet_looks + 1;
     if (quiet_looks >= kQuietLooks) {
       quiet_looks = 0;
@@ -66,7 +67,10 @@ bool Monitor::look(Nanos time) {
     Watch& watch = watches_[i];
     const std::uint64_t turns = worker.stats().turns.read() - watch.turns;
     // Long turns: whatever the worker thinks of it, others would be of use.
-    if (turns < kBriskTurns) worker.encourage_offers();
+    if (turns < kBriskTurns) {
+      worker.encourage_offers();
+      if (worker.has_spare()) scheduler_.wake_one();
+    }
     if (turns != 0) {
       active = true;
       watch = {watch.turns + turns, time, false};

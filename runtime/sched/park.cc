@@ -52,7 +52,8 @@ Fiber* Worker::spin() noexcept {
     return nullptr;
   const bool yields = scheduler_.spin_yields();
   const Nanos start = now();
-  if (timers_.size() >= kManyTimers && timers_.next_deadline() - start < budget) {
+  if (!ripening_ && timers_.size() >= kManyTimers && timers_.next_deadline() - start < budget &&
+      !scheduler_.has_work()) {
     scheduler_.end_spin();
     return nullptr;
   }

@@ -76,11 +76,6 @@ class RunQueue {
                : 0;
   }
 
-  /// The oldest item, for a comparison alone: a thief may have taken it meanwhile, and then it is
-  /// whatever the next slot holds, null perhaps.
-  T* front() noexcept {
-    return slot(head_.load(std::memory_order_relaxed)).load(std::memory_order_relaxed);
-  }
   /// How many items there are; thieves may have taken some meanwhile.
   std::uint32_t count() const noexcept {
     return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_relaxed);

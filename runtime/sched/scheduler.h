@@ -126,6 +126,8 @@ class Scheduler {
   void rescue(unsigned stuck) noexcept;
   /// Wakes a worker, if one sleeps, to watch the driver, if nobody does.
   void watch_driver() noexcept;
+  /// Wakes a worker for what is queued, if one sleeps and nobody searches.
+  void wake_one() noexcept;
   /// Wakes a worker, if one sleeps, although nothing was published.
   void wake_any() noexcept;
   SchedulerStats stats() const noexcept;
@@ -146,7 +148,6 @@ class Scheduler {
 
   void run_worker(unsigned index);
   void inject(Fiber& fiber) noexcept;
-  void wake_one() noexcept;
   void cancel_round() noexcept;
   void cancel_if_ours(Fiber& fiber, std::uint64_t id) noexcept;
   void stop() noexcept;

@@ -14,7 +14,7 @@
 // behind the others, for which it would wait next.
 //
 // Invariants
-//  1. The deque holds [head, tail), as counters that wrap. All of it is changed inside the lock;
+//  1. The deque holds [head, tail), as counters that wrap. All of it is changed inside the lock:
 //  the
 //     head by whoever is inside, the rest by the owner.
 //  2. What lies ready in the parcel is still in the deque, until the owner has given it; then it is
@@ -95,13 +95,13 @@ class SpawnDeque {
     return item;
   }
 
-  /// Whether it would be popped now. If so, it has been.
+  /// Whether it would be popped now, and nothing is left of its group. If so, it has been.
   bool pop_if_first(const T* item) noexcept {
     enter();
     const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
     const std::uint32_t head = head_.load(std::memory_order_relaxed);
-    const bool is_first =
-        tail != head && is_in_order(tail) && slot(tail - 1).load(std::memory_order_relaxed) == item;
+    const bool is_first = tail != head && tail - bottom_of_group() == 1 &&
+                          slot(tail - 1).load(std::memory_order_relaxed) == item;
     if (is_first) drop_newest(tail, head);
     lock_.leave();
     return is_first;
@@ -160,14 +160,13 @@ class SpawnDeque {
     while (!lock_.is_given()) {
       if (!waits() && lock_.withdraw(most)) return 0;
     }
-    const std::uint32_t given = given_;
-    for (std::uint32_t i = 0; i < given; ++i) out[i] = parcel_[i].load(std::memory_order_relaxed);
-    lock_.done();
-    return given;
+    return take_parcel(out);
   }
-  /// Takes them, a lone one too. Zero as well when another thief is at it.
+  /// Takes them, a lone one too, unless the owner comes by meanwhile. Zero as well when another
+  /// thief is at it.
   std::uint32_t force(Batch& out) noexcept {
-    if (!lock_.force()) return 0;
+    if (!lock_.ask(kAll)) return 0;
+    if (!lock_.seize(kAll)) return take_parcel(out);
     const std::uint32_t taken = std::min((count() + 1) / 2, kMostAtOnce);
     const std::uint32_t head = head_.load(std::memory_order_relaxed);
     for (std::uint32_t i = 0; i < taken; ++i)
@@ -190,6 +189,8 @@ class SpawnDeque {
   std::uint32_t times_emptied() const noexcept { return emptied_.load(std::memory_order_relaxed); }
 
  private:
+  static constexpr std::uint32_t kAll = std::uint32_t{1} << 31;
+
   static std::int32_t above(std::uint32_t index, std::uint32_t base) noexcept {
     return static_cast<std::int32_t>(index - base);
   }
@@ -211,15 +212,31 @@ class SpawnDeque {
     lock_.leave();
     return has_room;
   }
+  std::uint32_t take_parcel(Batch& out) noexcept {
+    const std::uint32_t given = given_;
+    for (std::uint32_t i = 0; i < given; ++i) out[i] = parcel_[i].load(std::memory_order_relaxed);
+    lock_.done();
+    return given;
+  }
+  // Inside afterwards.
   [[gnu::noinline]] void answer(std::uint32_t asked) noexcept {
+    for (; asked > 0; asked = lock_.enter_again()) {
+      const std::uint32_t given = lay_out(asked);
+      if (!lock_.give(asked)) continue;
+      if (given > 0) drop_oldest(given);
+      return;
+    }
+  }
+  // Not yet inside: but nobody else is, as long as it is asked for.
+  std::uint32_t lay_out(std::uint32_t asked) noexcept {
     const std::uint32_t waiting = count();
     const std::uint32_t head = head_.load(std::memory_order_relaxed);
     given_ = waiting > 1 ? std::min({(waiting + 1) / 2, asked, kMostAtOnce}) : 0;
-    for (std::uint32_t i = 0; i < given_; ++i) {
+    const std::uint32_t given = given_;
+    for (std::uint32_t i = 0; i < given; ++i) {
       parcel_[i].store(slot(head + i).load(std::memory_order_relaxed), std::memory_order_relaxed);
     }
-    const std::uint32_t given = given_;
-    if (lock_.give(asked) && given > 0) drop_oldest(given);
+    return given;
   }
 
   // ---- Inside the lock.

@@ -62,8 +62,8 @@ class Worker {
 
   Wake suspend(Arm arm, void* argument, Cancellable cancellable);
   Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable);
-  /// Takes `child` from its queue, if it has not started and would run next if the caller waited
-  /// for its end.
+  /// Takes `child` from its queue, if it is all that is left of what was spawned with it, and would
+  /// run next if the caller waited for its end.
   bool take_to_run_at_once(const Fiber& child) noexcept;
   /// Waits for the end of such a fiber by running it here and now. Most end before they stop for
   /// the first time: then the caller goes on, and its wait was shown to nobody who could end it,
@@ -218,7 +218,7 @@ class Worker {
   void enqueue_pinned(Fiber& fiber) noexcept;
   void spill(Fiber& fiber) noexcept;
   void notify() noexcept;
-  bool has_lone() const noexcept { return ring_.count() + spawned_.count() == 1; }
+  bool has_lone() const noexcept { return ring_.count() == 1; }
   void offer(Offers::Site site) noexcept;
   static Offers::Site birthplace(const Fiber& fiber) noexcept;
   void learn_of_theft() noexcept;

@@ -61,8 +61,8 @@ inline Fiber* Worker::next_alone() noexcept {
 }
 
 inline bool Worker::take_to_run_at_once(const Fiber& child) noexcept {
-  if (lifo_.waits() || turns_left_ <= 2 || starts_run_ >= kStartsInARow || !inbox_.looks_empty() ||
-      chaos::strikes(chaos::Kind::kQueue, 4)) {
+  if (lifo_.waits() || turns_left_ <= 2 || starts_run_ >= std::min(kStartsInARow, turns_given_) ||
+      !inbox_.looks_empty() || chaos::strikes(chaos::Kind::kQueue, 4)) {
     return false;
   }
   if (!alone_) return own_.empty() && spawned_.pop_if_first(&child);
@@ -176,7 +176,8 @@ inline Offers::Site Worker::birthplace(const Fiber& fiber) noexcept {
 // What its owner will most likely have run before a worker that is woken now has come: a fiber that
 // is alone in the ring, and any that has not started. So the call is made, but ever more rarely
 // while it proves vain, and at once again when a thief has taken something. Until then a worker
-// that searches anyway may take it, and the monitor sees to the rest.
+// that searches anyway may take it; and where turns are long the monitor wakes one, and has it
+// forgotten what was in vain.
 inline void Worker::offer(Offers::Site site) noexcept {
   // Who has been robbed learns that as it calls: what is taken from it is offered again then.
   if (offers_.due(site) || robbed_.load(std::memory_order_relaxed) != 0) call_for(site);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/atomic.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -14,9 +16,14 @@ constinit bool g_even = false;
 
 namespace {
 
-// The two reads are some nanoseconds apart, more if the thread was interrupted in between.
+// Two reads are some nanoseconds apart.
 constexpr double kSlack = 500;
 constexpr double kShare = 0.999;
+// Between readings from which the rate is learned.
+constexpr Nanos kLongEnough = 10'000'000;
+
+// Nanoseconds a tick, zero until it is known. Publishes nothing.
+constinit Atomic<double> g_rate{0};
 
 // Intel's manual, volume 3, "Invariant TSC"; AMD's has the same bit.
 bool counts_evenly() noexcept {
@@ -39,22 +46,34 @@ const Reading& first_reading() noexcept {
   return first;
 }
 
+double difference(Ticks later, Ticks earlier) noexcept {
+  return static_cast<double>(static_cast<std::int64_t>(later - earlier));
+}
+
+// If the counter was set back since, or nothing has passed, there is none.
+double rate_since_first(const Reading& reading) noexcept {
+  const Reading& first = first_reading();
+  const double counted = difference(reading.ticks, first.ticks);
+  return counted > 0 ? static_cast<double>(reading.time - first.time) / counted : 0;
+}
+
 }  // namespace
 
 void begin_ticks() noexcept { first_reading(); }
-bool has_even_ticks() noexcept {
-  begin_ticks();
-  return ticks_detail::g_even;
+
+void learn_ticks() noexcept {
+  if (g_rate.load(std::memory_order_relaxed) > 0) return;
+  const Reading reading = read_both();
+  if (reading.time - first_reading().time < kLongEnough) return;
+  g_rate.store(rate_since_first(reading), std::memory_order_relaxed);
 }
 
 Nanos time_of(Ticks then, const Reading& reading) noexcept {
-  const Reading& first = first_reading();
-  const auto counted = static_cast<double>(static_cast<std::int64_t>(reading.ticks - first.ticks));
-  const auto since = static_cast<double>(static_cast<std::int64_t>(reading.ticks - then));
-  if (counted <= 0 || since <= 0) return reading.time;
-  const auto passed = static_cast<double>(reading.time - first.time);
-  const double ago = passed * std::min(since / counted, 1.0) * kShare - kSlack;
-  return reading.time - static_cast<Nanos>(std::max(ago, 0.0));
+  const double known = g_rate.load(std::memory_order_relaxed);
+  const double rate = known > 0 ? known : rate_since_first(reading);
+  const double ago = difference(reading.ticks, then) * rate * kShare - kSlack;
+  const auto most = static_cast<double>(reading.time);
+  return reading.time - static_cast<Nanos>(std::clamp(ago, 0.0, most));
 }
 
 }  // namespace weft::detail

@@ -1,9 +1,8 @@
 #pragma once
 
 // Moments that are taken in passing, and mostly never asked for: a read of the processor's counter,
-// 12 ns where the clock takes 28. It becomes a time only in the past, as so long ago: what lies
-// between is a share of what both have counted since the process read them first, so that nobody
-// need know how fast the counter runs.
+// 12 ns where the clock takes 28. It becomes a time only when it has passed, as so long ago. How
+// fast the counter runs is learned from two readings of both; until then from one and the present.
 
 #include <cstdint>
 
@@ -13,10 +12,11 @@ namespace weft::detail {
 
 using Ticks = std::uint64_t;
 
-/// Reads both for the first time, if nobody has.
+/// Reads both for the first time, if nobody has. Before that ticks are the clock's, and always
+/// where the processor's counter does not run evenly.
 void begin_ticks() noexcept;
-/// Whether the processor's counter runs evenly, in sleep too. If not, ticks are the clock's.
-bool has_even_ticks() noexcept;
+/// Some milliseconds later: learns how fast the counter runs, if nobody has.
+void learn_ticks() noexcept;
 
 namespace ticks_detail {
 extern bool g_even;  // written before any worker starts
@@ -34,15 +34,21 @@ inline Ticks ticks() noexcept {
   return static_cast<Ticks>(now());
 }
 
-/// The clock and the counter, read at one moment.
+/// The counter and then the clock: if the thread is stopped in between, the time is a later one,
+/// and all that is worked out from it.
 struct Reading {
-  Nanos time;
   Ticks ticks;
+  Nanos time;
 };
-inline Reading read_both() noexcept { return {now(), detail::ticks()}; }
+inline Reading read_both() noexcept {
+  const Ticks counted = ticks();
+  return {counted, now()};
+}
 
 /// The time at `then`, before `reading`: not earlier than it was, and later by less than a
-/// microsecond and a thousandth of what has passed since.
+/// microsecond and a thousandth of what has passed since, or by all of that, if the counter was set
+/// back meanwhile. (One that goes on in a sleep that the clock leaves out would make it earlier, by
+/// that sleep, if that fell in between.)
 Nanos time_of(Ticks then, const Reading& reading) noexcept;
 
 }  // namespace weft::detail

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -347,6 +348,32 @@ TEST(RescueOfAServer, AnswersTheRestWhileOneRequestIsComputed) {
     server.wait_for_end();
     peer.join();
     return took;
+  });
+}
+
+// From one place in the program, which has taught the worker that nobody comes in time for what is
+// spawned there.
+TEST(Rescue, WhatIsSpawnedAndTakesLongIsSharedAlthoughItNeverDid) {
+  run(Options{.workers = 2}, [] {
+    const auto run_all = [](int count, const std::function<void()>& work) {
+      std::vector<Task<std::thread::id>> tasks;
+      for (int i = 0; i < count; ++i) {
+        tasks.push_back(spawn([&work] {
+          work();
+          return std::this_thread::get_id();
+        }));
+      }
+      std::set<std::thread::id> threads;
+      for (auto& task : tasks) threads.insert(task.get());
+      return threads.size();
+    };
+    for (int i = 0; i < 2'000; ++i) run_all(4, [] {});
+    const auto compute = [] {
+      const Clock::time_point start = Clock::now();
+      while (Clock::now() - start < 10ms) {
+      }
+    };
+    EXPECT_EQ(run_all(50, compute), 2u);
   });
 }
 

@@ -22,7 +22,8 @@ struct Guarded : Model {
     return {[this] {
               if (quick) lock.have_barrier(true);
               for (int i = 0; i < 2; ++i) {
-                lock.enter();
+                for (auto asked = lock.enter(); asked > 0 && !lock.give(asked);)
+                  asked = lock.enter_again();
                 inside.set(inside.get() + 1);
                 lock.leave();
               }
@@ -30,10 +31,12 @@ struct Guarded : Model {
             [this] { go_in(); }, [this] { go_in(); }};
   }
   void go_in() {
-    if (!lock.force()) return;
-    inside.set(inside.get() + 1);
+    if (!lock.ask(1)) return;
+    if (lock.seize(1)) {
+      inside.set(inside.get() + 1);
+      came.fetch_add(1);
+    }
     lock.done();
-    came.fetch_add(1);
   }
   void at_end() override { require(inside.get() == 2 + came.load(), "each was alone inside"); }
 

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <thread>
 
 namespace weft::detail {
@@ -53,18 +54,23 @@ TEST(Ticks, ThatAreStillToComeAreNow) {
   EXPECT_EQ(time_of(reading.ticks, reading), reading.time);
 }
 
-TEST(Ticks, FromBeforeTheFirstReadingAreNotBeforeIt) {
-  begin_ticks();
-  const Reading reading = read_both();
-  EXPECT_GT(time_of(0, reading), 0);
-  EXPECT_LE(time_of(0, reading), reading.time);
-}
-
 TEST(Ticks, OfACounterThatWasSetBackAreNow) {
   begin_ticks();
-  const Reading reading{now(), 0};
+  const Reading reading{0, now()};
+  EXPECT_EQ(time_of(1'000, reading), reading.time);
   EXPECT_EQ(time_of(0, reading), reading.time);
-  EXPECT_EQ(time_of(5, reading), reading.time);
+}
+
+TEST(Ticks, AreFoundAsWellOnceTheRateIsKnown) {
+  begin_ticks();
+  std::this_thread::sleep_for(std::chrono::milliseconds(11));
+  learn_ticks();
+  const Nanos before = now();
+  const Ticks then = ticks();
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const Reading reading = read_both();
+  EXPECT_GE(time_of(then, reading), before);
+  EXPECT_LT(time_of(then, reading), reading.time - 4 * kMillisecond);
 }
 
 }  // namespace
