@@ -25,9 +25,9 @@
 //  3. A worker is in the list of sleepers exactly while its entry says Asleep; who takes it off
 //     decides how it counts.
 //
-// One exception is meant: the LIFO slot and a lone fiber in a run queue wake nobody for sure, since
-// their owner is awake and will run them next (Worker::offer). If it is stuck in a fiber
-// instead, a searcher or the monitor takes them over.
+// One exception is meant: the LIFO slot, a lone fiber in a run queue, and fibers that have not
+// started wake nobody for sure, since their owner is awake and will run them (Worker::offer). If it
+// is stuck in a fiber instead, a searcher or the monitor takes them over.
 //
 // What breaks if reordered: a second look before the announcement misses what is published between
 // them, and its producer has seen nobody to wake. A count lowered after the second look makes a

@@ -22,9 +22,9 @@
 //  3. A hook is told once, under the lock, or removed under it; never both. So its frame may go
 //     when remove() has returned, or when its waiter has been woken, which comes after the lock.
 //  4. Whoever has a hook here holds a handle until it has been woken, or has removed it. So nobody
-//     detaches while hooks are told, and the lock can be left by a plain store. (Where there is one
-//     worker, the task itself may drop the handle by which another waits for it, before or after
-//     the hook is here. Hence unlock() keeps that mark.)
+//     detaches while hooks are told, and the lock can be left by a plain store. (A task that runs
+//     at once may itself drop the handle by which another waits for it, before or after the hook is
+//     here. Hence unlock() keeps that mark.)
 //  5. Without hooks finish() touches nothing after its swap: body and hooks may be gone by then.
 //
 // What breaks if reordered: an outcome that is stored before the list is locked lets a waiter that
