@@ -6,17 +6,14 @@
 
 #include "base/chaos.h"
 #include "base/futex.h"
-#include "base/signal_mask.h"
 #include "sched/scheduler.h"
 #include "sched/worker.h"
 #include "time/clock.h"
 
 namespace weft::detail {
 
-Monitor::Monitor(Scheduler& scheduler) : scheduler_(scheduler), watches_(scheduler.worker_count()) {
-  // The program's handlers are to run on the program's threads.
-  const AllSignalsBlocked scope;
-  thread_ = std::thread([this] { run(); });
+Monitor::Monitor(Scheduler& scheduler)
+    : scheduler_(scheduler), watches_(scheduler.worker_count()), thread_([this] { run(); }) {
   const std::string name = scheduler.options().name.substr(0, 11) + "-mon";
   ::pthread_setname_np(thread_.native_handle(), name.c_str());
 }

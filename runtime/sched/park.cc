@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/chaos.h"
-#include "base/signal_mask.h"
 #include "sched/worker_inline.h"
 #include "time/clock.h"
 
@@ -101,11 +100,6 @@ void Worker::park() {
   party_.settle();
   bool slept_long = false;
   if (!must_stay_awake(last) && !chaos::strikes(chaos::Kind::kWake, 8)) {
-#if defined(WEFT_TSAN)
-    // ThreadSanitizer keeps a signal's handler back until the thread makes a call that it
-    // intercepts, which who sleeps here does not. So let others have it.
-    const AllSignalsBlocked scope;
-#endif
     stats_.parks.add();
     looked_again_ = false;
     const Nanos late = timers_.size() >= kManyTimers ? kLateOfMany : 0;
