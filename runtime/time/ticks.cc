@@ -57,15 +57,31 @@ double rate_since_first(const Reading& reading) noexcept {
   return counted > 0 ? static_cast<double>(reading.time - first.time) / counted : 0;
 }
 
+// The clock before the counter, which makes the rate a smaller one if the thread is stopped in
+// between; of several the one that took least.
+Reading read_together() noexcept {
+  Reading best{};
+  Ticks least = ~Ticks{0};
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const Ticks begun = ticks();
+    const Nanos time = now();
+    const Ticks ended = ticks();
+    if (ended - begun < least) {
+      least = ended - begun;
+      best = {ended, time};
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 void begin_ticks() noexcept { first_reading(); }
 
 void learn_ticks() noexcept {
   if (g_rate.load(std::memory_order_relaxed) > 0) return;
-  const Reading reading = read_both();
-  if (reading.time - first_reading().time < kLongEnough) return;
-  g_rate.store(rate_since_first(reading), std::memory_order_relaxed);
+  if (now() - first_reading().time < kLongEnough) return;
+  g_rate.store(rate_since_first(read_together()), std::memory_order_relaxed);
 }
 
 Nanos time_of(Ticks then, const Reading& reading) noexcept {
