@@ -18,10 +18,9 @@
 //                          \--------------------------> Seized ---/
 //
 // Invariants
-//  1. Either the barrier finds `inside` written, and who has seized waits for the owner to leave;
-//  or
-//     the owner reads the word after the barrier, and finds that it is asked. Then it goes on only
-//     once it has given, which is a swap that who seizes loses; or it finds Seized, and leaves. So
+//  1. Either the barrier finds `inside` written, and who has seized waits for the owner to leave.
+//     Or the owner reads the word after the barrier, and finds that it is asked: then it goes on
+//     only once it has given, by a swap that who seizes loses; or it finds Seized, and leaves. So
 //     they are never inside together. (Dekker, with both barriers on the rare side.)
 //  2. Who has changed the word from Quiet is the only one that may change it back; but for the
 //     owner, which answers who asks.

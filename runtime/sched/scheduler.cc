@@ -155,18 +155,14 @@ void Scheduler::wake_one() noexcept {
   if (sleeper != Idle::kNobody) workers_[static_cast<unsigned>(sleeper)]->unpark();
 }
 
-bool Scheduler::has_work() const noexcept {
-  if (injector_.maybe_has_items()) return true;
-  for (const auto& worker : workers_) {
-    if (worker->has_spare()) return true;
-  }
-  return false;
-}
+bool Scheduler::has_work() const noexcept { return any_has(&Worker::has_spare); }
 
-bool Scheduler::has_published_work() const noexcept {
+bool Scheduler::has_published_work() const noexcept { return any_has(&Worker::has_spare_ready); }
+
+bool Scheduler::any_has(bool (Worker::*spare)() const noexcept) const noexcept {
   if (injector_.maybe_has_items()) return true;
   for (const auto& worker : workers_) {
-    if (worker->has_spare_ready()) return true;
+    if ((worker.get()->*spare)()) return true;
   }
   return false;
 }

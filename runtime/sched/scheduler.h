@@ -148,6 +148,7 @@ class Scheduler {
 
   void run_worker(unsigned index);
   void inject(Fiber& fiber) noexcept;
+  bool any_has(bool (Worker::*spare)() const noexcept) const noexcept;
   void cancel_round() noexcept;
   void cancel_if_ours(Fiber& fiber, std::uint64_t id) noexcept;
   void stop() noexcept;

@@ -158,7 +158,7 @@ class Worker {
   const Fiber* root() const noexcept { return &root_; }
   WorkerStats& stats() noexcept { return stats_; }
   bool lifo_waits() const noexcept { return lifo_.waits(); }
-  /// Tells the worker that others could use its lone fibers.
+  /// Tells the worker that others could use what it does not offer.
   void encourage_offers() noexcept { robbed_.store(kAllSites, std::memory_order_relaxed); }
   Nanos next_deadline() const noexcept { return timers_.next_deadline(); }
 
