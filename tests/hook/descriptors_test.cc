@@ -109,6 +109,8 @@ TEST_P(HookedDescriptors, AreWaitedForWhenNoneIsFree) {
     const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
     EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
     const Came in_vain = read_one(pair[0]);
+    const timeval for_ever{};
+    EXPECT_EQ(::setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &for_ever, sizeof(for_ever)), 0);
     Task<void> reader = weft::spawn([&] { EXPECT_EQ(read_one(pair[0]).result, 1); });
     let_others_wait();
     EXPECT_EQ(::write(pair[1], "x", 1), 1);

@@ -102,6 +102,39 @@ TEST_P(HookedFibers, AnErrorThatIsQueuedKeepsNoWorker) {
   });
 }
 
+// The byte comes 1 ms after the time was up, and the reader, once woken, stands behind 40 others
+// for longer than that. In some of the rounds it is woken in between. (The kernel counts the limit
+// in ticks of up to 10 ms.)
+TEST(HookedFibers, WhatComesBeforeTheyRunCountsAlthoughTheTimeIsUp) {
+  weft::run(workers(1), [] {
+    for (std::chrono::microseconds work = 30us; work < 40us; work += 2us) {
+      const Pair pair;
+      const timeval limit{.tv_sec = 0, .tv_usec = 20'000};
+      ASSERT_EQ(::setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+      Task<void> reader = weft::spawn([&] { EXPECT_EQ(read_one(pair[0]).result, 1); });
+      let_others_wait();
+      const auto begin = std::chrono::steady_clock::now();
+      const auto passed = [&] { return std::chrono::steady_clock::now() - begin; };
+      const auto turn = [&] {
+        for (const auto end = passed() + work; passed() < end;) {
+        }
+        weft::yield();
+      };
+      bool is_written = false;
+      std::vector<Task<void>> others;
+      for (int i = 0; i < 40; ++i) {
+        others.push_back(weft::spawn([&] {
+          while (passed() < 21ms) turn();
+          if (!std::exchange(is_written, true)) EXPECT_EQ(::write(pair[1], "x", 1), 1);
+          for (int last = 0; last < 4; ++last) turn();
+        }));
+      }
+      reader.get();
+      for (Task<void>& other : others) other.get();
+    }
+  });
+}
+
 // It is nothing exceptional.
 TEST_P(HookedFibers, SelectDoesNotSpinForAHangUpThatNobodyAskedFor) {
   run([] {
