@@ -1,13 +1,4 @@
-// One switch, and the two ends of a fiber.
-//
-// The hand-off. A fiber that stops cannot say where it stopped: its context is complete only once
-// another runs. So whoever lands next stores it, and then runs the parting action of the fiber that
-// left: queue it again, put it to sleep, bury it. Nobody else can see the fiber before that action
-// shows it, so nobody resumes half a context.
-//
-// What breaks if reordered: an action before the store publishes a fiber with its previous context,
-// and another worker runs the same stack twice. An action that used the worker's parting fields
-// after showing the fiber could find them overwritten, hence the copies.
+// The ways to stop, and the two ends of a fiber.
 
 #include <pthread.h>
 
@@ -15,7 +6,8 @@
 #include <cerrno>
 #include <utility>
 
-#include "sched/worker_inline.h"
+#include "sched/switch.h"
+#include "weft/error.h"
 
 namespace weft::detail {
 
@@ -27,31 +19,6 @@ struct Worker::WaitTimer : Timer {
         token(waiter) {}
   const WakeToken token;
 };
-
-[[gnu::always_inline]] inline Worker& Worker::switch_to(Fiber& next, Parting parting, bool ends) {
-  Fiber& previous = current();
-  previous.saved_errno = *errno_;
-  previous.exceptions = *exceptions_;
-  *errno_ = next.saved_errno;
-  *exceptions_ = next.exceptions;
-  previous_ = &previous;
-  parting_ = parting;
-  current_.store(&next, std::memory_order_relaxed);
-  sanitizer_before_switch(previous.sanitizer, next.sanitizer, ends);
-  const Transfer arrival = jump(next.context, this);
-  // Another worker may have resumed this stack; it sent itself along.
-  sanitizer_after_switch(previous.sanitizer);
-  Worker& here = *static_cast<Worker*>(arrival.data);
-  here.land(arrival.fctx);
-  return here;
-}
-
-[[gnu::always_inline]] inline void Worker::land(Context from) noexcept {
-  previous_->context = from;
-  stats_.turns.add();
-  budget_ = kOperationsPerTurn;
-  parting_(*this, *previous_);
-}
 
 Wake Worker::suspend(Arm arm, void* argument, Cancellable cancellable) {
   return suspend_with(&put_to_sleep, arm, argument, cancellable);
@@ -82,17 +49,6 @@ Wake Worker::suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable 
   cancellable_ = cancellable;
   switch_to(pick(), parting);
   return told(self);
-}
-
-// Why the wait has ended.
-[[gnu::always_inline]] inline Wake Worker::told(Fiber& self) noexcept {
-  const Wake reason = self.word.reason();
-  // Of two requests that came before the fiber ran again, one exception tells.
-  if (reason == Wake::kCancelled) [[unlikely]] {
-    self.word.take_pending();
-    ++self.cancellations;
-  }
-  return reason;
 }
 
 void Worker::put_to_sleep(Worker& here, Fiber& previous) {
@@ -147,40 +103,12 @@ void Worker::requeue_in_batch(Worker& here, Fiber& previous) {
 // in, it ends that wait itself (Worker::claim_held): if somebody else has, the fiber is none of the
 // worker's any more.
 
-Wake Worker::run_at_once(Fiber& child, HeldWait& wait) {
-  Fiber& self = current();
-  const Epoch epoch = self.word.epoch();
-  show_wait();
-  settle_late();
-  lifo_run_ = 0;
-  ++starts_run_;
-  turns_left_ -= 2;  // there, and back
-  held_ = &self;
-  held_epoch_ = epoch;
-  held_wait_ = &wait;
-  Fiber& next = with_stack(child);
-  Parting parting = alone_ ? &nothing : &hold;
-  // Without memory for a stack the child will fail on the root, where nobody looks for held ones.
-  if (&next == &root_) [[unlikely]]
-    parting = [](Worker& here, Fiber& previous) {
-      if (!here.alone_) hold(here, previous);
-      here.show_wait();
-    };
-  switch_to(next, parting);
-  return self.word.epoch() == epoch ? Wake::kNormal : told(self);
-}
-
 void Worker::hold(Worker& here, Fiber& previous) {
   if (previous.word.publish(here.held_wait_->cancellable)) [[likely]]
     return;
   // It had been asked to stop.
   here.held_ = nullptr;
   here.enqueue(previous);
-}
-
-// False: somebody else has ended its wait.
-bool Worker::claim_held(Fiber& waiter) noexcept {
-  return alone_ || waiter.word.wake(held_epoch_, Wake::kNormal);
 }
 
 // What runs when the current fiber has ended: who has waited for that, if somebody has.
@@ -197,9 +125,9 @@ bool Worker::claim_held(Fiber& waiter) noexcept {
   if (!claim_held(waiter)) return;
   HeldWait& wait = *held_wait_;
   // Asleep, it may be woken and leave the frame that the rest is in.
-  const Arm arm = wait.arm;
+  const Arm arm = wait.kind.arm;
   void* const argument = wait.argument;
-  const bool begun = wait.begin(wait);
+  const bool begun = wait.kind.begin(wait);
   const bool sleeps = begun && waiter.word.publish(wait.cancellable);
   if (begun) arm(argument);
   if (!sleeps) enqueue(waiter);
@@ -224,7 +152,7 @@ bool Worker::claim_held(Fiber& waiter) noexcept {
   }
 }
 
-bool Worker::yield() {
+[[gnu::always_inline]] inline bool Worker::give_way() {
   show_wait();
   settle_late();
   if (--turns_left_ <= 0 || chaos::strikes(chaos::Kind::kTurn, 8))
@@ -235,6 +163,13 @@ bool Worker::yield() {
     return take_cancellation();
   }
   return switch_to(with_stack(*next), &requeue).take_cancellation();
+}
+
+bool Worker::yield() { return give_way(); }
+
+void Worker::yield_or_throw() {
+  if (give_way()) [[unlikely]]
+    throw Cancelled();
 }
 
 // ---- A fiber's first and last instructions.

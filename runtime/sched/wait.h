@@ -56,14 +56,13 @@ using Arm = void (*)(void* argument) noexcept;
 /// The wait of a fiber for the end of another that it runs at once: see Worker::run_at_once().
 /// Lives in the waiter's frame.
 struct HeldWait {
-  using Begin = bool (*)(HeldWait&) noexcept;
-  HeldWait(Begin to_begin, Arm to_arm, void* of_arm) noexcept
-      : begin(to_begin), arm(to_arm), argument(of_arm) {}
-
-  /// Tells the other whom to wake, and keeps what `arm` lets go of. False: it has ended.
-  const Begin begin;
-  const Arm arm;
-  void* const argument;
+  struct Kind {
+    /// Tells the other whom to wake, and keeps what `arm` lets go of. False: it has ended.
+    bool (*begin)(HeldWait&) noexcept;
+    void (*arm)(void* argument) noexcept;
+  };
+  const Kind& kind;
+  void* const argument;  // of `arm`
   Cancellable cancellable = Cancellable::kYes;
 };
 

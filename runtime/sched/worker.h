@@ -102,6 +102,8 @@ class Worker {
   }
   /// Comes back when others have run, if there are any. True when a cancellation was delivered.
   bool yield();
+  /// The same of a task, which throws: its yield() jumps here, and needs no frame.
+  void yield_or_throw();
   /// True once the turn's operations are spent.
   bool charge() noexcept { return --budget_ <= 0 || chaos::strikes(chaos::Kind::kTurn, 8); }
 
@@ -167,6 +169,7 @@ class Worker {
   using Parting = void (*)(Worker& here, Fiber& previous);
 
   // switch.cc: one switch, and the two ends of a fiber.
+  bool give_way();
   Worker& switch_to(Fiber& next, Parting parting, bool ends = false);  // returns where it is then
   void land(Context from) noexcept;
   static void fiber_main(Transfer arrival);
@@ -202,6 +205,7 @@ class Worker {
   pick() noexcept;  // ready to be switched to; the root when nothing is, or housekeeping is due
   Fiber& pick_raw() noexcept;  // may have no stack yet
   Fiber* next_local() noexcept;
+  Fiber* next_after_inbox() noexcept;
   Fiber* next_unpinned() noexcept;
   Fiber* next_alone() noexcept;
   Fiber* next_among_others() noexcept;

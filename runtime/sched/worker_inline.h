@@ -26,7 +26,13 @@ inline Fiber& Worker::with_stack(Fiber& fiber) noexcept {
 
 inline Fiber* Worker::next_local() noexcept {
   if (!inbox_.looks_empty()) [[unlikely]]
-    take_inbox();
+    return next_after_inbox();
+  return alone_ ? next_alone() : next_among_others();
+}
+
+// Apart, so that the other way has no frame.
+[[gnu::noinline]] inline Fiber* Worker::next_after_inbox() noexcept {
+  take_inbox();
   return alone_ ? next_alone() : next_among_others();
 }
 

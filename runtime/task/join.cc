@@ -5,7 +5,7 @@
 
 #include <weft/error.h>
 #include <weft/task.h>
-#include "sched/worker_inline.h"
+#include "sched/switch.h"
 #include "sync/lock_record.h"
 #include "task/task_state.h"
 
@@ -14,23 +14,32 @@ namespace weft::detail {
 namespace {
 
 // Of a wait for the end of one task.
-struct Join : CompletionHook, HeldWait {
-  Join(Fiber& self, TaskState& task) noexcept
+struct Join : CompletionHook {
+  explicit Join(Fiber& self) noexcept
       : CompletionHook([](CompletionHook& hook, TaskOutcome) noexcept {
           return static_cast<Join&>(hook).waiter;
         }),
-        HeldWait(
-            [](HeldWait& held) noexcept {
-              auto& join = static_cast<Join&>(held);
-              join.waiter.epoch = join.waiter.fiber->word.epoch();
-              return join.end.add_locked(join);
-            },
-            [](void* locked) noexcept { static_cast<TaskEnd*>(locked)->unlock(); }, &task.end),
-        waiter{&self, self.word.epoch()},
-        end(task.end) {}
+        waiter{&self, self.word.epoch()} {}
+  const WakeToken waiter;
+};
 
-  WakeToken waiter;
+void unlock_end(void* locked) noexcept { static_cast<TaskEnd*>(locked)->unlock(); }
+
+// The same, of one that may be over before anybody need know of it: then there is no hook.
+struct HeldJoin : HeldWait {
+  HeldJoin(Fiber& waiter, TaskEnd& awaited) noexcept
+      : HeldWait{kJoin, &awaited}, self(waiter), end(awaited) {}
+
+  Fiber& self;
   TaskEnd& end;
+  std::optional<Join> hook;
+
+ private:
+  static constexpr Kind kJoin{[](HeldWait& held) noexcept {
+                                auto& join = static_cast<HeldJoin&>(held);
+                                return join.end.add_locked(join.hook.emplace(join.self));
+                              },
+                              &unlock_end};
 };
 
 [[noreturn, gnu::cold]] void no_wait_for_itself() {
@@ -40,14 +49,15 @@ struct Join : CompletionHook, HeldWait {
 // One wait, until the task ends or something else ends it.
 Wake wait_for_end(Fiber& self, Fiber& task) {
   if (&self == &task) no_wait_for_itself();
-  Join join(self, state_of(task));
+  Join join(self);
+  TaskEnd& end = state_of(task).end;
   self.waits_for.store(WaitsFor::kTask, std::memory_order_release);  // [awaited]
   const AwaitScope awaits(self, &task);
   // Not with the lock of this task, for it takes that of the task that runs.
   if (Worker* const here = current_worker()) here->show_wait();
-  if (!join.end.add_locked(join)) return Wake::kNormal;
-  const Wake reason = suspend(join.arm, join.argument);
-  if (reason != Wake::kNormal) join.end.remove(join);
+  if (!end.add_locked(join)) return Wake::kNormal;
+  const Wake reason = suspend(&unlock_end, &end);
+  if (reason != Wake::kNormal) end.remove(join);
   return reason;
 }
 
@@ -60,12 +70,12 @@ Wake wait_for_end(Fiber& self, Fiber& task) {
     return std::nullopt;
   }
   Fiber& self = here->current();
-  Join join(self, state_of(task));
+  HeldJoin join(self, state_of(task).end);
   self.waits_for.store(WaitsFor::kTask, std::memory_order_release);  // [awaited]
   const AwaitScope awaits(self, &task);
   if (!here->may_throw()) join.cancellable = Cancellable::kNo;
   const Wake reason = here->run_at_once(task, join);
-  if (reason != Wake::kNormal) join.end.remove(join);
+  if (reason != Wake::kNormal && join.hook) join.end.remove(*join.hook);
   return reason;
 }
 
@@ -134,7 +144,9 @@ WaitWord::Noted request_cancel(Fiber& fiber) noexcept {
 namespace weft {
 
 void yield() {
-  if (detail::yield_now()) throw Cancelled();
+  detail::Worker* const here = detail::current_worker();
+  if (here != nullptr && here->runs_fiber()) return here->yield_or_throw();
+  detail::yield_now();
 }
 
 namespace this_task {
