@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <utility>
 
+#include <weft/error.h>
 #include "sched/switch.h"
-#include "weft/error.h"
 
 namespace weft::detail {
 
