@@ -35,11 +35,11 @@ struct HeldJoin : HeldWait {
   std::optional<Join> hook;
 
  private:
-  static constexpr Kind kJoin{[](HeldWait& held) noexcept {
-                                auto& join = static_cast<HeldJoin&>(held);
-                                return join.end.add_locked(join.hook.emplace(join.self));
-                              },
-                              &unlock_end};
+  static bool begin(HeldWait& held) noexcept {
+    auto& join = static_cast<HeldJoin&>(held);
+    return join.end.add_locked(join.hook.emplace(join.self));
+  }
+  static constexpr Kind kJoin{&begin, &unlock_end};
 };
 
 [[noreturn, gnu::cold]] void no_wait_for_itself() {
