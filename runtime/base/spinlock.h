@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <weft/detail/solo.h>
 
+#include <cstdint>
+
 #include "base/atomic.h"
 
 namespace weft::detail {
@@ -54,22 +56,27 @@ class FiberSpinlock {
   void lock() noexcept {
     if (!try_lock()) wait_and_lock();
   }
-  void unlock() noexcept { taken_.store(false, std::memory_order_release); }
+  /// May fail for nothing. Calls nobody: see SharedWord::try_once().
+  bool try_lock() noexcept { return taken_.try_once(0, 1, std::memory_order_acquire); }
+  void unlock() noexcept { taken_.store(0, std::memory_order_release); }
 
  private:
-  bool try_lock() noexcept {
-    bool taken = false;
-    return taken_.compare_exchange_strong(taken, true, std::memory_order_acquire,
+  // Begins with another attempt: the first has failed as well where a solo thread is to be one of
+  // many.
+  [[gnu::noinline]] void wait_and_lock() noexcept {
+    for (SpinWait spin; !try_hard();) {
+      do {
+        spin.pause();
+      } while (taken_.load(std::memory_order_relaxed) != 0);
+    }
+  }
+  bool try_hard() noexcept {
+    std::uint8_t taken = 0;
+    return taken_.compare_exchange_strong(taken, 1, std::memory_order_acquire,
                                           std::memory_order_relaxed);
   }
-  [[gnu::noinline]] void wait_and_lock() noexcept {
-    SpinWait spin;
-    do {
-      spin.pause();
-    } while (taken_.load(std::memory_order_relaxed) || !try_lock());
-  }
 
-  SharedWord<bool> taken_{false};
+  SharedWord<std::uint8_t> taken_{0};  // 1: taken
 };
 
 }  // namespace weft::detail

@@ -42,11 +42,17 @@ struct GatherChild::Hook : CompletionHook {
       : CompletionHook(&Hook::told), wait(gather), child(owner) {}
 
   static WakeToken told(CompletionHook& hook, TaskOutcome outcome) noexcept {
-    return static_cast<Hook&>(hook).tell(outcome);
+    auto& self = static_cast<Hook&>(hook);
+    return self.wait.lock.try_lock() ? self.note(outcome) : self.tell(outcome);
   }
 
-  WakeToken tell(TaskOutcome outcome) noexcept {
-    std::lock_guard guard(wait.lock);
+  [[gnu::noinline]] WakeToken tell(TaskOutcome outcome) noexcept {
+    wait.lock.lock();
+    return note(outcome);
+  }
+  // Lets go of the lock.
+  [[gnu::always_inline]] WakeToken note(TaskOutcome outcome) noexcept {
+    const std::lock_guard guard(wait.lock, std::adopt_lock);
     --wait.remaining;
     if (outcome != TaskOutcome::kValue && wait.first_failure == nullptr)
       wait.first_failure = &child;
@@ -94,11 +100,9 @@ CompletionHook& Gather::link(GatherChild& child, TaskState& state) noexcept {
   return *::new (static_cast<void*>(child.hook_)) GatherChild::Hook(wait, child);
 }
 
-void Gather::start(GatherChild& child, NewTask& task, Body& body, std::uint8_t upkeep) noexcept {
-  TaskState& state = state_of(task.fiber());
+void Gather::take_on(GatherChild& child, Fiber& fiber) noexcept {
+  TaskState& state = state_of(fiber);
   state.end.add_first(link(child, state));
-  child.started_ = true;
-  child.task = task.start(body, upkeep);
 }
 
 void Gather::add(GatherChild& child, const TaskRef& task) {

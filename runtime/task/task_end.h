@@ -122,8 +122,27 @@ class TaskEnd {
     return static_cast<TaskOutcome>(word & kOutcomeMask);
   }
 
+  // Mostly there is one hook, and nothing else.
   template <class Wake>
   [[gnu::noinline]] bool finish_marked(TaskOutcome outcome, Wake& wake) noexcept {
+    const std::uint32_t next = kHooked | kLocked | static_cast<std::uint32_t>(outcome);
+    if (word_.load(std::memory_order_relaxed) != kHooked ||
+        !word_.try_once(kHooked, next, std::memory_order_acq_rel)) {
+      return finish_with_care(outcome, wake);
+    }
+    if (!hooks_.has_one()) [[unlikely]] {
+      tell(outcome, wake);
+      return false;
+    }
+    CompletionHook& hook = hooks_.take_front();
+    const WakeToken waiter = hook.notify(hook, outcome);
+    unlock();
+    if (waiter.fiber != nullptr) wake(waiter);
+    return false;
+  }
+
+  template <class Wake>
+  [[gnu::noinline]] bool finish_with_care(TaskOutcome outcome, Wake& wake) noexcept {
     std::uint32_t word = word_.load(std::memory_order_relaxed);
     std::uint32_t next = 0;
     for (SpinWait spin;;) {
@@ -143,7 +162,7 @@ class TaskEnd {
 
   // Under the lock, which it leaves before it wakes the last: all of this may be gone then.
   template <class Wake>
-  void tell(TaskOutcome outcome, Wake& wake) noexcept {
+  [[gnu::noinline]] void tell(TaskOutcome outcome, Wake& wake) noexcept {
     WakeToken last;
     do {
       CompletionHook& hook = hooks_.take_front();

@@ -54,7 +54,9 @@ class Gather {
   void spawn(GatherChild& child, const SpawnSite& site, F&& callable) {
     make_task(site, std::forward<F>(callable),
               [&](NewTask& task, Body& body, std::uint8_t upkeep) noexcept {
-                start(child, task, body, upkeep);
+                take_on(child, task.fiber());
+                child.started_ = true;
+                child.task = task.start(body, upkeep);
               });
   }
 
@@ -69,7 +71,8 @@ class Gather {
   struct Wait;
   Wait& inside() noexcept;
   CompletionHook& link(GatherChild& child, TaskState& state) noexcept;
-  void start(GatherChild& child, NewTask& task, Body& body, std::uint8_t upkeep) noexcept;
+  /// Before the child starts.
+  void take_on(GatherChild& child, Fiber& fiber) noexcept;
   void cancel_all() noexcept;
 
   alignas(8) std::byte inside_[80];  // NOLINT(*-member-init): made by the constructor
