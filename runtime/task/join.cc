@@ -96,6 +96,10 @@ void TaskRef::join() const {
 }
 
 void TaskRef::await() const {
+  if (state_of(*fiber_).end.outcome() != TaskOutcome::kValue) await_value();
+}
+
+void TaskRef::await_value() const {
   TaskState& state = state_of(*fiber_);
   if (!state.ended()) {
     const std::optional<Wake> reason = run_until_end(*fiber_);

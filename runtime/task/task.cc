@@ -106,22 +106,30 @@ inline void complete(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexce
 
 // ---- Life.
 
-TaskOutcome cancelled(TaskState& state) noexcept {
+// Out of line, so that who runs a task saves no registers for them.
+[[gnu::noinline, gnu::cold]] TaskOutcome cancelled(TaskState& state) noexcept {
   state.error = std::make_exception_ptr(Cancelled());
   return TaskOutcome::kCancelled;
+}
+[[gnu::noinline, gnu::cold]] TaskOutcome thrown(TaskState& state, TaskOutcome outcome) noexcept {
+  state.error = std::current_exception();
+  return outcome;
+}
+[[gnu::noinline]] bool take_noted(Fiber& fiber) noexcept { return fiber.word.take_pending(); }
+
+inline bool was_asked_to_stop(Fiber& fiber) noexcept {
+  return fiber.word.cancel_pending() && take_noted(fiber);
 }
 
 inline TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
   try {
     state.body->run();
     // As in asyncio: asked to stop, and ended before it could be told.
-    return fiber.word.take_pending() ? cancelled(state) : TaskOutcome::kValue;
+    return was_asked_to_stop(fiber) ? cancelled(state) : TaskOutcome::kValue;
   } catch (const Cancelled&) {
-    state.error = std::current_exception();
-    return TaskOutcome::kCancelled;
+    return thrown(state, TaskOutcome::kCancelled);
   } catch (...) {
-    state.error = std::current_exception();
-    return TaskOutcome::kFailed;
+    return thrown(state, TaskOutcome::kFailed);
   }
 }
 
@@ -140,7 +148,7 @@ inline void end_task(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexce
 
 void run_task(Fiber& fiber) noexcept {
   TaskState& state = state_of(fiber);
-  const bool stopped = fiber.word.take_pending();
+  const bool stopped = was_asked_to_stop(fiber);
   end_task(fiber, state, stopped ? cancelled(state) : run_body(fiber, state));
 }
 

@@ -157,6 +157,8 @@ class TaskRef {
  private:
   friend class NewTask;
   explicit TaskRef(Fiber* fiber) noexcept : fiber_(fiber) {}
+  /// Of a task that has not ended with a value.
+  void await_value() const;
   /// What a first wait came to, if there was one.
   void await_end(std::optional<Wake> first) const;
   void release() noexcept;
