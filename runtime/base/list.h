@@ -41,7 +41,10 @@ class List {
 
   bool empty() const noexcept { return head_.next_ == &head_; }
   /// Of a list that is not empty.
-  bool has_one() const noexcept { return head_.next_ == head_.prev_; }
+  bool has_one() const noexcept {
+    WEFT_ASSERT(!empty(), "there is one at least");
+    return head_.next_ == head_.prev_;
+  }
   T* front() noexcept { return empty() ? nullptr : static_cast<T*>(head_.next_); }
   void push_back(T& item) noexcept {
     Node& node = item;

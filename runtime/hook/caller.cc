@@ -177,7 +177,11 @@ bool TimeLimit::wait(short events) noexcept {
     if (wait_for(fd_, events, begin_ + kAskAfter)) return true;
     if (errno != EAGAIN) return false;
   }
-  return wait_for(fd_, events, deadline());
+  if (wait_for(fd_, events, deadline())) return true;
+  passed_ = errno == EAGAIN;
+  return false;
 }
+
+void TimeLimit::look() noexcept { passed_ = deadline() <= detail::now(); }
 
 }  // namespace weft::hook

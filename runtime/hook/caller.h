@@ -51,6 +51,7 @@ bool on_thread(F& call) noexcept {
 bool is_nonblocking(int fd) noexcept;
 
 /// When a call is to end by SO_RCVTIMEO or SO_SNDTIMEO, counted from when it is first needed here.
+/// Once that is seen to have passed, the call does not wait any more, but takes what is there.
 class TimeLimit {
  public:
   TimeLimit(int fd, int option) noexcept : fd_(fd), option_(option) {}
@@ -58,12 +59,16 @@ class TimeLimit {
   /// As wait_for() with that deadline, for which the kernel is asked only after a millisecond: most
   /// waits are over by then, and its own limits are less exact.
   bool wait(short events) noexcept;
+  /// Sees whether it has passed.
+  void look() noexcept;
+  bool has_passed() const noexcept { return passed_; }
 
  private:
   const int fd_;
   const int option_;
   Nanos begin_ = kNever;
   bool known_ = false;
+  bool passed_ = false;
   Nanos deadline_ = kNever;
 };
 

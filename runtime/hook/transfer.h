@@ -44,24 +44,23 @@ template <class Attempt>
 ssize_t until_done(int fd, short events, TimeLimit&& limit, Attempt attempt) noexcept {
   if (!begin_call()) return -1;
   const ErrnoScope scope;
-  for (bool woken = false, at_end = false, is_last = false;; woken = true) {
+  for (bool woken = false, at_end = false;; woken = true) {
     const ssize_t result = attempt();
     if (result >= 0) return scope.succeed(result);
     if (errno != EAGAIN) return -1;
     if (at_end) return scope.succeed(0);
     at_end = woken && (events & POLLIN) != 0 && is_shut_down(fd);
     if (at_end) continue;  // and look once more, for what came just before
-    if (is_last || is_nonblocking(fd)) {
+    if (limit.has_passed() || is_nonblocking(fd)) {
       errno = EAGAIN;
       return -1;
     }
     // Not only for `events`: errors that are queued wake who waits, too, and fail no call.
     if (woken && look_at(fd, events) != 0) {
       if (!sleep_until(std::min(deadline_in(kNotReadyAfterAll), limit.deadline()))) return -1;
-      is_last = limit.deadline() <= detail::now();
-    } else if (!limit.wait(events)) {
-      if (errno != EAGAIN) return -1;
-      is_last = true;
+      limit.look();
+    } else if (!limit.wait(events) && !limit.has_passed()) {
+      return -1;
     }
   }
 }

@@ -1,4 +1,4 @@
-// The ways to stop, and the two ends of a fiber.
+// The ways to stop, what is put off until a fiber stops, and the two ends of a fiber.
 
 #include <pthread.h>
 
@@ -89,7 +89,7 @@ void Worker::requeue_in_batch(Worker& here, Fiber& previous) {
   here.batching_ = false;
 }
 
-// ---- A wait that is not shown until it must be.
+// ---- A wait that is not shown until it must be. It begins in Worker::run_at_once (switch.h).
 //
 // The fiber that waits, held, is in no queue, and what it waits for does not know of it. It goes on
 // when the fiber that it runs ends. If that one stops first, the wait is shown then, on the stack

@@ -10,6 +10,9 @@
 // What breaks if reordered: an action before the store publishes a fiber with its previous context,
 // and another worker runs the same stack twice. An action that used the worker's parting fields
 // after showing the fiber could find them overwritten, hence the copies.
+//
+// Whoever includes this has a switch in its own functions. Around it they neither use errno nor a
+// thread-local: the compiler keeps their addresses, and the thread may be another afterwards.
 
 #include "sched/worker_inline.h"
 
@@ -55,7 +58,11 @@ namespace weft::detail {
 }
 
 // False: somebody else has ended its wait.
-inline bool Worker::claim_held(Fiber& waiter) noexcept {
+#if defined(WEFT_TSAN)
+[[gnu::noinline]]  // as retire() is
+#endif
+inline bool
+Worker::claim_held(Fiber& waiter) noexcept {
   return alone_ || waiter.word.wake(held_epoch_, Wake::kNormal);
 }
 

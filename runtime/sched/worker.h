@@ -168,7 +168,7 @@ class Worker {
   struct WaitTimer;
   using Parting = void (*)(Worker& here, Fiber& previous);
 
-  // switch.cc: one switch, and the two ends of a fiber.
+  // switch.h, switch.cc: one switch, and the two ends of a fiber.
   bool give_way();
   Worker& switch_to(Fiber& next, Parting parting, bool ends = false);  // returns where it is then
   void land(Context from) noexcept;

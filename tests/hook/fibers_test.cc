@@ -111,10 +111,10 @@ TEST(HookedFibers, WhatComesBeforeTheyRunCountsAlthoughTheTimeIsUp) {
       const Pair pair;
       const timeval limit{.tv_sec = 0, .tv_usec = 20'000};
       ASSERT_EQ(::setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+      const auto begin = std::chrono::steady_clock::now();  // no later than the reader's
+      const auto passed = [&] { return std::chrono::steady_clock::now() - begin; };
       Task<void> reader = weft::spawn([&] { EXPECT_EQ(read_one(pair[0]).result, 1); });
       let_others_wait();
-      const auto begin = std::chrono::steady_clock::now();
-      const auto passed = [&] { return std::chrono::steady_clock::now() - begin; };
       const auto turn = [&] {
         for (const auto end = passed() + work; passed() < end;) {
         }
@@ -132,6 +132,29 @@ TEST(HookedFibers, WhatComesBeforeTheyRunCountsAlthoughTheTimeIsUp) {
       reader.get();
       for (Task<void>& other : others) other.get();
     }
+  });
+}
+
+// And the call takes what is there then, but does not wait for more.
+TEST(HookedFibers, ALimitEndsACallThatGetsALittleAtEachTurn) {
+  weft::run(workers(1), [] {
+    const Pair pair;
+    const timeval limit{.tv_sec = 0, .tv_usec = 20'000};
+    ASSERT_EQ(::setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+    bool is_over = false;
+    Task<void> writer = weft::spawn([&] {
+      const auto begin = std::chrono::steady_clock::now();
+      while (!is_over && std::chrono::steady_clock::now() - begin < 500ms) {
+        EXPECT_EQ(::write(pair[1], "x", 1), 1);
+        weft::yield();
+      }
+      EXPECT_TRUE(is_over);
+    });
+    std::vector<char> room(1'000'000);
+    const Came came = call([&] { return ::recv(pair[0], room.data(), room.size(), MSG_WAITALL); });
+    EXPECT_GT(came.result, 0);
+    is_over = true;
+    writer.get();
   });
 }
 
