@@ -2,7 +2,7 @@
 // stays on that one's worker, in a slot from which nobody steals, so the waker is no task.
 
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -12,13 +12,16 @@ use tokio::sync::Notify;
 
 // As in wake_times.h.
 const WAKES: i64 = 1_000;
+const MOST_ROUNDS: i64 = 2 * WAKES;
 const SETTLE: Duration = Duration::from_micros(300);
 
 struct Sleeper {
     began: Instant,
     wake: Notify,
     rounds: AtomicI64,  // times that it is about to wait
+    slept: AtomicBool,  // whether the worker did, then
     running: AtomicI64, // when it ran again; 0 before the wake
+    over: AtomicBool,
 }
 
 /// The calling thread, and how often it has slept so far.
@@ -41,16 +44,15 @@ impl Sleeper {
     }
 
     async fn run(&self) {
-        for _ in 0..WAKES {
+        while !self.over.load(SeqCst) {
             let (thread, sleeps) = thread_and_sleeps();
             self.rounds.fetch_add(1, SeqCst);
             self.wake.notified().await;
-            self.running.store(self.now(), SeqCst);
+            let now = self.now();
             let (thread_now, sleeps_now) = thread_and_sleeps();
-            check(
-                thread_now != thread || sleeps_now > sleeps,
-                "the worker has slept",
-            );
+            self.slept
+                .store(thread_now != thread || sleeps_now > sleeps, SeqCst);
+            self.running.store(now, SeqCst);
         }
     }
 }
@@ -63,7 +65,8 @@ fn quantile_us(ns: &mut [i64], fraction: f64) -> f64 {
 fn wake_and_time(sleeper: &Sleeper) {
     let mut woken = Vec::new();
     let mut waker = Vec::new();
-    for round in 1..=WAKES {
+    for round in 1.. {
+        check(round <= MOST_ROUNDS, "the worker sleeps most times");
         while sleeper.rounds.load(SeqCst) < round {}
         let settled = Instant::now() + SETTLE;
         while Instant::now() < settled {}
@@ -72,9 +75,17 @@ fn wake_and_time(sleeper: &Sleeper) {
         sleeper.wake.notify_one();
         let returned = sleeper.now();
         while sleeper.running.load(SeqCst) == 0 {}
+        if !sleeper.slept.load(SeqCst) {
+            continue;
+        }
         woken.push(sleeper.running.load(SeqCst) - called);
         waker.push(returned - called);
+        if woken.len() as i64 == WAKES {
+            break;
+        }
     }
+    sleeper.over.store(true, SeqCst);
+    sleeper.wake.notify_one();
     println!(
         "{{\"p50\": {:.2}, \"p99\": {:.2}, \"waker_p50\": {:.2}, \"waker_p99\": {:.2}}}",
         quantile_us(&mut woken, 0.5),
@@ -90,7 +101,9 @@ fn main() {
             began: Instant::now(),
             wake: Notify::new(),
             rounds: AtomicI64::new(0),
+            slept: AtomicBool::new(false),
             running: AtomicI64::new(0),
+            over: AtomicBool::new(false),
         });
         let waking = {
             let sleeper = Arc::clone(&sleeper);

@@ -12,15 +12,18 @@ import (
 )
 
 const (
-	wakes  = 1_000
-	settle = 300 * time.Microsecond // as in wake_times.h
+	wakes      = 1_000
+	mostRounds = 2 * wakes
+	settle     = 300 * time.Microsecond // as in wake_times.h
 )
 
 type sleeper struct {
 	wake    chan struct{}
 	ended   chan struct{}
 	rounds  atomic.Int64 // times that it is about to wait
+	slept   atomic.Bool  // whether the thread did that it ran on, then
 	running atomic.Int64 // when it ran again; 0 before the wake
+	over    atomic.Bool
 }
 
 // The calling thread, and how often it has slept so far.
@@ -34,15 +37,14 @@ func threadAndSleeps() (int, int64) {
 }
 
 func (s *sleeper) run(began time.Time, wakersThread int) {
-	for i := 0; i < wakes; i++ {
+	for !s.over.Load() {
 		thread, sleeps := threadAndSleeps()
 		s.rounds.Add(1)
 		<-s.wake
-		s.running.Store(int64(time.Since(began)))
+		now := int64(time.Since(began))
 		threadNow, sleepsNow := threadAndSleeps()
-		if threadNow == wakersThread || (threadNow == thread && sleepsNow == sleeps) {
-			panic("no thread was woken")
-		}
+		s.slept.Store(threadNow != wakersThread && (threadNow != thread || sleepsNow != sleeps))
+		s.running.Store(now)
 	}
 	close(s.ended)
 }
@@ -58,7 +60,10 @@ func main() {
 	s := sleeper{wake: make(chan struct{}), ended: make(chan struct{})}
 	go s.run(began, syscall.Gettid())
 	var woken, waker []int64
-	for round := int64(1); round <= wakes; round++ {
+	for round := int64(1); len(woken) < wakes; round++ {
+		if round > mostRounds {
+			panic("no thread is woken, most times")
+		}
 		for s.rounds.Load() < round {
 		}
 		for until := time.Since(began) + settle; time.Since(began) < until; {
@@ -69,9 +74,13 @@ func main() {
 		returned := int64(time.Since(began))
 		for s.running.Load() == 0 {
 		}
-		woken = append(woken, s.running.Load()-called)
-		waker = append(waker, returned-called)
+		if s.slept.Load() {
+			woken = append(woken, s.running.Load()-called)
+			waker = append(waker, returned-called)
+		}
 	}
+	s.over.Store(true)
+	s.wake <- struct{}{}
 	<-s.ended
 	fmt.Printf("{\"p50\": %.2f, \"p99\": %.2f, \"waker_p50\": %.2f, \"waker_p99\": %.2f}\n",
 		quantileUs(woken, 0.5), quantileUs(woken, 0.99),
