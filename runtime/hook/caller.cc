@@ -173,15 +173,21 @@ Nanos TimeLimit::deadline() noexcept {
 bool TimeLimit::wait(short events) noexcept {
   constexpr Nanos kAskAfter = 1'000'000;
   if (!known_) {
-    begin_ = std::min(begin_, detail::now());
-    if (wait_for(fd_, events, begin_ + kAskAfter)) return true;
-    if (errno != EAGAIN) return false;
+    const Nanos time = detail::now();
+    begin_ = std::min(begin_, time);
+    if (time < begin_ + kAskAfter) {
+      if (wait_for(fd_, events, begin_ + kAskAfter)) return true;
+      if (errno != EAGAIN) return false;
+    }
   }
+  // Events are told before the time is: where there is one at each turn it would never be up.
+  look();
+  if (passed_) return fail(EAGAIN);
   if (wait_for(fd_, events, deadline())) return true;
   passed_ = errno == EAGAIN;
   return false;
 }
 
-void TimeLimit::look() noexcept { passed_ = deadline() <= detail::now(); }
+void TimeLimit::look() noexcept { passed_ = deadline() != kNever && deadline() <= detail::now(); }
 
 }  // namespace weft::hook
