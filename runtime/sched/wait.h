@@ -59,7 +59,7 @@ struct HeldWait {
   struct Kind {
     /// Tells the other whom to wake, and keeps what `arm` lets go of. False: it has ended.
     bool (*begin)(HeldWait&) noexcept;
-    void (*arm)(void* argument) noexcept;
+    Arm arm;
   };
   const Kind& kind;
   void* const argument;  // of `arm`

@@ -100,9 +100,10 @@ CompletionHook& Gather::link(GatherChild& child, TaskState& state) noexcept {
   return *::new (static_cast<void*>(child.hook_)) GatherChild::Hook(wait, child);
 }
 
-void Gather::take_on(GatherChild& child, Fiber& fiber) noexcept {
+void Gather::link_unstarted(GatherChild& child, Fiber& fiber) noexcept {
   TaskState& state = state_of(fiber);
   state.end.add_first(link(child, state));
+  child.started_ = true;
 }
 
 void Gather::add(GatherChild& child, const TaskRef& task) {

@@ -115,17 +115,12 @@ inline void complete(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexce
   state.error = std::current_exception();
   return outcome;
 }
-[[gnu::noinline]] bool take_noted(Fiber& fiber) noexcept { return fiber.word.take_pending(); }
-
-inline bool was_asked_to_stop(Fiber& fiber) noexcept {
-  return fiber.word.cancel_pending() && take_noted(fiber);
-}
 
 inline TaskOutcome run_body(Fiber& fiber, TaskState& state) noexcept {
   try {
     state.body->run();
     // As in asyncio: asked to stop, and ended before it could be told.
-    return was_asked_to_stop(fiber) ? cancelled(state) : TaskOutcome::kValue;
+    return fiber.word.take_pending() ? cancelled(state) : TaskOutcome::kValue;
   } catch (const Cancelled&) {
     return thrown(state, TaskOutcome::kCancelled);
   } catch (...) {
@@ -148,7 +143,7 @@ inline void end_task(Fiber& fiber, TaskState& state, TaskOutcome outcome) noexce
 
 void run_task(Fiber& fiber) noexcept {
   TaskState& state = state_of(fiber);
-  const bool stopped = was_asked_to_stop(fiber);
+  const bool stopped = fiber.word.take_pending();
   end_task(fiber, state, stopped ? cancelled(state) : run_body(fiber, state));
 }
 

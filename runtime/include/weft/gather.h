@@ -54,8 +54,7 @@ class Gather {
   void spawn(GatherChild& child, const SpawnSite& site, F&& callable) {
     make_task(site, std::forward<F>(callable),
               [&](NewTask& task, Body& body, std::uint8_t upkeep) noexcept {
-                take_on(child, task.fiber());
-                child.started_ = true;
+                link_unstarted(child, task.fiber());
                 child.task = task.start(body, upkeep);
               });
   }
@@ -71,8 +70,8 @@ class Gather {
   struct Wait;
   Wait& inside() noexcept;
   CompletionHook& link(GatherChild& child, TaskState& state) noexcept;
-  /// Before the child starts.
-  void take_on(GatherChild& child, Fiber& fiber) noexcept;
+  /// Of a child that the gather is about to start: its hook is there before it runs.
+  void link_unstarted(GatherChild& child, Fiber& fiber) noexcept;
   void cancel_all() noexcept;
 
   alignas(8) std::byte inside_[80];  // NOLINT(*-member-init): made by the constructor
