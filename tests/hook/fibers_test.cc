@@ -125,7 +125,9 @@ TEST(HookedFibers, WhatComesBeforeTheyRunCountsAlthoughTheTimeIsUp) {
       for (int i = 0; i < 40; ++i) {
         others.push_back(weft::spawn([&] {
           while (passed() < 21ms) turn();
-          if (!std::exchange(is_written, true)) EXPECT_EQ(::write(pair[1], "x", 1), 1);
+          if (!std::exchange(is_written, true)) {
+            EXPECT_EQ(::write(pair[1], "x", 1), 1);
+          }
           for (int last = 0; last < 4; ++last) turn();
         }));
       }
