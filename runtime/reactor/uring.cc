@@ -134,9 +134,10 @@ bool UringReactor::has_waiting(unsigned worker) const noexcept {
 // Its worker is in a fiber and does not look. What the kernel has yet to finish wants that thread
 // in the kernel: a barrier on all threads brings it there, and it finishes on its way out. The seat
 // is free meanwhile: the barrier may take its time, and the owner waits for the seat.
+// An owner that sits is no such case: it sleeps there, polls, or hands over what is queued.
 void UringReactor::take_over(unsigned worker, std::vector<Ready>& ready) noexcept {
   Ring& ring = *rings_[worker];
-  if (!ring.has_news()) return;
+  if (!ring.has_news() || ring.is_seat_taken()) return;
   const auto sit = [&](auto act) {
     if (!ring.take_seat()) return;
     act();

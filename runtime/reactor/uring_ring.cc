@@ -113,10 +113,12 @@ int Ring::enter(unsigned least, unsigned flags, const void* argument, std::size_
 }
 
 int Ring::flush() noexcept {
+  const bool seated = take_seat();  // so that nobody thinks that the owner is stuck in a fiber
   int error = 0;
   do {
     error = unsubmitted() > 0 ? enter(0, 0, nullptr, 0) : 0;
   } while (error == EINTR);
+  if (seated) leave_seat();
   return error;
 }
 

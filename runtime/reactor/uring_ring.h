@@ -68,7 +68,7 @@ class Ring {
     submission_lock_.unlock();
   }
   /// Hands what is queued to the kernel. 0, or an errno; then some may still be queued. By the
-  /// owner or who holds the seat.
+  /// owner or who holds the seat. It takes the seat meanwhile, if that is free.
   int flush() noexcept;
   /// Makes a wait() return that sleeps now or is about to.
   void interrupt() noexcept;
@@ -89,6 +89,8 @@ class Ring {
            !seat_taken_.exchange(true, std::memory_order_acquire);
   }
   void leave_seat() noexcept { seat_taken_.store(false, std::memory_order_release); }
+  /// A hint: the owner is in the kernel and will reap, or another does for it.
+  bool is_seat_taken() const noexcept { return seat_taken_.load(std::memory_order_relaxed); }
 
   // -- By who holds the seat.
 
