@@ -1,5 +1,5 @@
-// What a worker does on its own stack: looks after timers and the driver, and for work here and
-// elsewhere. Where there is none: park.cc.
+// What a worker does on its own stack: looks for work here and elsewhere. What comes before that:
+// housekeeping.cc. Where there is none: park.cc.
 
 #include <algorithm>
 #include <utility>
@@ -24,14 +24,6 @@ constexpr Nanos kEachWay = 1'000;
 constexpr Nanos kShortestPause = 5'000;
 constexpr Nanos kLongestPause = 100'000;
 constexpr Nanos kNotWatched = 0;
-// So long may fibers that have not started yield to those that were spawned later.
-constexpr Nanos kLongestUnstarted = 100'000'000;
-constexpr unsigned kPollsSkippedInARow = 8;
-constexpr Nanos kLongAway = 100'000;
-constexpr Nanos kLongTurn = 50'000;  // in the mean
-// Timers and the driver wait for no longer than this where turns are that short.
-constexpr Nanos kLongestRound = 500'000;
-constexpr unsigned kCallsAfterLong = 64;
 
 }  // namespace
 
@@ -57,93 +49,6 @@ Fiber* Worker::find_work() {
   }
 }
 
-void Worker::housekeeping() {
-  note_return();
-  party_.look_around();
-  if (!alone_) {
-    spawned_.have_barrier(solo_is_prepared());
-    spawned_.come_by();
-  }
-  fail_starved();
-  batching_ = true;
-  age_unstarted();
-  // Events before timers, as in asyncio.
-  const Nanos deadline = timers_.next_deadline();
-  has_timers_ = deadline != kNever;
-  const bool due = has_timers_ && deadline <= now();
-  // Before the last of what it waits for is taken from it: more is likely to come.
-  has_driver_ = scheduler_.driver().active();
-  if (!may_leave_driver(due)) poll_driver();
-  if (due) timers_.expire(now());
-  begin_round();
-  rescue();
-  batching_ = false;
-}
-
-void Worker::begin_round() noexcept {
-  const bool timed = has_timers_ || has_driver_;
-  if (timed) {
-    begin_pacing();
-  } else {
-    paced_ = false;
-  }
-  turns_left_ = turns_given_ = timed ? turns_in_round_ : kTurnsBetweenHousekeeping;
-}
-
-// Whether the driver need not be asked now: it has just been, or will be when this worker goes to
-// sleep, as it is about to. It is not left so twice in a row.
-bool Worker::may_leave_driver(bool timers_due) noexcept {
-  if (std::exchange(just_polled_, false)) return true;
-  const bool sleeps_next = alone_ && !timers_due && own_.empty() && unstarted_.empty() &&
-                           !lifo_.waits() && inbox_.looks_empty() &&
-                           scheduler_.injector().size() == 0;
-  left_driver_ = sleeps_next && !left_driver_;
-  return left_driver_;
-}
-
-// Depth first, those that were spawned first may wait for ever: under a chain of fibers, say, each
-// of which spawns the next. So when some have been waiting all the time for a while, they queue
-// with those that have started.
-void Worker::age_unstarted() noexcept {
-  if (unstarted_.empty() && spawned_.count() == 0) {
-    unstarted_since_ = kNever;
-    return;
-  }
-  const Nanos time = now();
-  unstarted_since_ = std::min(unstarted_since_, time);
-  if (time - unstarted_since_ < kLongestUnstarted && !chaos::strikes(chaos::Kind::kQueue, 16))
-    return;
-  unstarted_since_ = kNever;
-  while (Fiber* const fiber = alone_ ? unstarted_.pop() : spawned_.pop_oldest()) enqueue(*fiber);
-}
-
-void Worker::fail_starved() noexcept {
-  while (Fiber* const fiber = starved_.pop()) {
-    fiber->code->no_stack(*fiber);
-    retire(*fiber);
-  }
-}
-
-void Worker::poll_driver() noexcept {
-  Driver& driver = scheduler_.driver();
-  // With a ring that is half full there is enough to do, and what comes would not fit behind it: it
-  // would overtake, by way of the injector. But a ring may stay so for ever.
-  const bool plenty = ring_.size() > RunQueue<Fiber>::kHalf;
-  if (plenty && ++polls_skipped_ < kPollsSkippedInARow) return;
-  polls_skipped_ = 0;
-  if (chaos::strikes(chaos::Kind::kDriver, 4)) return;
-  if (!driver.active() || !driver.acquire(index_)) return;
-  stats_.polls.add();
-  driver.poll(index_, 0, events_);
-  driver.release(index_);
-  deliver();
-}
-
-void Worker::deliver() noexcept {
-  for (const Ready& event : events_) wake(event.token, event.reason);
-  events_.clear();
-}
-
 // About to run `fiber`. One call now for all that became ready in a batch, and for what producers
 // left to this worker while it searched; none when that was just this fiber. The look comes after
 // the end of the search: who publishes later sees that nobody searches.
@@ -160,40 +65,6 @@ Fiber* Worker::found(Fiber* fiber) noexcept {
   searching_ = batched_ = trimmed_ = looked_again_ = false;
   note_departure();
   return fiber;
-}
-
-// While this worker is away, nobody may ask the driver: those asleep wait for the monitor to wake
-// them for it. Mostly that is for a moment. Where it was for long of late, it calls somebody who
-// looks after the driver in its stead, each time for a while.
-void Worker::note_departure() noexcept {
-  const bool has_driver = scheduler_.driver().active();
-  if (!has_driver && !has_driver_ && !has_timers_) return;
-  if (has_driver && !alone_ && calls_left_ > 0) {
-    --calls_left_;
-    wake_another();
-  }
-  away_since_ = now();
-}
-
-void Worker::note_return() noexcept {
-  if (away_since_ == kNever) return;
-  const Nanos away = now() - std::exchange(away_since_, kNever);
-  // Many short turns are a round, which does not last: see pace().
-  const Nanos turns = turns_given_ - turns_left_;
-  if (away > kLongAway && away > turns * kLongTurn) calls_left_ = kCallsAfterLong;
-  pace(away);
-}
-
-// Turns are counted, not timed: most are over before a clock is read. Where they took long, a round
-// has fewer of them; but not in strict order, where those that are ready come before timers.
-void Worker::pace(Nanos round) noexcept {
-  if (fifo_) return;
-  if (round > kLongestRound) {
-    const Nanos turns = turns_in_round_ - std::max(turns_left_, 0);
-    turns_in_round_ = std::max(1, static_cast<int>(turns * kLongestRound / round));
-  } else if (round < kLongestRound / 2) {
-    turns_in_round_ = std::min(2 * turns_in_round_, kTurnsBetweenHousekeeping);
-  }
 }
 
 Fiber* Worker::take_injected() noexcept {

@@ -1,14 +1,20 @@
 #pragma once
 
+#include <utility>
+
 #include "fiber/fiber.h"
 
 namespace weft::detail {
 
 /// SpawnDeque where there are no thieves: the fibers that have not started, those of the last
 /// spawner first, and siblings as they were spawned. Unbounded, and needs no memory.
+///
+/// Those at the bottom may be due (see aging.h): they keep their order, but can be taken before the
+/// ones above.
 class SpawnStack {
  public:
-  bool empty() const noexcept { return head_ == nullptr; }
+  bool empty() const noexcept { return head_ == nullptr && due_ == nullptr; }
+  bool has_others_than_due() const noexcept { return head_ != nullptr; }
 
   void push(Fiber& fiber, const Fiber* spawner) noexcept {
     Fiber*& link = open_ && spawner == spawner_ ? youngest_->next : head_;
@@ -35,15 +41,30 @@ class SpawnStack {
   /// The first in that order, or null.
   Fiber* pop() noexcept {
     Fiber* const fiber = head_;
-    if (fiber == nullptr) return nullptr;
+    if (fiber == nullptr) return pop_due();
     head_ = fiber->next;
     open_ = false;
     if (fiber == youngest_) youngest_ = nullptr;
     return fiber;
   }
 
+  bool has_due() const noexcept { return due_ != nullptr; }
+  /// All that are there are due now. None was.
+  void make_all_due() noexcept {
+    due_ = std::exchange(head_, nullptr);
+    youngest_ = nullptr;
+    open_ = false;
+  }
+  /// The first of them, or null.
+  Fiber* pop_due() noexcept {
+    Fiber* const fiber = due_;
+    if (fiber != nullptr) due_ = fiber->next;
+    return fiber;
+  }
+
  private:
   Fiber* head_ = nullptr;
+  Fiber* due_ = nullptr;            // what lies below those from `head_` on
   Fiber* youngest_ = nullptr;       // of the last group; null when it has left
   const Fiber* spawner_ = nullptr;  // of that group
   bool open_ = false;               // nothing was popped since the last push

@@ -18,6 +18,7 @@
 #include "fiber/fiber.h"
 #include "fiber/fiber_pool.h"
 #include "fiber/stack_pool.h"
+#include "sched/aging.h"
 #include "sched/driver.h"
 #include "sched/idle.h"
 #include "sched/inbox.h"
@@ -229,29 +230,24 @@ class Worker {
   void call_for(Offers::Site site) noexcept;
   bool wake_another() noexcept;  // false: nobody is to be woken
 
-  // find_work.cc: on the worker's own stack.
-  Fiber* find_work();
+  // housekeeping.cc: on the worker's own stack.
   void housekeeping();
-  void age_unstarted() noexcept;
-  void fail_starved() noexcept;
-  void deliver() noexcept;
+  void begin_round() noexcept;
+  void begin_pacing() noexcept;
+  void note_timer() noexcept;
   bool may_leave_driver(bool timers_due) noexcept;
   void poll_driver() noexcept;
-  Fiber* found(Fiber* fiber) noexcept;
+  void deliver() noexcept;
+  void age_unstarted() noexcept;
+  Fiber* take_due() noexcept;
+  void fail_starved() noexcept;
   void note_departure() noexcept;
   void note_return() noexcept;
   void pace(Nanos round) noexcept;
-  /// A timer has been armed. Where there was none, this round was not to be a short one.
-  void note_timer() noexcept {
-    if (std::exchange(has_timers_, true)) return;
-    begin_pacing();
-    turns_given_ = std::min(turns_given_, turns_in_round_);
-    turns_left_ = std::min(turns_left_, turns_in_round_);
-  }
-  void begin_pacing() noexcept {
-    if (!std::exchange(paced_, true) && !fifo_) turns_in_round_ = 1;
-  }
-  void begin_round() noexcept;
+
+  // find_work.cc: likewise.
+  Fiber* find_work();
+  Fiber* found(Fiber* fiber) noexcept;
   Fiber* take_injected() noexcept;
   Fiber* search() noexcept;
   Fiber* stir() noexcept;
@@ -375,10 +371,11 @@ class Worker {
   bool has_driver_ = false;   // the same of the driver, which may have told of the last it had
   bool just_polled_ = false;  // on the way to sleep
   bool left_driver_ = false;  // at the last housekeeping
-  Nanos away_since_ = kNever;       // from timers and the driver, while it runs fibers
-  unsigned calls_left_ = 0;         // so many times more it calls somebody in its stead
-  Nanos unstarted_since_ = kNever;  // some have waited at each housekeeping since
-  bool trimmed_ = true;             // the stacks, since fibers ran here last
+  Nanos away_since_ = kNever;  // from timers and the driver, while it runs fibers
+  unsigned calls_left_ = 0;    // so many times more it calls somebody in its stead
+  Aging aging_;                // of those that have not started
+  std::uint32_t due_ = 0;      // of `spawned_`; thieves may have taken some
+  bool trimmed_ = true;        // the stacks, since fibers ran here last
 };
 
 /// An id for a fiber that is made by a plain thread.

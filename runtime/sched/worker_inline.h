@@ -60,7 +60,7 @@ inline Fiber* Worker::next_alone() noexcept {
     return lifo_.take(true);
   }
   lifo_run_ = 0;
-  if (!unstarted_.empty() && starts_go_first()) return unstarted_.pop();
+  if (unstarted_.has_others_than_due() && starts_go_first()) return unstarted_.pop();
   if (Fiber* const oldest = own_.pop()) return oldest;
   if (Fiber* const spawned = unstarted_.pop()) return spawned;
   return lifo_.take(true);
@@ -100,6 +100,18 @@ inline Fiber* Worker::next_unpinned() noexcept {
     if (Fiber* const spawned = spawned_.pop()) return spawned;
   }
   return lifo_.waits() ? lifo_.take(false) : nullptr;
+}
+
+// A timer has been armed. Where there was none, this round was not to be a short one.
+inline void Worker::note_timer() noexcept {
+  if (std::exchange(has_timers_, true)) return;
+  begin_pacing();
+  turns_given_ = std::min(turns_given_, turns_in_round_);
+  turns_left_ = std::min(turns_left_, turns_in_round_);
+}
+
+inline void Worker::begin_pacing() noexcept {
+  if (!std::exchange(paced_, true) && !fifo_) turns_in_round_ = 1;
 }
 
 // The fiber has left its stack for good. Counted last, for whoever waits for the count may look at

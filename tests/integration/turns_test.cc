@@ -103,4 +103,39 @@ TEST(Turns, OfPinnedTasksAndOfOthersAlternate) {
   }
 }
 
+// How many nodes of a tree of tasks are open at a time. A leaf takes a while.
+class Tree {
+ public:
+  void walk(int depth) {
+    if (depth == 0) {
+      for (const Clock::time_point end = Clock::now() + 1us; Clock::now() < end;) {
+      }
+      return;
+    }
+    const int open = ++open_;
+    for (int most = most_; most < open && !most_.compare_exchange_weak(most, open);) {
+    }
+    std::array<weft::Task<void>, 10> children;
+    for (weft::Task<void>& child : children) child = weft::spawn([=, this] { walk(depth - 1); });
+    for (weft::Task<void>& child : children) child.get();
+    --open_;
+  }
+  int most_open() const { return most_; }
+
+ private:
+  std::atomic<int> open_{0};
+  std::atomic<int> most_{0};
+};
+
+// Its branches wait for longer than a tenth of a second to be started. Where all that wait so long
+// were started, thousands were open.
+TEST(Turns, ATreeOfTasksIsWalkedInDepthHoweverLongThatTakes) {
+  for (const unsigned workers : {1U, 2U}) {
+    weft::Runtime runtime({.workers = workers});
+    Tree tree;
+    runtime.run([&] { tree.walk(support::kChaos ? 3 : support::kSanitized ? 5 : 6); });
+    EXPECT_LE(tree.most_open(), 1000) << workers << " workers";
+  }
+}
+
 }  // namespace

@@ -324,5 +324,32 @@ TEST(SpawnStack, HasTheOrderOfTheDeque) {
   for (Fiber* const fiber : fibers) FiberPool::instance().give(fiber, fiber);
 }
 
+// What is due keeps its place below the others.
+TEST(SpawnStack, WhatIsDueIsPoppedLastUnlessItIsTakenBefore) {
+  std::array<Fiber, 8> fibers;
+  Fiber parent;
+  Fiber other;
+  SpawnStack stack;
+  stack.push(fibers[0], &parent);
+  stack.push(fibers[1], &parent);
+  EXPECT_FALSE(stack.has_due());
+  stack.make_all_due();
+  EXPECT_TRUE(stack.has_due());
+  EXPECT_FALSE(stack.empty());
+  EXPECT_FALSE(stack.has_others_than_due());
+  EXPECT_FALSE(stack.push_behind_group(parent)) << "its group is out of reach";
+  stack.push(fibers[2], &parent);
+  stack.push(fibers[3], &other);
+  EXPECT_FALSE(stack.has_first_alone(fibers[0]));
+  EXPECT_EQ(stack.pop_due(), &fibers[0]);
+  EXPECT_EQ(stack.pop(), &fibers[3]);
+  EXPECT_EQ(stack.pop(), &fibers[2]);
+  EXPECT_EQ(stack.pop(), &fibers[1]);
+  EXPECT_FALSE(stack.has_due());
+  EXPECT_TRUE(stack.empty());
+  EXPECT_EQ(stack.pop(), nullptr);
+  EXPECT_EQ(stack.pop_due(), nullptr);
+}
+
 }  // namespace
 }  // namespace weft::detail
