@@ -209,6 +209,7 @@ class Worker {
   Fiber* next_after_inbox() noexcept;
   Fiber* next_unpinned() noexcept;
   Fiber* next_alone() noexcept;
+  Fiber* next_at_last() noexcept;
   Fiber* next_among_others() noexcept;
   Fiber* next_in_order() noexcept;
   Fiber* next_with_own() noexcept;
