@@ -84,6 +84,8 @@ def _lines(figure: Figure) -> float:
 def axis_end(figure: Figure) -> float:
     longest = max(value.median for value in figure.values.values())
     own = max(value.median for (name, _), value in figure.values.items() if name == OWN)
+    if longest <= 0:
+        return 1.0  # for the numbers alone: what is below nothing has no bar
     if not figure.lower_is_better or own <= 0:
         return longest
     return min(longest, own * MOST_TIMES_OWN)
@@ -134,7 +136,7 @@ def _title(axes, figure: Figure, about_lines: int) -> None:
 
 def _bar(axes, y: float, runtime: str, workers: int, value, end: float) -> None:
     shade = (OWN_SHADES if runtime == OWN else PEER_SHADES)[min(workers, 3) - 1]
-    length = min(value.median, end)
+    length = max(0.0, min(value.median, end))
     floor = runtime in FLOORS
     axes.barh(y, length, height=0.9, color="white" if floor else shade,
               edgecolor=shade, linewidth=0.8 if floor else 0, hatch="////" if floor else None)

@@ -116,6 +116,7 @@ class Drawing(unittest.TestCase):
         self.assertEqual(picture.axis_end(only(YIELD)), 20 * picture.MOST_TIMES_OWN)
         self.assertEqual(picture.axis_end(only(RATES)), 400_000)
         self.assertEqual(picture.axis_end(only(rows("w", "m", {("weft", 1): 4, ("go", 1): 5}))), 5)
+        self.assertEqual(picture.axis_end(only(rows("w", "m", {("weft", 1): -4}))), 1)
 
 
 if __name__ == "__main__":
