@@ -93,7 +93,8 @@ struct alignas(64) Fiber {
   Atomic<Scheduler*> scheduler{nullptr};
   Atomic<Life> life{Life::kInUse};
   std::uint8_t stack_class = 0;
-  // By the fiber itself, before it waits; old while it runs. No step of any protocol.
+  // By the fiber itself, before it waits; old while it runs. No step of any protocol, but a hint
+  // for who starts fibers early, and sets it back before (sched/aging.h).
   std::atomic<WaitsFor> waits_for{WaitsFor::kUnsaid};
 
   // Changed by the fiber itself: how often it has been told to stop, by one exception each time,

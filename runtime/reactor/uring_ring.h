@@ -89,7 +89,7 @@ class Ring {
            !seat_taken_.exchange(true, std::memory_order_acquire);
   }
   void leave_seat() noexcept { seat_taken_.store(false, std::memory_order_release); }
-  /// A hint: the owner is in the kernel and will reap, or another does for it.
+  /// A hint: the owner is in the kernel, for this ring, or another takes what has ended.
   bool is_seat_taken() const noexcept { return seat_taken_.load(std::memory_order_relaxed); }
 
   // -- By who holds the seat.

@@ -6,12 +6,14 @@
 // But in a tree of tasks most of them wait for long, and rightly: each that is started early opens
 // a branch of its own. If all were, as often as some have waited for long, the tree would be walked
 // in breadth after all, and hold a stack for each of its nodes. A branch shows by what its fiber
-// does: it runs, or waits for tasks. Of such, only a few are open at a time, and where they stay
-// open, one more goes now and then, ever more rarely. Anything else that was started early, such as
-// a connection's fiber that waits for its peer, no longer counts.
+// does: it runs, or waits for tasks (for their ends, that is; who waits by other means is not
+// recognized). Of such, only a few are open at a time, and where they stay open, one more goes now
+// and then, ever more rarely. What waits for anything else, such as a connection's fiber for its
+// peer, does not count.
 //
-// Invariant: what is due is the set that waited at one moment, and only becomes smaller. So each of
-// it is started in the end: the next moment comes when none is due any more.
+// Invariant: those that are due are as many as waited at one moment, at most, and become fewer.
+// Nobody comes to wait before them, so each is started in the end: the next moment comes when none
+// is due any more. Being due takes nothing away: in their order they would be started as before.
 
 #include <algorithm>
 #include <array>
@@ -43,11 +45,11 @@ class Aging {
 
   /// Whether one that is due may be started now.
   bool may_start(Nanos now) noexcept {
-    if (count_ == kMostOpen && now >= next_count_) {
+    if (open_count_ >= kMostOpen && now >= next_count_) {
       next_count_ = now + kBetweenCounts;
-      forget_closed();
+      count_open();
     }
-    if (count_ < kMostOpen) {
+    if (open_count_ < kMostOpen) {
       pause_ = kLongest;
       next_ = now + pause_;
       return true;
@@ -62,7 +64,11 @@ class Aging {
   void opens(Fiber& fiber) noexcept {
     // What the descriptor's last fiber waited for.
     fiber.waits_for.store(WaitsFor::kUnsaid, std::memory_order_relaxed);
-    if (count_ < kMostOpen) open_[count_++] = {&fiber, fiber.id.load(std::memory_order_relaxed)};
+    if (open_count_ >= kMostOpen) return;
+    // In the place of one that is not open, which goes behind the others while there is room.
+    Started& place = started_[open_count_++];
+    if (known_ < started_.size()) started_[known_++] = place;
+    place = {&fiber, fiber.id.load(std::memory_order_relaxed)};
   }
 
  private:
@@ -70,33 +76,40 @@ class Aging {
   static constexpr Nanos kLongestPause = 10'000'000'000;
   static constexpr Nanos kBetweenCounts = 100'000;
 
-  struct Open {
-    const Fiber* fiber;
-    std::uint64_t id;
+  // The descriptor may be another fiber's by now; what is read tells, or is a moment old.
+  struct Started {
+    const Fiber* fiber = nullptr;
+    std::uint64_t id = 0;
 
-    // The descriptor may be another fiber's by now; what is read tells, or is a moment old.
-    bool closed() const noexcept {
-      if (fiber->scheduler.load(std::memory_order_relaxed) == nullptr ||
-          fiber->id.load(std::memory_order_relaxed) != id) {
-        return true;
-      }
+    bool lives() const noexcept {
+      return fiber->scheduler.load(std::memory_order_relaxed) != nullptr &&
+             fiber->id.load(std::memory_order_relaxed) == id;
+    }
+    bool is_open() const noexcept {
       const WaitsFor what = fiber->waits_for.load(std::memory_order_relaxed);
-      return what != WaitsFor::kUnsaid && what != WaitsFor::kTask && what != WaitsFor::kTasks;
+      return what == WaitsFor::kUnsaid || what == WaitsFor::kTask || what == WaitsFor::kTasks;
     }
   };
 
-  void forget_closed() noexcept {
-    const auto end = std::remove_if(open_.begin(), open_.begin() + count_,
-                                    [](const Open& open) { return open.closed(); });
-    count_ = static_cast<std::uint32_t>(end - open_.begin());
+  // One that is not may be again.
+  void count_open() noexcept {
+    const auto begin = started_.begin();
+    const auto end = std::partition(begin, begin + known_,
+                                    [](const Started& started) { return started.lives(); });
+    const auto closed =
+        std::partition(begin, end, [](const Started& started) { return started.is_open(); });
+    known_ = static_cast<std::uint32_t>(end - begin);
+    open_count_ = static_cast<std::uint32_t>(closed - begin);
   }
 
   Nanos since_ = kNever;  // some have waited each time since
   Nanos next_ = 0;        // one more, however many are open
   Nanos next_count_ = 0;
   Nanos pause_ = kLongest;
-  std::uint32_t count_ = 0;
-  std::array<Open, kMostOpen> open_;
+  // Those that were started early, as far as they are known; the open ones come first.
+  std::uint32_t open_count_ = 0;
+  std::uint32_t known_ = 0;
+  std::array<Started, 2 * kMostOpen> started_{};
 };
 
 }  // namespace weft::detail

@@ -74,6 +74,7 @@ void Worker::age_unstarted() noexcept {
     return;
   }
   const Nanos time = now();
+  due_ = std::min(due_, spawned_.count());
   if (!unstarted_.has_due() && due_ == 0) {
     if (!aging_.begins(time)) return;
     unstarted_.make_all_due();

@@ -14,7 +14,6 @@ namespace weft::detail {
 class SpawnStack {
  public:
   bool empty() const noexcept { return head_ == nullptr && due_ == nullptr; }
-  bool has_newer() const noexcept { return head_ != nullptr; }
 
   void push(Fiber& fiber, const Fiber* spawner) noexcept {
     Fiber*& link = open_ && spawner == spawner_ ? youngest_->next : head_;
@@ -39,10 +38,9 @@ class SpawnStack {
   }
 
   /// The first in that order, or null.
-  Fiber* pop() noexcept { return head_ != nullptr ? pop_newer() : pop_due(); }
-  /// Where there are others than due ones.
-  Fiber* pop_newer() noexcept {
+  Fiber* pop() noexcept {
     Fiber* const fiber = head_;
+    if (fiber == nullptr) return pop_due();
     head_ = fiber->next;
     open_ = false;
     if (fiber == youngest_) youngest_ = nullptr;

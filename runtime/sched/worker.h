@@ -375,7 +375,7 @@ class Worker {
   Nanos away_since_ = kNever;  // from timers and the driver, while it runs fibers
   unsigned calls_left_ = 0;    // so many times more it calls somebody in its stead
   Aging aging_;                // of those that have not started
-  std::uint32_t due_ = 0;      // of `spawned_`; thieves may have taken some
+  std::uint32_t due_ = 0;      // at most so many, at the bottom of `spawned_`
   bool trimmed_ = true;        // the stacks, since fibers ran here last
 };
 

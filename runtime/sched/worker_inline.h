@@ -60,16 +60,14 @@ inline Fiber* Worker::next_alone() noexcept {
     return lifo_.take(true);
   }
   lifo_run_ = 0;
-  if (unstarted_.has_newer() && starts_go_first()) return unstarted_.pop_newer();
+  if (!unstarted_.empty() && starts_go_first()) return unstarted_.pop();
   if (Fiber* const oldest = own_.pop()) return oldest;
-  if (unstarted_.has_newer()) return unstarted_.pop_newer();
   return next_at_last();
 }
 
 // Likewise apart.
 [[gnu::noinline]] inline Fiber* Worker::next_at_last() noexcept {
-  Fiber* const due = unstarted_.pop_due();
-  return due != nullptr ? due : lifo_.take(true);
+  return unstarted_.empty() ? lifo_.take(true) : unstarted_.pop();
 }
 
 inline bool Worker::take_to_run_at_once(const Fiber& child) noexcept {
@@ -79,7 +77,7 @@ inline bool Worker::take_to_run_at_once(const Fiber& child) noexcept {
   }
   if (!alone_) return own_.empty() && spawned_.pop_if_first(&child);
   if (!unstarted_.has_first_alone(child)) return false;
-  unstarted_.pop_newer();
+  unstarted_.pop();
   return true;
 }
 

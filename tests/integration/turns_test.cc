@@ -103,6 +103,29 @@ TEST(Turns, OfPinnedTasksAndOfOthersAlternate) {
   }
 }
 
+// However many they are, and though those that have started never end.
+TEST(Turns, OfThoseWhoStartedLeaveSomeToThoseWhoDidNot) {
+  for (const unsigned workers : {1U, 2U}) {
+    weft::Runtime runtime({.workers = workers});
+    runtime.run([] {
+      constexpr int kMany = 300;
+      std::atomic<int> started{0};
+      std::atomic<bool> over{false};
+      std::vector<weft::Task<void>> tasks;
+      for (int i = 0; i < kMany; ++i) {
+        tasks.push_back(weft::spawn([&] {
+          for (++started; !over; weft::yield()) compute();
+        }));
+      }
+      const auto end = Clock::now() + 30s;
+      while (started < kMany && Clock::now() < end) weft::sleep_for(1ms);
+      EXPECT_EQ(started, kMany);
+      over = true;
+      for (weft::Task<void>& task : tasks) task.get();
+    });
+  }
+}
+
 // How many nodes of a tree of tasks are open at a time. A leaf takes a while.
 class Tree {
  public:

@@ -80,6 +80,21 @@ TEST_F(AgingTest, WhatHasEndedOrWaitsForSomethingElseNoLongerCounts) {
   EXPECT_EQ(start(3 * kMilli), 0U);
 }
 
+TEST_F(AgingTest, WhatWaitsForTasksAgainCountsAgain) {
+  start(kMilli);
+  fibers_[0].waits_for.store(WaitsFor::kMutex);
+  fibers_[1].waits_for.store(WaitsFor::kMutex);
+  EXPECT_EQ(start(2 * kMilli, 1), 1U);
+  fibers_[0].waits_for.store(WaitsFor::kTask);
+  fibers_[1].waits_for.store(WaitsFor::kTask);
+  EXPECT_EQ(start(3 * kMilli), 1U) << "there was room for that when they were counted last";
+  fibers_[2].scheduler.store(nullptr);
+  EXPECT_EQ(start(4 * kMilli), 0U) << "one too many is open";
+  fibers_[3].scheduler.store(nullptr);
+  fibers_[4].scheduler.store(nullptr);
+  EXPECT_EQ(start(5 * kMilli), 1U);
+}
+
 TEST_F(AgingTest, TheyAreCountedNowAndThen) {
   start(kMilli);
   EXPECT_EQ(start(kMilli + 1), 0U) << "counted";

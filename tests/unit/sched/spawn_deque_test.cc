@@ -336,7 +336,6 @@ TEST(SpawnStack, WhatIsDueIsPoppedLastUnlessItIsTakenBefore) {
   stack.make_all_due();
   EXPECT_TRUE(stack.has_due());
   EXPECT_FALSE(stack.empty());
-  EXPECT_FALSE(stack.has_newer());
   EXPECT_FALSE(stack.push_behind_group(parent)) << "its group is out of reach";
   stack.push(fibers[2], &parent);
   stack.push(fibers[3], &other);
