@@ -91,7 +91,7 @@ void Worker::age_unstarted() noexcept {
 
 // With thieves about, the oldest.
 Fiber* Worker::take_due() noexcept {
-  if (alone_) return unstarted_.pop_due();
+  if (alone_) return unstarted_.take_early();
   if (due_ == 0) return nullptr;
   --due_;
   Fiber* const oldest = spawned_.pop_oldest();

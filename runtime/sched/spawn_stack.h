@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <utility>
 
 #include "fiber/fiber.h"
@@ -37,10 +38,12 @@ class SpawnStack {
     return true;
   }
 
-  /// The first in that order, or null.
+  /// The first in that order, or null; null as well while those that are due wait for one that was
+  /// taken early, and is to start before them.
   Fiber* pop() noexcept {
     Fiber* const fiber = head_;
-    if (fiber == nullptr) return pop_due();
+    if (fiber == nullptr) [[unlikely]]
+      return waits_for_early() ? nullptr : pop_due();
     head_ = fiber->next;
     open_ = false;
     if (fiber == youngest_) youngest_ = nullptr;
@@ -51,6 +54,7 @@ class SpawnStack {
   /// All that are there are due now. None was.
   void make_all_due() noexcept {
     due_ = std::exchange(head_, nullptr);
+    early_ = nullptr;
     youngest_ = nullptr;
     open_ = false;
   }
@@ -60,13 +64,27 @@ class SpawnStack {
     if (fiber != nullptr) due_ = fiber->next;
     return fiber;
   }
+  /// The same, to be queued elsewhere.
+  Fiber* take_early() noexcept {
+    early_ = pop_due();
+    if (early_ != nullptr) early_id_ = early_->id.load(std::memory_order_relaxed);
+    return early_;
+  }
 
  private:
+  // Its descriptor may be another's by now.
+  bool waits_for_early() const noexcept {
+    return early_ != nullptr && !early_->started() &&
+           early_->id.load(std::memory_order_relaxed) == early_id_;
+  }
+
   Fiber* head_ = nullptr;
   Fiber* due_ = nullptr;            // what lies below those from `head_` on
   Fiber* youngest_ = nullptr;       // of the last group; null when it has left
   const Fiber* spawner_ = nullptr;  // of that group
-  bool open_ = false;               // nothing was popped since the last push
+  Fiber* early_ = nullptr;          // the last that was taken early
+  std::uint64_t early_id_ = 0;
+  bool open_ = false;  // nothing was popped since the last push
 };
 
 }  // namespace weft::detail

@@ -60,14 +60,18 @@ inline Fiber* Worker::next_alone() noexcept {
     return lifo_.take(true);
   }
   lifo_run_ = 0;
-  if (!unstarted_.empty() && starts_go_first()) return unstarted_.pop();
+  if (!unstarted_.empty() && starts_go_first()) {
+    if (Fiber* const spawned = unstarted_.pop()) return spawned;
+  }
   if (Fiber* const oldest = own_.pop()) return oldest;
   return next_at_last();
 }
 
 // Likewise apart.
 [[gnu::noinline]] inline Fiber* Worker::next_at_last() noexcept {
-  return unstarted_.empty() ? lifo_.take(true) : unstarted_.pop();
+  if (Fiber* const spawned = unstarted_.pop()) return spawned;
+  if (Fiber* const due = unstarted_.pop_due()) return due;
+  return lifo_.take(true);
 }
 
 inline bool Worker::take_to_run_at_once(const Fiber& child) noexcept {

@@ -350,5 +350,21 @@ TEST(SpawnStack, WhatIsDueIsPoppedLastUnlessItIsTakenBefore) {
   EXPECT_EQ(stack.pop_due(), nullptr);
 }
 
+// Siblings start in order, though the first waits elsewhere.
+TEST(SpawnStack, WhatIsDueWaitsForWhatWasTakenEarly) {
+  std::array<Fiber, 4> fibers;
+  Fiber parent;
+  SpawnStack stack;
+  for (std::size_t i = 0; i < 3; ++i) stack.push(fibers[i], &parent);
+  stack.make_all_due();
+  EXPECT_EQ(stack.take_early(), &fibers[0]);
+  EXPECT_EQ(stack.pop(), nullptr);
+  stack.push(fibers[3], &parent);
+  EXPECT_EQ(stack.pop(), &fibers[3]) << "newer ones do not";
+  fibers[0].context = reinterpret_cast<Context>(&fibers);  // it has started
+  EXPECT_EQ(stack.pop(), &fibers[1]);
+  EXPECT_EQ(stack.pop(), &fibers[2]);
+}
+
 }  // namespace
 }  // namespace weft::detail
