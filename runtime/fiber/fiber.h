@@ -125,6 +125,21 @@ struct alignas(64) Fiber {
   bool started() const noexcept { return context != nullptr; }
 };
 
+/// A fiber that may end meanwhile: its descriptor is another's then, or nobody's.
+struct NotedFiber {
+  Fiber* fiber = nullptr;
+  std::uint64_t id = 0;
+
+  static NotedFiber of(Fiber& fiber) noexcept {
+    return {&fiber, fiber.id.load(std::memory_order_relaxed)};
+  }
+  /// False as well where none was noted.
+  bool lives() const noexcept {
+    return fiber != nullptr && fiber->scheduler.load(std::memory_order_acquire) != nullptr &&
+           fiber->id.load(std::memory_order_relaxed) == id;
+  }
+};
+
 // Among thousands of fibers each runs from memory that the caches have forgotten, and no pattern
 // tells the processor which will be next; the queue knows. Neither call needs a valid pointer.
 

@@ -66,9 +66,9 @@ class Aging {
     fiber.waits_for.store(WaitsFor::kUnsaid, std::memory_order_relaxed);
     if (open_count_ >= kMostOpen) return;
     // In the place of one that is not open, which goes behind the others while there is room.
-    Started& place = started_[open_count_++];
+    NotedFiber& place = started_[open_count_++];
     if (known_ < started_.size()) started_[known_++] = place;
-    place = {&fiber, fiber.id.load(std::memory_order_relaxed)};
+    place = NotedFiber::of(fiber);
   }
 
  private:
@@ -76,28 +76,18 @@ class Aging {
   static constexpr Nanos kLongestPause = 10'000'000'000;
   static constexpr Nanos kBetweenCounts = 100'000;
 
-  // The descriptor may be another fiber's by now; what is read tells, or is a moment old.
-  struct Started {
-    const Fiber* fiber = nullptr;
-    std::uint64_t id = 0;
-
-    bool lives() const noexcept {
-      return fiber->scheduler.load(std::memory_order_relaxed) != nullptr &&
-             fiber->id.load(std::memory_order_relaxed) == id;
-    }
-    bool is_open() const noexcept {
-      const WaitsFor what = fiber->waits_for.load(std::memory_order_relaxed);
-      return what == WaitsFor::kUnsaid || what == WaitsFor::kTask || what == WaitsFor::kTasks;
-    }
-  };
+  // As far as can be told: what is read may be a moment old.
+  static bool is_open(const NotedFiber& started) noexcept {
+    const WaitsFor what = started.fiber->waits_for.load(std::memory_order_relaxed);
+    return what == WaitsFor::kUnsaid || what == WaitsFor::kTask || what == WaitsFor::kTasks;
+  }
 
   // One that is not may be again.
   void count_open() noexcept {
     const auto begin = started_.begin();
     const auto end = std::partition(begin, begin + known_,
-                                    [](const Started& started) { return started.lives(); });
-    const auto closed =
-        std::partition(begin, end, [](const Started& started) { return started.is_open(); });
+                                    [](const NotedFiber& started) { return started.lives(); });
+    const auto closed = std::partition(begin, end, &is_open);
     known_ = static_cast<std::uint32_t>(end - begin);
     open_count_ = static_cast<std::uint32_t>(closed - begin);
   }
@@ -109,7 +99,7 @@ class Aging {
   // Those that were started early, as far as they are known; the open ones come first.
   std::uint32_t open_count_ = 0;
   std::uint32_t known_ = 0;
-  std::array<Started, 2 * kMostOpen> started_{};
+  std::array<NotedFiber, 2 * kMostOpen> started_{};
 };
 
 }  // namespace weft::detail

@@ -68,13 +68,12 @@ bool Worker::may_leave_driver(bool timers_due) noexcept {
 
 // Some of those that have waited for long to be started queue with those that have. See aging.h.
 void Worker::age_unstarted() noexcept {
+  due_ = std::min(due_, spawned_.count());
   if (unstarted_.empty() && spawned_.empty()) {
-    due_ = 0;
     aging_.rest();
     return;
   }
   const Nanos time = now();
-  due_ = std::min(due_, spawned_.count());
   if (!unstarted_.has_due() && due_ == 0) {
     if (!aging_.begins(time)) return;
     unstarted_.make_all_due();
@@ -94,9 +93,7 @@ Fiber* Worker::take_due() noexcept {
   if (alone_) return unstarted_.take_early();
   if (due_ == 0) return nullptr;
   --due_;
-  Fiber* const oldest = spawned_.pop_oldest();
-  if (oldest == nullptr) due_ = 0;
-  return oldest;
+  return spawned_.pop_oldest();
 }
 
 void Worker::fail_starved() noexcept {

@@ -194,10 +194,7 @@ void Scheduler::cancel_all_and_wait() {
     const Census::Look look = census_.look();
     if (look.all_ended) return;
     while (!round_.empty()) {
-      const NotedFiber& last = round_.back();
-      const bool alive = last.fiber->scheduler.load(std::memory_order_acquire) == this &&
-                         last.fiber->id.load(std::memory_order_relaxed) == last.id;
-      if (alive) break;
+      if (round_.back().lives()) break;
       round_.pop_back();
     }
     if (round_.empty()) {
@@ -221,7 +218,7 @@ void Scheduler::cancel_round() noexcept {
       // A callback ends once its task has, which may have been started too late for this round: the
       // next would wait for it in vain.
       if (fiber.life.load(std::memory_order_relaxed) == Life::kAsleep) return;
-      visit(NotedFiber{&fiber, fiber.id.load(std::memory_order_relaxed)});
+      visit(NotedFiber::of(fiber));
     });
   };
   for_ours([&](const NotedFiber& ours) {

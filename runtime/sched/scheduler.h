@@ -141,11 +141,6 @@ class Scheduler {
 
   static constexpr std::size_t kLeastRound = 64;
 
-  struct NotedFiber {
-    Fiber* fiber;
-    std::uint64_t id;
-  };
-
   void run_worker(unsigned index);
   void inject(Fiber& fiber) noexcept;
   bool any_has(bool (Worker::*spare)() const noexcept) const noexcept;

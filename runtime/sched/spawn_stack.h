@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <utility>
 
 #include "fiber/fiber.h"
@@ -43,7 +42,7 @@ class SpawnStack {
   Fiber* pop() noexcept {
     Fiber* const fiber = head_;
     if (fiber == nullptr) [[unlikely]]
-      return waits_for_early() ? nullptr : pop_due();
+      return pop_due_in_turn();
     head_ = fiber->next;
     open_ = false;
     if (fiber == youngest_) youngest_ = nullptr;
@@ -54,7 +53,7 @@ class SpawnStack {
   /// All that are there are due now. None was.
   void make_all_due() noexcept {
     due_ = std::exchange(head_, nullptr);
-    early_ = nullptr;
+    early_ = {};
     youngest_ = nullptr;
     open_ = false;
   }
@@ -66,25 +65,24 @@ class SpawnStack {
   }
   /// The same, to be queued elsewhere.
   Fiber* take_early() noexcept {
-    early_ = pop_due();
-    if (early_ != nullptr) early_id_ = early_->id.load(std::memory_order_relaxed);
-    return early_;
+    Fiber* const fiber = pop_due();
+    if (fiber != nullptr) early_ = NotedFiber::of(*fiber);
+    return fiber;
   }
 
  private:
-  // Its descriptor may be another's by now.
-  bool waits_for_early() const noexcept {
-    return early_ != nullptr && !early_->started() &&
-           early_->id.load(std::memory_order_relaxed) == early_id_;
+  // Out of line, so that popping others is short.
+  [[gnu::noinline]] Fiber* pop_due_in_turn() noexcept {
+    const bool waits_for_early = early_.lives() && !early_.fiber->started();
+    return waits_for_early ? nullptr : pop_due();
   }
 
   Fiber* head_ = nullptr;
   Fiber* due_ = nullptr;            // what lies below those from `head_` on
   Fiber* youngest_ = nullptr;       // of the last group; null when it has left
   const Fiber* spawner_ = nullptr;  // of that group
-  Fiber* early_ = nullptr;          // the last that was taken early
-  std::uint64_t early_id_ = 0;
-  bool open_ = false;  // nothing was popped since the last push
+  NotedFiber early_;                // the last that was taken early
+  bool open_ = false;               // nothing was popped since the last push
 };
 
 }  // namespace weft::detail

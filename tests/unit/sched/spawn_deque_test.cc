@@ -355,6 +355,8 @@ TEST(SpawnStack, WhatIsDueWaitsForWhatWasTakenEarly) {
   std::array<Fiber, 4> fibers;
   Fiber parent;
   SpawnStack stack;
+  const auto in_a_runtime = reinterpret_cast<Scheduler*>(&fibers);
+  for (Fiber& fiber : fibers) fiber.scheduler.store(in_a_runtime);
   for (std::size_t i = 0; i < 3; ++i) stack.push(fibers[i], &parent);
   stack.make_all_due();
   EXPECT_EQ(stack.take_early(), &fibers[0]);
@@ -363,7 +365,27 @@ TEST(SpawnStack, WhatIsDueWaitsForWhatWasTakenEarly) {
   EXPECT_EQ(stack.pop(), &fibers[3]) << "newer ones do not";
   fibers[0].context = reinterpret_cast<Context>(&fibers);  // it has started
   EXPECT_EQ(stack.pop(), &fibers[1]);
-  EXPECT_EQ(stack.pop(), &fibers[2]);
+  EXPECT_EQ(stack.take_early(), &fibers[2]);
+  EXPECT_TRUE(stack.empty());
+}
+
+TEST(SpawnStack, WhatIsDueDoesNotWaitForWhatEndedWithoutAStart) {
+  std::array<Fiber, 4> fibers;
+  Fiber parent;
+  SpawnStack stack;
+  for (Fiber& fiber : fibers) {
+    fiber.scheduler.store(reinterpret_cast<Scheduler*>(&fibers));
+    stack.push(fiber, &parent);
+  }
+  stack.make_all_due();
+  EXPECT_EQ(stack.take_early(), &fibers[0]);
+  EXPECT_EQ(stack.pop(), nullptr);
+  fibers[0].scheduler.store(nullptr);
+  EXPECT_EQ(stack.pop(), &fibers[1]);
+  EXPECT_EQ(stack.take_early(), &fibers[2]);
+  EXPECT_EQ(stack.pop(), nullptr);
+  fibers[2].id.store(7);  // the descriptor is another's
+  EXPECT_EQ(stack.pop(), &fibers[3]);
 }
 
 }  // namespace
