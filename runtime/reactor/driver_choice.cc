@@ -7,6 +7,7 @@
 #include "base/report.h"
 #include "reactor/epoll.h"
 #if defined(WEFT_HAVE_URING)
+#include "reactor/mixed.h"
 #include "reactor/uring.h"
 #endif
 #if defined(WEFT_HAVE_VALGRIND)
@@ -27,16 +28,11 @@ bool on_valgrind() noexcept {
 #endif
 }
 
-// Null where the kernel, or a filter before it, refuses a ring, and where it lacks some of what
-// makes one better: for that one asks by name.
-std::unique_ptr<Reactor> best_ring(unsigned workers, bool tells) {
+// Null where the kernel, or a filter before it, refuses a ring.
+std::unique_ptr<Reactor> with_rings(unsigned workers, bool tells) {
   std::string why = "Valgrind does not follow it";
   try {
-    if (!on_valgrind()) {
-      auto reactor = std::make_unique<UringReactor>(workers);
-      if (reactor->is_complete()) return reactor;
-      why = "the kernel is from before Linux 5.19";
-    }
+    if (!on_valgrind()) return std::make_unique<MixedReactor>(workers);
   } catch (const std::system_error& error) {
     why = error.what();
   }
@@ -44,28 +40,28 @@ std::unique_ptr<Reactor> best_ring(unsigned workers, bool tells) {
   return nullptr;
 }
 #else
-std::unique_ptr<Reactor> best_ring(unsigned /*workers*/, bool /*tells*/) { return nullptr; }
+std::unique_ptr<Reactor> with_rings(unsigned /*workers*/, bool /*tells*/) { return nullptr; }
 #endif
 
 }  // namespace
 
 std::unique_ptr<Reactor> make_driver(std::string_view name, unsigned workers, bool tells) {
   if (name.empty() || name == "auto") {
-    if (std::unique_ptr<Reactor> ring = best_ring(workers, tells)) return ring;
+    if (std::unique_ptr<Reactor> mixed = with_rings(workers, tells)) return mixed;
     return std::make_unique<EpollReactor>();
   }
   if (name == "epoll") return std::make_unique<EpollReactor>();
+#if defined(WEFT_HAVE_URING)
+  if (name == "mixed") return std::make_unique<MixedReactor>(workers);
+  if (name == "uring") return std::make_unique<UringReactor>(workers);
+#endif
   const std::string given =
       "weft: driver (Options::driver, WEFT_DRIVER) is '" + std::string(name) + "'";
-  if (name == "uring") {
-#if defined(WEFT_HAVE_URING)
-    return std::make_unique<UringReactor>(workers);
-#else
+  if (name == "mixed" || name == "uring") {
     throw std::invalid_argument(given +
                                 ", but this build has only 'epoll'; 'auto' takes what there is");
-#endif
   }
-  throw std::invalid_argument(given + "; allowed are 'auto', 'epoll' and 'uring'");
+  throw std::invalid_argument(given + "; allowed are 'auto', 'epoll', 'mixed' and 'uring'");
 }
 
 }  // namespace weft::detail

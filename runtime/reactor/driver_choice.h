@@ -7,10 +7,10 @@
 
 namespace weft::detail {
 
-/// Makes the driver that Options::driver or WEFT_DRIVER asks for: "epoll", "uring", or "auto" (also
-/// ""), which is io_uring where the kernel grants all of it, and epoll elsewhere, with a line that
-/// says why if `tells`. Throws std::invalid_argument for any other name and for one that this build
-/// lacks, and std::system_error when the kernel refuses.
+/// Makes the driver that Options::driver or WEFT_DRIVER asks for: "epoll", "mixed", "uring", or
+/// "auto" (also ""), which is "mixed" where the kernel grants rings, and epoll elsewhere, with a
+/// line that says why if `tells`. Throws std::invalid_argument for any other name and for one that
+/// this build lacks, and std::system_error when the kernel refuses.
 std::unique_ptr<Reactor> make_driver(std::string_view name, unsigned workers, bool tells = false);
 
 }  // namespace weft::detail

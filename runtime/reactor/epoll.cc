@@ -19,6 +19,8 @@ namespace weft::detail {
 namespace {
 
 constexpr std::uint64_t kWakeUpKey = std::numeric_limits<std::uint64_t>::max();
+// Of what is watched besides; the rest is its index. No number has it, and no other key.
+constexpr std::uint64_t kBesides = std::uint64_t{1} << 30;
 constexpr Nanos kNanosPerSecond = 1'000'000'000;
 constexpr Nanos kNanosPerMilli = 1'000'000;
 
@@ -30,15 +32,23 @@ EpollReactor::KernelObject::KernelObject(int fd, const char* origin) : fd_(fd) {
 
 EpollReactor::KernelObject::~KernelObject() { ::close(fd_); }
 
-EpollReactor::EpollReactor(bool nanoseconds)
-    : Reactor(/*hands_over=*/false),
+EpollReactor::EpollReactor(bool nanoseconds, Takes takes)
+    : Reactor(takes),
       epoll_(::epoll_create1(EPOLL_CLOEXEC), "weft: epoll_create1"),
       wake_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "weft: eventfd"),
       has_nanosecond_wait_(nanoseconds) {
+  add(wake_up_.fd(), EPOLLIN | EPOLLET, kWakeUpKey);
+}
+
+void EpollReactor::watch_besides(int fd, std::uint32_t index) {
+  add(fd, EPOLLIN, kBesides | index);
+}
+
+void EpollReactor::add(int fd, std::uint32_t events, std::uint64_t key) {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
-  event.data.u64 = kWakeUpKey;
-  if (::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, wake_up_.fd(), &event) != 0) {
+  event.events = events;
+  event.data.u64 = key;
+  if (::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, fd, &event) != 0) {
     throw std::system_error(errno, std::system_category(), "weft: epoll_ctl");
   }
 }
@@ -111,6 +121,9 @@ int EpollReactor::wait_for_events(Nanos deadline) noexcept {
 void EpollReactor::report(const epoll_event& event, std::vector<Ready>& ready) noexcept {
   if (event.data.u64 == kWakeUpKey) return;
   if (ForeignWaits::owns(event.data.u64)) return foreign_waits_.post(event, ready);
+  if ((event.data.u64 & kBesides) != 0) {
+    return look_at(static_cast<std::uint32_t>(event.data.u64 & ~kBesides), ready);
+  }
   const auto fd = static_cast<int>(event.data.u64 & std::numeric_limits<std::uint32_t>::max());
   FdEntry* const entry = FdTable::instance().find(fd);
   WEFT_ASSERT(entry != nullptr, "only numbers that have an entry are added");

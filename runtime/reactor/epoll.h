@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <cstdint>
 #include <memory>
 
 #include "base/atomic.h"
@@ -22,11 +23,11 @@
 
 namespace weft::detail {
 
-class EpollReactor final : public Reactor {
+class EpollReactor : public Reactor {
  public:
   /// Throws std::system_error. Without `nanoseconds` it sleeps as on a kernel before 5.11: for
   /// whole milliseconds.
-  explicit EpollReactor(bool nanoseconds = true);
+  explicit EpollReactor(bool nanoseconds = true) : EpollReactor(nanoseconds, Takes{}) {}
 
   const char* name() const noexcept override { return "epoll"; }
   bool active() const noexcept override;
@@ -38,11 +39,19 @@ class EpollReactor final : public Reactor {
   ForeignWaits& foreign_waits() noexcept override;
 
  protected:
+  EpollReactor(bool nanoseconds, Takes takes);
+
   IoResult wait_or_do(const FdOperation& operation, Direction direction, const Handover&) override;
+
+  /// Watches what a driver that builds on this one has besides, for as long as `fd` can be read:
+  /// each poll() then asks for look_at(index). Throws std::system_error.
+  void watch_besides(int fd, std::uint32_t index);
+  virtual void look_at(std::uint32_t /*index*/, std::vector<Ready>& /*ready*/) noexcept {}
 
  private:
   static constexpr std::size_t kEventsAtOnce = 128;
 
+  void add(int fd, std::uint32_t events, std::uint64_t key);
   int wait_for_events(Nanos deadline) noexcept;
   void report(const epoll_event& event, std::vector<Ready>& ready) noexcept;
   int watch(const FdOperation& operation);

@@ -48,7 +48,7 @@ IoResult Reactor::attempt(const Descriptor& descriptor, Direction direction, std
   const FdOperation operation(descriptor);
   if (!operation) return {.error = EBADF};
   FdEntry& entry = operation.entry();
-  const bool tries = handover.call != Handover::Call::kSend || !hands_over_;
+  const bool tries = handover.call != Handover::Call::kSend || !takes_.sends;
   for (;;) {
     const Readiness seen = entry.readiness(direction);
     if ((tries && seen.ready()) || chaos::strikes(chaos::Kind::kDriver, 4)) {
@@ -153,24 +153,27 @@ IoResult Reactor::connect(const Descriptor& socket, const sockaddr* peer, sockle
 
 // ---- Files on disk.
 
-IoResult Reactor::hand_over(const Descriptor& file, const Handover& handover) {
-  if (!hands_over_) return {.error = EOPNOTSUPP};
+IoResult Reactor::do_file_call(const FdOperation& /*operation*/, const FileCall& /*call*/) {
+  return {.error = EOPNOTSUPP};
+}
+
+IoResult Reactor::hand_over(const Descriptor& file, const FileCall& call) {
   const FdOperation operation(file);
   if (!operation) return {.error = EBADF};
-  return wait_or_do(operation, Direction::kRead, handover);
+  return do_file_call(operation, call);
 }
 
 IoResult Reactor::read_at(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset) {
-  return hand_over(file, {.call = Handover::Call::kReadAt, .into = into, .offset = offset});
+  return hand_over(file, {.call = FileCall::Call::kRead, .into = into, .offset = offset});
 }
 
 IoResult Reactor::write_at(const Descriptor& file, std::span<const std::byte> from,
                            std::uint64_t offset) {
-  return hand_over(file, {.call = Handover::Call::kWriteAt, .from = from, .offset = offset});
+  return hand_over(file, {.call = FileCall::Call::kWrite, .from = from, .offset = offset});
 }
 
 IoResult Reactor::sync(const Descriptor& file, bool with_metadata) {
-  return hand_over(file, {.call = Handover::Call::kSync, .with_metadata = with_metadata});
+  return hand_over(file, {.call = FileCall::Call::kSync, .with_metadata = with_metadata});
 }
 
 }  // namespace weft::detail

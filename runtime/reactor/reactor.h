@@ -2,7 +2,8 @@
 
 // What the I/O layer asks of a driver: operations that return when they are done. All try where the
 // call may succeed. Where it must fail it is the driver's affair how to go on: it waits until the
-// call may succeed, or hands the call to the kernel.
+// call may succeed, or hands the call to the kernel. Files on disk, for which nobody can wait, only
+// some drivers know how to serve.
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -37,14 +38,22 @@ class Acceptor {
 
 /// What a driver may do for the operation that waits, beyond waiting.
 struct Handover {
-  enum class Call : std::uint8_t { kNone, kReceive, kSend, kAccept, kReadAt, kWriteAt, kSync };
+  enum class Call : std::uint8_t { kNone, kReceive, kSend, kAccept };
   Call call = Call::kNone;
-  std::span<std::byte> into = {};        ///< kReceive, kReadAt
-  std::span<const std::byte> from = {};  ///< kSend, kWriteAt
-  std::uint64_t offset = 0;              ///< kReadAt, kWriteAt
-  bool with_metadata = false;            ///< kSync
+  std::span<std::byte> into = {};        ///< kReceive
+  std::span<const std::byte> from = {};  ///< kSend
   sockaddr* peer = nullptr;              ///< kAccept
   socklen_t* size = nullptr;             ///< kAccept: the room at `peer`, and then what it needs.
+};
+
+/// A call on a file on disk. It takes as long as the disk, and cannot be waited for beforehand.
+struct FileCall {
+  enum class Call : std::uint8_t { kRead, kWrite, kSync };
+  Call call = Call::kRead;
+  std::span<std::byte> into = {};        ///< kRead
+  std::span<const std::byte> from = {};  ///< kWrite
+  std::uint64_t offset = 0;              ///< kRead, kWrite
+  bool with_metadata = false;            ///< kSync
 };
 
 /// The operations are called by a fiber of the runtime that the reactor belongs to. They suspend
@@ -76,9 +85,9 @@ class Reactor : public Driver {
   /// Cancelled, it leaves a socket that is good for nothing but closing.
   IoResult connect(const Descriptor& socket, const sockaddr* peer, socklen_t size);
 
-  /// Whether files on disk, for which nobody can wait, may be handed over. Otherwise the next three
-  /// answer EOPNOTSUPP. Cancelled, they may have been carried out.
-  bool takes_files() const noexcept { return hands_over_; }
+  /// Whether calls on files on disk may be handed over. Otherwise the next three answer EOPNOTSUPP.
+  /// Cancelled, they may have been carried out.
+  bool takes_files() const noexcept { return takes_.files; }
   IoResult read_at(const Descriptor& file, std::span<std::byte> into, std::uint64_t offset);
   IoResult write_at(const Descriptor& file, std::span<const std::byte> from, std::uint64_t offset);
   IoResult sync(const Descriptor& file, bool with_metadata);
@@ -89,22 +98,28 @@ class Reactor : public Driver {
   static constexpr std::size_t kMostParts = 64;  // well below IOV_MAX
 
  protected:
-  /// Whether calls can be handed over. Sends are then, without having been tried: that pays where
-  /// they are many, and go to the kernel together.
-  explicit Reactor(bool hands_over) noexcept : hands_over_(hands_over) {}
+  /// What the driver takes without its having been tried.
+  struct Takes {
+    bool sends = false;  ///< That pays where they are many, and go to the kernel together.
+    bool files = false;
+  };
+  explicit Reactor(Takes takes) noexcept : takes_(takes) {}
 
   /// For a call that would block. Suspends until it need not (error EAGAIN: to be made again), or
   /// hands the call over and returns how it ended. Throws Cancelled.
   virtual IoResult wait_or_do(const FdOperation& operation, Direction direction,
                               const Handover& handover) = 0;
+  /// By who takes files. Suspends until the call has ended. Throws Cancelled. EAGAIN: the file was
+  /// opened without blocking, and is of a kind that knows no other way.
+  virtual IoResult do_file_call(const FdOperation& operation, const FileCall& call);
 
  private:
   template <class Call>
   IoResult attempt(const Descriptor& descriptor, Direction direction, std::size_t wanted, Call call,
                    const Handover& handover = {});
-  IoResult hand_over(const Descriptor& file, const Handover& handover);
+  IoResult hand_over(const Descriptor& file, const FileCall& call);
 
-  const bool hands_over_;
+  const Takes takes_;
 };
 
 /// The reactor of the runtime that runs the caller; null on any other thread.

@@ -19,7 +19,6 @@ namespace weft::detail {
 
 namespace {
 
-constexpr unsigned kEntries = 256;  // of a ring; when they are full they are handed over
 constexpr unsigned kReapedAtOnce = 256;
 constexpr Nanos kLongestFinish = 20'000;
 constexpr std::uint64_t kForeignKey = 2;  // no request's address
@@ -33,51 +32,34 @@ struct UringReactor::Foreign {
   ForeignWaits waits;
 };
 
-UringReactor::UringReactor(unsigned workers) : Reactor(/*hands_over=*/true), foreign_(workers) {
-  rings_.reserve(workers);
-  for (unsigned i = 0; i < workers; ++i) rings_.push_back(std::make_unique<Ring>(kEntries));
-}
+UringReactor::UringReactor(unsigned workers)
+    : Reactor({.sends = true, .files = true}),
+      rings_(Ring::Kind::kSleptIn, workers),
+      foreign_(workers) {}
 
 UringReactor::~UringReactor() {
   for (const Atomic<Foreign*>& foreign : foreign_) delete foreign.load(std::memory_order_relaxed);
 }
 
-namespace {
-
-// A plain thread stands in for the first.
-unsigned index_of_current_worker() noexcept {
-  const Worker* const worker = current_worker();
-  return worker != nullptr ? worker->index() : 0;
-}
-
-}  // namespace
-
-Ring& UringReactor::here() noexcept { return *rings_[index_of_current_worker()]; }
-
-bool UringReactor::active() const noexcept {
-  for (const auto& ring : rings_) {
-    if (ring->busy()) return true;
-  }
-  return false;
-}
+bool UringReactor::active() const noexcept { return rings_.busy(); }
 
 // Nobody else sits there for longer than it takes to reap.
 bool UringReactor::acquire(unsigned worker) noexcept {
-  for (SpinWait spin; !rings_[worker]->take_seat();) spin.pause();
+  for (SpinWait spin; !rings_[worker].take_seat();) spin.pause();
   return true;
 }
 
-void UringReactor::release(unsigned worker) noexcept { rings_[worker]->leave_seat(); }
+void UringReactor::release(unsigned worker) noexcept { rings_[worker].leave_seat(); }
 
-void UringReactor::interrupt(unsigned worker) noexcept { rings_[worker]->interrupt(); }
+void UringReactor::interrupt(unsigned worker) noexcept { rings_[worker].interrupt(); }
 
 void UringReactor::poll(unsigned worker, Nanos deadline, std::vector<Ready>& ready) noexcept {
-  rings_[worker]->wait(deadline);
+  rings_[worker].wait(deadline);
   reap(worker, ready);
 }
 
 void UringReactor::reap(unsigned worker, std::vector<Ready>& ready) noexcept {
-  Ring& ring = *rings_[worker];
+  Ring& ring = rings_[worker];
   const unsigned most =
       chaos::strikes(chaos::Kind::kDriver, 1) ? 1 + chaos::below(4) : kReapedAtOnce;
   ring.reap(most, [&](std::uint64_t request, Completion end) noexcept {
@@ -86,14 +68,14 @@ void UringReactor::reap(unsigned worker, std::vector<Ready>& ready) noexcept {
                    ready);  // [foreign]
       return;
     }
-    finish(*reinterpret_cast<Request*>(request), end, ready);
+    RingRequest::finish(request, end, ready);
   });
 }
 
 // ---- Descriptors of others.
 
 ForeignWaits& UringReactor::foreign_waits() {
-  const unsigned worker = index_of_current_worker();
+  const unsigned worker = Rings::index_here();
   Foreign* foreign = foreign_[worker].load(std::memory_order_relaxed);
   if (foreign != nullptr) [[likely]]
     return foreign->waits;
@@ -101,7 +83,7 @@ ForeignWaits& UringReactor::foreign_waits() {
   if (!epoll) throw std::system_error(errno, std::system_category(), "weft: epoll_create1");
   foreign = new Foreign(std::move(epoll));
   foreign_[worker].store(foreign, std::memory_order_release);  // [foreign]
-  watch(*rings_[worker], *foreign);
+  watch(rings_[worker], *foreign);
   return foreign->waits;
 }
 
@@ -127,16 +109,14 @@ void UringReactor::post_foreign(Ring& ring, Foreign& foreign, Completion news,
   if ((news.flags & IORING_CQE_F_MORE) == 0) watch(ring, foreign);
 }
 
-bool UringReactor::has_waiting(unsigned worker) const noexcept {
-  return rings_[worker]->has_news();
-}
+bool UringReactor::has_waiting(unsigned worker) const noexcept { return rings_[worker].has_news(); }
 
 // Its worker is in a fiber and does not look. What the kernel has yet to finish wants that thread
 // in the kernel: a barrier on all threads brings it there, and it finishes on its way out. The seat
 // is free meanwhile: the barrier may take its time, and the owner waits for the seat.
 // An owner that sits is no such case: it sleeps there, polls, or hands over what is queued.
 void UringReactor::take_over(unsigned worker, std::vector<Ready>& ready) noexcept {
-  Ring& ring = *rings_[worker];
+  Ring& ring = rings_[worker];
   if (!ring.has_news() || ring.is_seat_taken()) return;
   const auto sit = [&](auto act) {
     if (!ring.take_seat()) return;

@@ -4,17 +4,13 @@
 // call has to wait for is handed to the kernel: it receives into the caller's buffer, sends,
 // and takes connections. Sends go there untried, many at a time. For the rest it waits until the
 // call may succeed.
-//
-// A fiber's operation begins in the ring of the worker that it runs on, and ends there: whoever
-// reaps the completion wakes the fiber, which may then run anywhere. Until then the kernel may
-// write to the fiber's memory. So the fiber does not return before ITS operation has ended,
-// cancelled or not: one that is to stop asks the kernel to cancel, and goes on waiting.
 
 #include <memory>
 #include <vector>
 
 #include "reactor/reactor.h"
-#include "reactor/uring_ring.h"
+#include "reactor/uring_request.h"
+#include "reactor/uring_rings.h"
 
 namespace weft::detail {
 
@@ -25,7 +21,7 @@ class UringReactor final : public Reactor {
   ~UringReactor() override;
 
   /// Whether the kernel knows all that the rings are asked for, or is one from before Linux 5.19.
-  bool is_complete() const noexcept { return rings_.front()->is_complete(); }
+  bool is_complete() const noexcept { return rings_[0].is_complete(); }
 
   const char* name() const noexcept override { return "uring"; }
   bool active() const noexcept override;
@@ -43,18 +39,12 @@ class UringReactor final : public Reactor {
  protected:
   IoResult wait_or_do(const FdOperation& operation, Direction direction,
                       const Handover& handover) override;
+  IoResult do_file_call(const FdOperation& operation, const FileCall& call) override;
 
  private:
-  struct Request;
   class MultishotAccept;
 
-  Ring& here() noexcept;
   void reap(unsigned worker, std::vector<Ready>& ready) noexcept;
-  static void finish(Request& request, Completion end, std::vector<Ready>& ready) noexcept;
-  template <class Prepare>
-  static Wake run(Ring& ring, Request& request, const FdOperation& operation, Prepare prepare);
-  static void cancel(Ring& ring, const Request& request) noexcept;
-  static void stop(Ring& ring, Request& request);
 
   // Descriptors of others are watched by an epoll instance for each worker, which its ring watches:
   // with no wait left, nothing is left in the kernel that names a fiber's memory or holds their
@@ -64,8 +54,8 @@ class UringReactor final : public Reactor {
   static void post_foreign(Ring& ring, Foreign& foreign, Completion news,
                            std::vector<Ready>& ready) noexcept;
 
-  std::vector<std::unique_ptr<Ring>> rings_;  // by worker
-  // Likewise. Each is made by the worker when first needed, and read by who reaps. [foreign]
+  const Rings rings_;
+  // By worker. Each is made by it when first needed, and read by who reaps. [foreign]
   std::vector<Atomic<Foreign*>> foreign_;
 };
 

@@ -9,7 +9,7 @@
 #include <memory>
 #include <utility>
 
-#include "reactor/uring_request.h"
+#include "reactor/uring.h"
 
 namespace weft::detail {
 
@@ -24,7 +24,7 @@ class UringReactor::MultishotAccept final : public Acceptor {
 
   IoResult next(sockaddr* peer, socklen_t& size) override;
   void rest() override {
-    if (ring_ != nullptr) stop(*ring_, request_);
+    if (ring_ != nullptr) request_.stop(*ring_);
   }
 
  private:
@@ -35,7 +35,7 @@ class UringReactor::MultishotAccept final : public Acceptor {
   Ring* ring_ = nullptr;         // where the request was handed over last
   bool took_any_ = false;        // since then
   TakenConnections taken_;       // under request_.lock
-  Request request_;
+  RingRequest request_;
 };
 
 namespace {
@@ -85,12 +85,12 @@ IoResult UringReactor::MultishotAccept::next(sockaddr* peer, socklen_t& size) {
 
 // 0, or an errno.
 int UringReactor::MultishotAccept::begin() noexcept {
-  Ring& ring = reactor_.here();
+  Ring& ring = reactor_.rings_.here();
   request_.ended = took_any_ = false;
   const int error = ring.push([this](io_uring_sqe& entry) {
     io_uring_prep_multishot_accept(&entry, operation_.fd(), nullptr, nullptr,
                                    SOCK_NONBLOCK | SOCK_CLOEXEC);
-    entry.user_data = reinterpret_cast<std::uintptr_t>(&request_);
+    entry.user_data = request_.user_data();
   });
   if (error != 0) {
     request_.ended = true;

@@ -1,18 +1,13 @@
 // Operations that wait: a request goes to the kernel, and its fiber sleeps until that has ended.
 
 #include <poll.h>
-#include <unistd.h>
 #include <weft/error.h>
 
 #include <cerrno>
-#include <memory>
-#include <mutex>
-#include <new>
-#include <utility>
 
-#include "base/spinlock.h"
+#include "reactor/uring.h"
+#include "reactor/uring_files.h"
 #include "reactor/uring_request.h"
-#include "time/clock.h"
 
 namespace weft::detail {
 
@@ -33,17 +28,6 @@ void prepare(io_uring_sqe& entry, int fd, Direction direction, const Handover& h
     case Handover::Call::kAccept:
       io_uring_prep_accept(&entry, fd, handover.peer, handover.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       break;
-    case Handover::Call::kReadAt:
-      io_uring_prep_read(&entry, fd, handover.into.data(),
-                         static_cast<unsigned>(handover.into.size()), handover.offset);
-      break;
-    case Handover::Call::kWriteAt:
-      io_uring_prep_write(&entry, fd, handover.from.data(),
-                          static_cast<unsigned>(handover.from.size()), handover.offset);
-      break;
-    case Handover::Call::kSync:
-      io_uring_prep_fsync(&entry, fd, handover.with_metadata ? 0 : IORING_FSYNC_DATASYNC);
-      break;
     case Handover::Call::kNone:
       io_uring_prep_poll_add(&entry, fd,
                              direction == Direction::kRead ? POLLIN | POLLRDHUP : POLLOUT);
@@ -59,130 +43,7 @@ void prepare_edges(io_uring_sqe& entry, int fd) noexcept {
   io_uring_prep_poll_multishot(&entry, fd, POLLOUT);
 }
 
-void unlock(void* lock) noexcept { static_cast<Spinlock*>(lock)->unlock(); }
-
-// Where there is no memory to remember it in, that connection ends.
-std::unique_ptr<TakenConnection> keep(int connection) noexcept {
-  try {
-    return std::make_unique<TakenConnection>(connection);
-  } catch (const std::bad_alloc&) {
-    ::close(connection);
-    return nullptr;
-  }
-}
-
 }  // namespace
-
-// By whoever reaps. Once the lock is free the request may be gone.
-void UringReactor::finish(Request& request, Completion end, std::vector<Ready>& ready) noexcept {
-  const bool goes_on = (end.flags & IORING_CQE_F_MORE) != 0;
-  std::unique_ptr<TakenConnection> taken;
-  if (request.taken != nullptr && end.result >= 0) taken = keep(end.result);
-  request.lock.lock();
-  if (request.taken != nullptr && end.result >= 0) {
-    request.lost_one |= taken == nullptr;
-    if (taken != nullptr) request.taken->push(std::move(taken));
-    request.ended = !goes_on;
-  } else if (goes_on && (request.came || (end.result & request.events) == 0)) {
-    request.lock.unlock();
-    return;
-  } else {
-    if (!request.came) request.end = end;
-    (goes_on ? request.came : request.ended) = true;
-  }
-  const WakeToken waiter = std::exchange(request.waiter, {});
-  request.lock.unlock();
-  if (waiter.fiber == nullptr) return;  // it is awake, and will look before it sleeps
-  try {
-    ready.push_back({waiter, Wake::kNormal});
-  } catch (const std::bad_alloc&) {
-    wake_from_driver(waiter, Wake::kNormal);
-  }
-}
-
-// Executed while it is submitted; so when this returns it cannot hit a later request in the same
-// place. It may find that the request has just ended.
-void UringReactor::cancel(Ring& ring, const Request& request) noexcept {
-  const auto ask = [&](io_uring_sqe& entry) {
-    io_uring_prep_cancel(&entry, const_cast<Request*>(&request), 0);
-    entry.user_data = Ring::kNobody;
-  };
-  ring.push_now(ask);
-}
-
-namespace {
-
-// The kernel may look for a request to cancel while that is between two of its lists, and not find
-// it; so it is asked again.
-void wait_for_end(Spinlock& lock) {
-  constexpr Nanos kAskAgain = 10'000'000;
-  try {
-    suspend_until(now() + kAskAgain, &unlock, &lock, Cancellable::kNo);
-  } catch (const std::bad_alloc&) {
-    suspend(&unlock, &lock, Cancellable::kNo);
-  }
-}
-
-}  // namespace
-
-// Returns when the request has ended: with kNormal, or with why it was asked to. The lock is held
-// until the fiber is asleep: who reaps an early end waits for that.
-template <class Prepare>
-Wake UringReactor::run(Ring& ring, Request& request, const FdOperation& operation,
-                       Prepare prepare) {
-  const WakeToken first = current_token(WaitsFor::kDescriptor);
-  request.lock.lock();
-  const int error = ring.push([&](io_uring_sqe& entry) {
-    prepare(entry);
-    entry.user_data = reinterpret_cast<std::uintptr_t>(&request);
-  });
-  if (error != 0) {
-    request.lock.unlock();
-    request.end.result = -ENOMEM;
-    return Wake::kNormal;
-  }
-  request.waiter = first;
-  Wake reason =
-      operation.entry().wait_for_close(operation.generation(), request.lock, request.waiter);
-  while (reason == Wake::kNormal) {
-    const WakeToken again = current_token(WaitsFor::kDescriptor);
-    request.lock.lock();
-    if (request.ended) {
-      request.lock.unlock();
-      return reason;
-    }
-    if (request.came) {
-      request.lock.unlock();
-      break;
-    }
-    // From another driver, which watches the descriptor, too.
-    request.waiter = again;
-    reason = operation.entry().wait_for_close(operation.generation(), request.lock, request.waiter);
-  }
-  stop(ring, request);
-  return reason;
-}
-
-// Returns when the request has ended.
-void UringReactor::stop(Ring& ring, Request& request) {
-  for (bool asked = false;;) {
-    const WakeToken again = current_token(WaitsFor::kDescriptor);
-    request.lock.lock();
-    if (request.ended) {
-      request.lock.unlock();
-      return;
-    }
-    if (!asked) {
-      request.lock.unlock();
-      cancel(ring, request);
-      asked = true;
-    } else {
-      request.waiter = again;
-      wait_for_end(request.lock);
-      asked = false;
-    }
-  }
-}
 
 IoResult UringReactor::wait_or_do(const FdOperation& operation, Direction direction,
                                   const Handover& handover) {
@@ -192,9 +53,9 @@ IoResult UringReactor::wait_or_do(const FdOperation& operation, Direction direct
     // Here nothing has been begun. Further down one that is pending might meet a call that succeeds
     // at once, again and again, and never be told.
     if (take_cancellation()) throw Cancelled{};
-    Request request;
+    RingRequest request;
     request.events = by_edges ? kWritable : 0;
-    const Wake reason = run(here(), request, operation, [&](io_uring_sqe& entry) {
+    const Wake reason = request.run(rings_.here(), operation, [&](io_uring_sqe& entry) {
       if (by_edges) return prepare_edges(entry, operation.fd());
       prepare(entry, operation.fd(), direction, call == handover.call ? handover : Handover{});
     });
@@ -225,6 +86,10 @@ IoResult UringReactor::wait_or_do(const FdOperation& operation, Direction direct
     }
     // Else not stopped by us: the thread that had handed it over has ended.
   }
+}
+
+IoResult UringReactor::do_file_call(const FdOperation& operation, const FileCall& call) {
+  return weft::detail::do_file_call(rings_.here(), operation, call);
 }
 
 }  // namespace weft::detail

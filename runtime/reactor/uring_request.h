@@ -1,15 +1,24 @@
 #pragma once
 
-// An operation that the kernel has under way, and whoever waits for its end.
+// An operation that the kernel has under way in a ring, and the fiber that waits for its end.
+//
+// It begins in the ring of the worker that its fiber runs on, and ends there: whoever reaps the
+// completion wakes the fiber, which may then run anywhere. Until then the kernel may write to the
+// fiber's memory. So the fiber does not return before ITS operation has ended, cancelled or not:
+// one that is to stop asks the kernel to cancel, and goes on waiting.
 
 #include <unistd.h>
 
 #include <cerrno>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "base/spinlock.h"
-#include "reactor/uring.h"
+#include "reactor/fd_table.h"
+#include "reactor/uring_ring.h"
+#include "sched/driver.h"
+#include "sched/wait.h"
 
 namespace weft::detail {
 
@@ -51,8 +60,22 @@ class TakenConnections {
   TakenConnection* last_ = nullptr;  // where there is a first
 };
 
-// Where the fiber that waits keeps it, until the kernel has told its end.
-struct UringReactor::Request {
+/// Kept by the fiber that waits, until the kernel has told its end.
+struct RingRequest {
+  /// By whoever reaps what its ring tells of it.
+  static void finish(std::uint64_t user_data, Completion end, std::vector<Ready>& ready) noexcept {
+    reinterpret_cast<RingRequest*>(user_data)->finish(end, ready);
+  }
+  /// What is to come back with the completions.
+  std::uint64_t user_data() const noexcept { return reinterpret_cast<std::uintptr_t>(this); }
+
+  /// Returns when the operation that `prepare(io_uring_sqe&)` describes has ended: with kNormal,
+  /// or, if it was asked to stop, with why. Suspends.
+  template <class Prepare>
+  Wake run(Ring& ring, const FdOperation& operation, Prepare prepare);
+  /// Has the kernel cancel it, and returns when it has ended. Suspends; is not cancelled.
+  void stop(Ring& ring);
+
   Spinlock lock;
   WakeToken waiter;    // under lock; set when the fiber is about to sleep, taken by who wakes it
   bool ended = false;  // under lock
@@ -64,11 +87,27 @@ struct UringReactor::Request {
   // Not null: an operation that goes on, and tells of a connection each time. Under lock.
   TakenConnections* taken = nullptr;
   bool lost_one = false;  // under lock; there was no memory to remember it in
+
+ private:
+  void finish(Completion end, std::vector<Ready>& ready) noexcept;
+  void cancel(Ring& ring) const noexcept;
+  Wake wait(Ring& ring, const FdOperation& operation);
 };
 
 // Not that the request was stopped or is to be made again.
 inline bool is_failure(int result) noexcept {
   return result < 0 && result != -ECANCELED && result != -EINTR && result != -EAGAIN;
+}
+
+template <class Prepare>
+Wake RingRequest::run(Ring& ring, const FdOperation& operation, Prepare prepare) {
+  const int error = ring.push([&](io_uring_sqe& entry) {
+    prepare(entry);
+    entry.user_data = user_data();
+  });
+  if (error == 0) return wait(ring, operation);
+  end.result = -ENOMEM;
+  return Wake::kNormal;
 }
 
 }  // namespace weft::detail

@@ -27,23 +27,21 @@ constexpr unsigned kCompletionsPerEntry = 8;
 // ThreadSanitizer, which learns from this that all use of the former came before. [uring-unmapped]
 Atomic<unsigned> g_rings_unmapped{0};
 
-// As much as the kernel knows of what is wanted: each line is older than the one before.
-constexpr unsigned kFlags[] = {
-    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,  // 5.19
-    IORING_SETUP_SUBMIT_ALL,  // 5.18; before 5.13 no operation could watch wake_up_ for good
-};
+// 0, or the errno of what refused. What it was asked for last, `ring` says.
+int set_up(io_uring& ring, unsigned entries, unsigned flags) noexcept {
+  io_uring_params parameters{};
+  parameters.flags = flags | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+  parameters.cq_entries = entries * kCompletionsPerEntry;
+  return -io_uring_queue_init_params(entries, &ring, &parameters);
+}
 
-// 0, or the errno of what refused.
-int set_up(io_uring& ring, unsigned entries) noexcept {
-  int error = 0;
-  for (const unsigned flags : kFlags) {
-    io_uring_params parameters{};
-    parameters.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
-    parameters.cq_entries = entries * kCompletionsPerEntry;
-    error = -io_uring_queue_init_params(entries, &ring, &parameters);
-    if (error != EINVAL) break;
-  }
-  return error;
+// As much as the kernel knows of what is wanted. Before 5.18 there was no SUBMIT_ALL, and before
+// 5.13 no operation could watch wake_up_ for good.
+int set_up(io_uring& ring, unsigned entries, Ring::Kind kind) noexcept {
+  constexpr unsigned kCooperative = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;  // 5.19
+  const bool slept_in = kind == Ring::Kind::kSleptIn;
+  const int error = set_up(ring, entries, slept_in ? kCooperative : 0);
+  return error == EINVAL && slept_in ? set_up(ring, entries, 0U) : error;
 }
 
 bool has_all_operations(io_uring& ring) noexcept {
@@ -61,16 +59,17 @@ bool has_all_operations(io_uring& ring) noexcept {
 
 }  // namespace
 
-Ring::Ring(unsigned entries) {
-  if (const int error = set_up(ring_, entries)) {
+Ring::Ring(Kind kind, unsigned entries) : kind_(kind) {
+  if (const int error = set_up(ring_, entries, kind)) {
     throw std::system_error(error, std::system_category(), "weft: io_uring_setup");
   }
   g_rings_unmapped.load(std::memory_order_acquire);  // [uring-unmapped]
   constexpr unsigned kNeeded = IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG;
   int error = (ring_.features & kNeeded) == kNeeded && has_all_operations(ring_) ? 0 : ENOSYS;
   const char* what = "weft: io_uring lacks what is needed (Linux 5.18)";
-  if (error == 0 && (wake_up_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
-    error = errno;
+  if (error == 0 && kind == Kind::kSleptIn) {
+    wake_up_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    error = wake_up_ < 0 ? errno : 0;
     what = "weft: eventfd";
   }
   if (error != 0) {
@@ -84,7 +83,7 @@ Ring::Ring(unsigned entries) {
 Ring::~Ring() {
   io_uring_queue_exit(&ring_);
   g_rings_unmapped.fetch_add(1, std::memory_order_release);  // [uring-unmapped]
-  ::close(wake_up_);
+  if (wake_up_ >= 0) ::close(wake_up_);
 }
 
 unsigned Ring::unsubmitted() const noexcept {
@@ -115,9 +114,11 @@ int Ring::enter(unsigned least, unsigned flags, const void* argument, std::size_
 int Ring::flush() noexcept {
   const bool seated = take_seat();  // so that nobody thinks that the owner is stuck in a fiber
   int error = 0;
-  do {
-    error = unsubmitted() > 0 ? enter(0, 0, nullptr, 0) : 0;
-  } while (error == EINTR);
+  while (unsubmitted() > 0) {
+    error = enter(0, 0, nullptr, 0);
+    if (error != 0 && error != EINTR) break;
+    error = 0;
+  }
   if (seated) leave_seat();
   return error;
 }

@@ -12,12 +12,16 @@
 // submitted it next enters or leaves the kernel, at the latest with a tick of its timer, instead of
 // interrupting it at once.
 //
+// A ring where nobody sleeps is made without it: who looks after its descriptor, elsewhere, is to
+// be told at once, whatever the thread does that submitted. Nothing is queued there for later.
+//
 // Invariants
 //  1. An entry is written under submission_lock_ and shown to the kernel by a release of the tail;
 //     the kernel reads up to there, whoever calls it.
 //  2. Completions are read by who holds the seat. What a completion names lives until it has been
 //     reaped.
-//  3. Only the owner sleeps here. An interruption is an edge of wake_up_, which an operation that
+//  3. Only the owner sleeps here, if anyone. An interruption is an edge of wake_up_, which an
+//  operation that
 //     never ends watches: it makes a completion, so a sleep that is yet to come ends at once.
 //  4. What others queue they hand over themselves: a sleeping owner does not look at the queue.
 
@@ -41,8 +45,12 @@ struct Completion {
 
 class Ring {
  public:
+  enum class Kind : std::uint8_t {
+    kSleptIn,  ///< By its owner, when that has nothing to do.
+    kWatched,  ///< Its descriptor can be read (poll(2)) as long as there are completions.
+  };
   /// Throws std::system_error: the kernel, or a filter before it, refuses.
-  explicit Ring(unsigned entries);
+  Ring(Kind kind, unsigned entries);
   ~Ring();
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
@@ -51,7 +59,8 @@ class Ring {
 
   /// Queues an entry, which `prepare(io_uring_sqe&)` fills. Its user_data is what reap() passes on;
   /// kNobody for an answer that nobody wants. 0, or an errno: the queue is full, and the kernel
-  /// takes nothing. For the owner, which hands it over at the latest before it sleeps.
+  /// takes nothing. For the owner, which hands it over at the latest before it sleeps, or with
+  /// flush() where it does not sleep.
   template <class Prepare>
   int push(Prepare prepare) noexcept {
     while (!try_push(prepare)) {
@@ -73,7 +82,9 @@ class Ring {
   /// Makes a wait() return that sleeps now or is about to.
   void interrupt() noexcept;
 
-  /// Whether the kernel knows all the flags that it was asked for.
+  Kind kind() const noexcept { return kind_; }
+  int fd() const noexcept { return ring_.ring_fd; }
+  /// Whether the kernel knows all the flags that it was asked for where one sleeps.
   bool is_complete() const noexcept { return (ring_.flags & IORING_SETUP_COOP_TASKRUN) != 0; }
   /// Whether anything has been queued that has not been reaped.
   bool busy() const noexcept {
@@ -136,7 +147,8 @@ class Ring {
   void watch_wake_up() noexcept;
 
   io_uring ring_;
-  int wake_up_ = -1;              // an eventfd; what it counts is never read
+  const Kind kind_;
+  int wake_up_ = -1;              // where one sleeps, an eventfd; what it counts is never read
   bool wake_up_watched_ = false;  // by who holds the seat
   alignas(64) Spinlock submission_lock_;
   unsigned tail_ = 0;  // under submission_lock_; the kernel's copy follows

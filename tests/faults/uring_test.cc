@@ -78,40 +78,6 @@ TEST_F(RuntimeFaults, OlderKernelIsAskedForLess) {
   EXPECT_EQ(refusal(work_in_a_new_runtime).code().value(), EINVAL);
 }
 
-// What a runtime that may choose its driver chooses, and says of it.
-std::pair<std::string, std::string> chosen_and_said() {
-  std::string driver;
-  ::setenv("WEFT_DRIVER", "auto", 1);
-  testing::internal::CaptureStderr();
-  {
-    Runtime runtime(Options{.workers = 2, .debug = true});
-    runtime.run([&] { driver = metrics().driver; });
-  }
-  ::setenv("WEFT_DRIVER", "uring", 1);
-  return {driver, testing::internal::GetCapturedStderr()};
-}
-
-TEST(DriverChoice, IsEpollWhereRingsAreRefusedOrLackSomething) {
-  for (const int error : {EPERM, ENOSYS, EMFILE, EINVAL}) {
-    SCOPED_TRACE(error);
-    const Injection injection(Fault{.call = Call::kRingSetup, .error = error, .times = kAlways});
-    const auto [driver, said] = chosen_and_said();
-    EXPECT_EQ(driver, "epoll");
-    EXPECT_THAT(said, HasSubstr("epoll"));
-    EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
-  }
-  {
-    // It grants a ring, but without all the flags.
-    const Injection injection(Fault{.call = Call::kRingSetup, .error = EINVAL});
-    const auto [driver, said] = chosen_and_said();
-    EXPECT_EQ(driver, "epoll");
-    EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
-  }
-  const auto [driver, said] = chosen_and_said();
-  EXPECT_EQ(driver, "uring");
-  EXPECT_EQ(said, "");
-}
-
 // Everything that goes by the rings, and is given up there.
 void traffic() {
   Connected pair = connect_pair();

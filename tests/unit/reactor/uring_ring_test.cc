@@ -88,7 +88,7 @@ class RingQueue : public testing::Test {
 class RingSleep : public RingQueue {};
 
 TEST_F(RingQueue, TellsTheEndOfWhatWasPushed) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   push_nop(ring, kFirst);
   EXPECT_TRUE(ring.busy());
   const auto told = reap_all(ring, 1);
@@ -98,7 +98,7 @@ TEST_F(RingQueue, TellsTheEndOfWhatWasPushed) {
 }
 
 TEST_F(RingQueue, TakesMoreThanItHasEntries) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   constexpr std::uint64_t kMany = 1000;
   std::set<std::uint64_t> names;
   for (std::uint64_t i = 0; i < kMany; ++i) push_nop(ring, kFirst + i);
@@ -108,7 +108,7 @@ TEST_F(RingQueue, TakesMoreThanItHasEntries) {
 }
 
 TEST_F(RingQueue, ReapsNoMoreThanItIsAskedTo) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   for (std::uint64_t i = 0; i < 5; ++i) push_nop(ring, kFirst + i);
   ring.wait(0);
   EXPECT_EQ(reap(ring, 2).size(), 2U);
@@ -119,7 +119,7 @@ TEST_F(RingQueue, ReapsNoMoreThanItIsAskedTo) {
 }
 
 TEST_F(RingQueue, HandsOverABatchByItself) {
-  Ring ring(256);
+  Ring ring(Ring::Kind::kSleptIn, 256);
   const Pair pair;
   std::array<char, 8> buffer;
   push_receive(ring, pair.fds[0], buffer, kFirst);
@@ -130,7 +130,7 @@ TEST_F(RingQueue, HandsOverABatchByItself) {
 }
 
 TEST_F(RingQueue, AnswersThatNobodyWantsAreNotTold) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   push_nop(ring, Ring::kNobody);
   EXPECT_FALSE(ring.busy());
   ring.wait(0);
@@ -138,7 +138,7 @@ TEST_F(RingQueue, AnswersThatNobodyWantsAreNotTold) {
 }
 
 TEST_F(RingSleep, EndsAtItsDeadlineAndNotBefore) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   for (const Nanos span : {Nanos{300'000}, kMillisecond, 3 * kMillisecond + 100'000}) {
     const Nanos deadline = now() + span;
     while (now() < deadline) {
@@ -151,7 +151,7 @@ TEST_F(RingSleep, EndsAtItsDeadlineAndNotBefore) {
 }
 
 TEST_F(RingSleep, LastsUntilItsDeadline) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   ring.wait(now() + 1);  // which has the watch of the eventfd set up
   reap(ring);
   const Nanos deadline = now() + 5 * kMillisecond;
@@ -160,7 +160,7 @@ TEST_F(RingSleep, LastsUntilItsDeadline) {
 }
 
 TEST_F(RingSleep, EndsWhenInterruptedBeforeOrMeanwhile) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   ring.interrupt();
   ring.wait(kNever);
   reap(ring);
@@ -172,13 +172,13 @@ TEST_F(RingSleep, EndsWhenInterruptedBeforeOrMeanwhile) {
 }
 
 TEST_F(RingSleep, EndsWhenAnotherThreadsOperationEnds) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   std::jthread other([&] { push_nop_from_elsewhere(ring, kFirst); });
   EXPECT_EQ(reap_all(ring, 1).size(), 1U);
 }
 
 TEST_F(RingSleep, EndsWithWhatThePeerSends) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   const Pair pair;
   std::array<char, 8> buffer;
   push_receive(ring, pair.fds[0], buffer, kFirst);
@@ -191,7 +191,7 @@ TEST_F(RingSleep, EndsWithWhatThePeerSends) {
 // What a thread has submitted the kernel does not finish when that thread has ended, but fails:
 // whoever pushed must know.
 TEST_F(RingQueue, OperationsFailWhoseSubmitterHasEnded) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   const Pair pair;
   std::array<char, 8> buffer;
   std::thread([&] {
@@ -205,7 +205,7 @@ TEST_F(RingQueue, OperationsFailWhoseSubmitterHasEnded) {
 }
 
 TEST_F(RingQueue, HasOneSeat) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   EXPECT_TRUE(ring.take_seat());
   EXPECT_FALSE(ring.take_seat());
   ring.leave_seat();
@@ -215,7 +215,7 @@ TEST_F(RingQueue, HasOneSeat) {
 // Others hand over what they queue: the owner may sleep already. The owner need not, before it
 // sleeps.
 TEST_F(RingQueue, ManyThreadsPushAtOnceAndNothingIsLost) {
-  Ring ring(kEntries);
+  Ring ring(Ring::Kind::kSleptIn, kEntries);
   constexpr std::uint64_t kOthers = 3;
   constexpr std::uint64_t kEach = 5000;
   std::set<std::uint64_t> names;

@@ -1,0 +1,30 @@
+#include "reactor/mixed.h"
+
+#include "base/chaos.h"
+#include "reactor/uring_files.h"
+#include "reactor/uring_request.h"
+
+namespace weft::detail {
+
+MixedReactor::MixedReactor(unsigned workers)
+    : EpollReactor(/*nanoseconds=*/true, {.files = true}), rings_(Ring::Kind::kWatched, workers) {
+  for (unsigned i = 0; i < workers; ++i) watch_besides(rings_[i].fd(), i);
+}
+
+IoResult MixedReactor::do_file_call(const FdOperation& operation, const FileCall& call) {
+  return weft::detail::do_file_call(rings_.here(), operation, call);
+}
+
+// The right to poll is the right to read completions. What is left here is told again.
+void MixedReactor::look_at(std::uint32_t worker, std::vector<Ready>& ready) noexcept {
+  constexpr unsigned kReapedAtOnce = 256;
+  const unsigned most =
+      chaos::strikes(chaos::Kind::kDriver, 1) ? 1 + chaos::below(4) : kReapedAtOnce;
+  Ring& ring = rings_[worker];
+  ring.wait(0);
+  ring.reap(most, [&](std::uint64_t request, Completion end) noexcept {
+    RingRequest::finish(request, end, ready);
+  });
+}
+
+}  // namespace weft::detail
