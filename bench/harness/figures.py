@@ -7,7 +7,7 @@ from typing import Iterable
 
 OWN = "weft"
 FLOORS = ("fcontext", "epoll", "uring")  # no runtimes: what they lack costs time, too
-VARIANTS = ("weft_inline", "weft_epoll")  # weft itself, with the other context or driver
+VARIANTS = ("weft_inline", "weft_epoll", "weft_uring")  # weft itself, with the other context or driver
 
 # The first metric with the first parameters stands for a workload that is not named here.
 CHOSEN: dict[str, tuple[tuple[str, dict[str, int]], ...]] = {

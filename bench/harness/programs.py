@@ -13,7 +13,10 @@ from .model import BenchError, Case, Setting
 BENCH = Path(__file__).resolve().parent.parent
 MICRO_LIMIT_S = 300
 # Runtimes that are another's program with these in its environment.
-VARIANTS = {"weft_epoll": ("weft", {"WEFT_DRIVER": "epoll"})}
+VARIANTS = {
+    "weft_epoll": ("weft", {"WEFT_DRIVER": "epoll"}),
+    "weft_uring": ("weft", {"WEFT_DRIVER": "uring"}),
+}
 
 
 def program_path(build: Path, workload: str, runtime: str) -> Path:
