@@ -27,11 +27,10 @@ EVERY_CONTEXT = {WEFT: BOTH, **dict.fromkeys(INLINE, BOTH), **EVERY_ONE}
 PEERS = (Yardstick("go"), Yardstick("tokio"))
 EPOLL = (Yardstick("epoll"),)
 # Where the kernel grants io_uring weft has its files there, and sockets on epoll. So it is also
-# measured with sockets there, too, with files by threads, and beside the floor of io_uring.
+# measured with sockets there, too, beside the floor of io_uring, and with files by threads.
 URING_GRANTED = grants_uring()
-BY_URING = {"weft_uring": BOTH} if URING_GRANTED else {}
+URING = {"weft_uring": BOTH, "uring": (1,)} if URING_GRANTED else {}
 BY_THREADS = {"weft_epoll": BOTH} if URING_GRANTED else {}
-URING = {**BY_URING, "uring": (1,)} if URING_GRANTED else {}
 FLOORS = EPOLL + ((Yardstick("uring"),) if URING_GRANTED else ())
 WEB = (Yardstick("nginx"), Yardstick("go"))
 PEAK = Metric("peak", "MB resident at most")
@@ -205,7 +204,7 @@ WORKLOADS = (
             Metric("p50_us", "p50 us"),
             Metric("p99_us", "p99 us"),
         ),
-        runtimes={WEFT: BOTH, **BY_URING, "nginx": BOTH, "go": BOTH, "epoll": (1,)},
+        runtimes={WEFT: BOTH, "nginx": BOTH, "go": BOTH, "epoll": (1,)},
         params=connections(100),
         measure=run_http,
     ),
@@ -216,7 +215,7 @@ WORKLOADS = (
             Metric("reads_per_s", "reads/s", lower_is_better=False, yardsticks=(Yardstick("go"),), digits=0),
             Metric("cpu_us", "CPU us a read", yardsticks=(Yardstick("go"),), digits=2),
         ),
-        runtimes={WEFT: BOTH, **BY_URING, **BY_THREADS, "go": BOTH},
+        runtimes={WEFT: BOTH, **BY_THREADS, "go": BOTH},
         params=fibers(64),
         measure=run_plain,
     ),
@@ -258,7 +257,7 @@ WORKLOADS = (
             Metric("late_p999_us", "p99.9 us sent late"),
         ),
         runtimes={
-            WEFT: (2,), "go": (2,), "tokio": (2,), "asio": (2,), "epoll": (2,), **dict.fromkeys(BY_URING, (2,))
+            WEFT: (2,), "go": (2,), "tokio": (2,), "asio": (2,), "epoll": (2,)
         },
         params=((("connections", 32), ("rate", 0)), (("connections", 32), ("rate", 200))),
         measure=run_stall,

@@ -12,7 +12,7 @@ MixedReactor::MixedReactor(unsigned workers)
 }
 
 IoResult MixedReactor::do_file_call(const FdOperation& operation, const FileCall& call) {
-  return weft::detail::do_file_call(rings_.here(), operation, call);
+  return weft::detail::do_file_call(rings_, operation, call);
 }
 
 // The right to poll is the right to read completions. What is left here is told again.

@@ -2,7 +2,7 @@
 
 // The driver for kernels that grant io_uring where it does not serve sockets best: those are
 // epoll's, and calls on files on disk go to rings, one for each worker, whose descriptors epoll
-// watches. Whoever polls takes what has ended in any of them.
+// watches. Whoever polls takes what has ended in any of them: the right to poll is the seat of all.
 
 #include <vector>
 

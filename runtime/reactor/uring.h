@@ -1,6 +1,6 @@
 #pragma once
 
-// The driver for kernels that grant io_uring: a ring for each worker (see uring_ring.h). What a
+// The driver that has all that waits in io_uring: a ring for each worker (see uring_ring.h). What a
 // call has to wait for is handed to the kernel: it receives into the caller's buffer, sends,
 // and takes connections. Sends go there untried, many at a time. For the rest it waits until the
 // call may succeed.

@@ -28,13 +28,14 @@ void prepare(io_uring_sqe& entry, int fd, const FileCall& call) noexcept {
 
 }  // namespace
 
-IoResult do_file_call(Ring& ring, const FdOperation& operation, const FileCall& call) {
+IoResult do_file_call(const Rings& rings, const FdOperation& operation, const FileCall& call) {
   for (;;) {
     // Further down one that is pending might meet a call that succeeds at once.
     if (take_cancellation()) throw Cancelled{};
     RingRequest request;
-    const Wake reason = request.run(
-        ring, operation, [&](io_uring_sqe& entry) { prepare(entry, operation.fd(), call); });
+    const Wake reason = request.run(rings.here(), operation, [&](io_uring_sqe& entry) {
+      prepare(entry, operation.fd(), call);
+    });
     const int result = request.end.result;
     if (reason == Wake::kCancelled) {
       if (result < 0 && !is_failure(result)) throw Cancelled{};
@@ -42,8 +43,9 @@ IoResult do_file_call(Ring& ring, const FdOperation& operation, const FileCall& 
       put_cancellation_back();
     }
     if (result >= 0) return {.count = static_cast<std::size_t>(result)};
-    if (is_failure(result) || result == -EAGAIN) return {.error = -result};
+    if (is_failure(result)) return {.error = -result};
     if (reason == Wake::kClosed) return {.error = ECANCELED};
+    if (result == -EAGAIN) return {.error = EAGAIN};
     // Not stopped by us: the thread that had handed it over has ended.
   }
 }

@@ -89,7 +89,7 @@ IoResult UringReactor::wait_or_do(const FdOperation& operation, Direction direct
 }
 
 IoResult UringReactor::do_file_call(const FdOperation& operation, const FileCall& call) {
-  return weft::detail::do_file_call(rings_.here(), operation, call);
+  return weft::detail::do_file_call(rings_, operation, call);
 }
 
 }  // namespace weft::detail

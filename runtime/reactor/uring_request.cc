@@ -114,13 +114,16 @@ void RingRequest::stop(Ring& ring) {
   }
 }
 
-// Executed while it is submitted; so when this returns it cannot hit a later request in the same
-// place. It may find that the request has just ended.
+// Executed while it is submitted, so it cannot hit a later request in the same place; one that the
+// kernel has not taken at once might, which would be made again. It may find that the request has
+// just ended.
 void RingRequest::cancel(Ring& ring) const noexcept {
-  ring.push_now([this](io_uring_sqe& entry) {
+  const auto ask = [this](io_uring_sqe& entry) {
     io_uring_prep_cancel64(&entry, user_data(), 0);
     entry.user_data = Ring::kNobody;
-  });
+  };
+  if (ring.kind() == Ring::Kind::kSleptIn) return ring.push_now(ask);
+  if (ring.push(ask) == 0) ring.flush();  // what fails is done again with the next
 }
 
 }  // namespace weft::detail

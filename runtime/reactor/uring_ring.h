@@ -13,7 +13,8 @@
 // interrupting it at once.
 //
 // A ring where nobody sleeps is made without it: who looks after its descriptor, elsewhere, is to
-// be told at once, whatever the thread does that submitted. Nothing is queued there for later.
+// be told at once, though the thread that submitted computes. Nothing is left in its queue, and who
+// may look after the descriptor has the seat (see mixed.h).
 //
 // Invariants
 //  1. An entry is written under submission_lock_ and shown to the kernel by a release of the tail;
@@ -21,8 +22,8 @@
 //  2. Completions are read by who holds the seat. What a completion names lives until it has been
 //     reaped.
 //  3. Only the owner sleeps here, if anyone. An interruption is an edge of wake_up_, which an
-//  operation that
-//     never ends watches: it makes a completion, so a sleep that is yet to come ends at once.
+//     operation that never ends watches: it makes a completion, so a sleep that is yet to come ends
+//     at once.
 //  4. What others queue they hand over themselves: a sleeping owner does not look at the queue.
 
 #include <liburing.h>
@@ -77,7 +78,8 @@ class Ring {
     submission_lock_.unlock();
   }
   /// Hands what is queued to the kernel. 0, or an errno; then some may still be queued. By the
-  /// owner or who holds the seat. It takes the seat meanwhile, if that is free.
+  /// owner or who holds the seat; by anyone where nobody sleeps. It takes the seat meanwhile, if
+  /// that is free.
   int flush() noexcept;
   /// Makes a wait() return that sleeps now or is about to.
   void interrupt() noexcept;

@@ -145,6 +145,23 @@ TEST(Enter, ThatFailsForLongKeepsNobodyElse) {
   });
 }
 
+// The same while one waits for the kernel to take even that it is to cancel the call.
+TEST(Enter, ThatFailsForLongKeepsNobodyElseFromACancelledCall) {
+  const support::TemporaryFolder folder;
+  faults::bounded(1, [&] {
+    const File file = File::open(folder / "file", O_RDWR | O_CREAT);
+    std::optional<Injection> injection(
+        std::in_place, Fault{.call = Call::kRingEnter, .error = EAGAIN, .times = kAlways});
+    Task<void> syncing =
+        spawn([&] { timeout(std::chrono::milliseconds(1), [&] { file.sync(); }); });
+    sleep_for(std::chrono::milliseconds(30));
+    EXPECT_FALSE(syncing.done());
+    injection.reset();
+    EXPECT_THROW(syncing.get(), TimeoutError);
+    file.sync();
+  });
+}
+
 // The kernel's word for the disk's.
 TEST(FileFaults, AreTold) {
   const support::TemporaryFolder folder;

@@ -3,6 +3,7 @@
 // again at once. Method: a fiber waits, a second one ends its wait.
 
 #include <gmock/gmock.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <string>
@@ -232,6 +233,11 @@ TEST(Close, ByAPlainThreadEndsAReadAndAWrite) {
   });
 }
 
+bool has_received(const TcpStream& stream) {
+  char byte;
+  return ::recv(stream.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
 // A write of so many parts takes many calls, and gives way to others between two of them.
 TEST(Close, BetweenTheCallsOfAWriteIsMeanwhile) {
   run_pinned([] {
@@ -242,7 +248,8 @@ TEST(Close, BetweenTheCallsOfAWriteIsMeanwhile) {
     Task<std::string> writer = spawn({.pinned = true}, [&] {
       return message_of([&] { client.write_all(std::span<const iovec>(parts)); });
     });
-    yield();
+    // It may give way before its first call, too.
+    while (!has_received(pair.server)) yield();
     EXPECT_FALSE(writer.done());
     client.close();
     EXPECT_THAT(writer.get(), HasSubstr("closed meanwhile"));

@@ -27,7 +27,7 @@ struct FileState;
 /// nobody is inside a call on it.
 ///
 /// What the kernel has in memory is read and written at once. For the rest the fiber waits: for the
-/// kernel, where the driver hands it reads, writes and syncs (io_uring), otherwise, and for all
+/// kernel, where the driver hands it reads, writes and syncs ("mixed", "uring"), else, and for all
 /// other calls, for a thread of the blocking pool (Options::blocking_threads). It waits
 /// cancellably: a call that has not begun by then never will; one that has is waited for, so that
 /// nobody writes into memory whose owner has gone. If such a call has been carried out, by a

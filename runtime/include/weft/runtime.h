@@ -29,10 +29,12 @@ struct Options {
   /// Bytes of a task's stack, guard page included, from 16 KiB to 64 MiB, rounded up to a power of
   /// two. 0: 256 KiB. WEFT_STACK_SIZE.
   std::size_t stack_size = 0;
-  /// How to wait for descriptors: "epoll", "uring" (an error where the kernel refuses it), or
-  /// "auto" (or empty) for the best there is: io_uring where the kernel grants it (Linux 5.19 and
-  /// later), else epoll. On io_uring a call that blocks a worker's thread, without the hooks, may
-  /// be interrupted where its manual page has EINTR. WEFT_DRIVER overrides even a value set here.
+  /// How to wait for descriptors: "epoll"; "uring", by io_uring; "mixed", for sockets, pipes and
+  /// terminals by epoll and for files on disk by io_uring (either is an error where the kernel
+  /// refuses that, and takes Linux 5.18); or "auto" (or empty), which is "mixed" where the kernel
+  /// grants it, else "epoll". On io_uring a call that blocks a worker's thread, without the hooks,
+  /// may be interrupted where its manual page has EINTR; so it may with "mixed" while another task
+  /// waits for a file. WEFT_DRIVER overrides even a value set here.
   std::string driver = {};
   /// The most threads of the blocking pool, at most 4096. 0: 64. WEFT_BLOCKING_THREADS.
   unsigned blocking_threads = 0;

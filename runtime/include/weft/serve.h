@@ -40,7 +40,7 @@ struct ServeOptions {
   /// Connections at a time. More wait in the kernel's backlog.
   std::size_t max_connections = kUnlimited;
   /// Lets the kernel take connections before they are asked for, if there is no limit and the
-  /// driver is io_uring (a multishot accept). It saves some CPU where a handler does next to
+  /// driver is "uring" (a multishot accept). It saves some CPU where a handler does next to
   /// nothing. Then whoever else accepts on that socket, here or in another process, gets hardly
   /// any; those that are taken and not yet served when the listener is closed are closed, too; and
   /// the limit of descriptors is what it was when the server began.
