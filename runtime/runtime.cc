@@ -107,7 +107,7 @@ void Runtime::wait_for_main(const detail::TaskRef& main, const detail::Interrupt
   };
   EndHook hook;
   detail::TaskState& state = detail::state_of(main.fiber());
-  if (!state.end.add(hook)) return;
+  if (!state.end.add(hook)) return detail::leave_party();
   bool cancelled = false;
   for (;;) {
     const std::uint32_t seen = detail::main_events();
@@ -121,6 +121,7 @@ void Runtime::wait_for_main(const detail::TaskRef& main, const detail::Interrupt
     detail::wait_for_main_event(seen);
   }
   state.end.remove(hook);
+  detail::leave_party();  // it may have ended before anybody waited
 }
 
 namespace {
