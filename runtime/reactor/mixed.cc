@@ -1,6 +1,5 @@
 #include "reactor/mixed.h"
 
-#include "base/chaos.h"
 #include "reactor/uring_files.h"
 #include "reactor/uring_request.h"
 
@@ -17,12 +16,9 @@ IoResult MixedReactor::do_file_call(const FdOperation& operation, const FileCall
 
 // The right to poll is the right to read completions. What is left here is told again.
 void MixedReactor::look_at(std::uint32_t worker, std::vector<Ready>& ready) noexcept {
-  constexpr unsigned kReapedAtOnce = 256;
-  const unsigned most =
-      chaos::strikes(chaos::Kind::kDriver, 1) ? 1 + chaos::below(4) : kReapedAtOnce;
   Ring& ring = rings_[worker];
   ring.wait(0);
-  ring.reap(most, [&](std::uint64_t request, Completion end) noexcept {
+  ring.reap(Rings::most_at_once(), [&](std::uint64_t request, Completion end) noexcept {
     RingRequest::finish(request, end, ready);
   });
 }

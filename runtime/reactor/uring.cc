@@ -10,7 +10,6 @@
 #include <system_error>
 #include <utility>
 
-#include "base/chaos.h"
 #include "base/membarrier.h"
 #include "sched/worker.h"
 #include "time/clock.h"
@@ -19,7 +18,6 @@ namespace weft::detail {
 
 namespace {
 
-constexpr unsigned kReapedAtOnce = 256;
 constexpr Nanos kLongestFinish = 20'000;
 constexpr std::uint64_t kForeignKey = 2;  // no request's address
 
@@ -60,9 +58,7 @@ void UringReactor::poll(unsigned worker, Nanos deadline, std::vector<Ready>& rea
 
 void UringReactor::reap(unsigned worker, std::vector<Ready>& ready) noexcept {
   Ring& ring = rings_[worker];
-  const unsigned most =
-      chaos::strikes(chaos::Kind::kDriver, 1) ? 1 + chaos::below(4) : kReapedAtOnce;
-  ring.reap(most, [&](std::uint64_t request, Completion end) noexcept {
+  ring.reap(Rings::most_at_once(), [&](std::uint64_t request, Completion end) noexcept {
     if (request == kForeignKey) {
       post_foreign(ring, *foreign_[worker].load(std::memory_order_acquire), end,
                    ready);  // [foreign]

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/chaos.h"
 #include "sched/worker.h"
 
 namespace weft::detail {
@@ -9,6 +10,7 @@ namespace weft::detail {
 namespace {
 
 constexpr unsigned kEntries = 256;  // when they are full they are handed over
+constexpr unsigned kReapedAtOnce = 256;
 
 }  // namespace
 
@@ -24,6 +26,10 @@ unsigned Rings::index_here() noexcept {
 
 bool Rings::busy() const noexcept {
   return std::any_of(rings_.begin(), rings_.end(), [](const auto& ring) { return ring->busy(); });
+}
+
+unsigned Rings::most_at_once() noexcept {
+  return chaos::strikes(chaos::Kind::kDriver, 1) ? 1 + chaos::below(4) : kReapedAtOnce;
 }
 
 }  // namespace weft::detail

@@ -13,7 +13,6 @@ class Rings {
   /// Throws std::system_error where the kernel grants no such rings.
   Rings(Ring::Kind kind, unsigned workers);
 
-  unsigned size() const noexcept { return static_cast<unsigned>(rings_.size()); }
   Ring& operator[](unsigned worker) const noexcept { return *rings_[worker]; }
   /// That of the worker which the caller is; a plain thread stands in for the first.
   Ring& here() const noexcept { return *rings_[index_here()]; }
@@ -21,6 +20,8 @@ class Rings {
 
   /// Whether anything has been queued that has not been reaped.
   bool busy() const noexcept;
+  /// How many completions to reap before others have their turn.
+  static unsigned most_at_once() noexcept;
 
  private:
   std::vector<std::unique_ptr<Ring>> rings_;

@@ -5,7 +5,6 @@
 
 #include <gmock/gmock.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <type_traits>
@@ -73,14 +72,11 @@ void talk(Connected& pair) {
 // "receive_ECONNRESET_0".
 template <class Parameter>
 std::string name_of(const testing::TestParamInfo<Parameter>& parameter) {
-  std::string name;
   if constexpr (std::is_same_v<Parameter, Fault>) {
-    name = describe(parameter.param);
+    return faults::name_of(parameter.param, parameter.index);
   } else {
-    name = describe(parameter.param.fault);
+    return faults::name_of(parameter.param.fault, parameter.index);
   }
-  std::replace(name.begin(), name.end(), ' ', '_');
-  return name + '_' + std::to_string(parameter.index);
 }
 
 class Retried : public testing::TestWithParam<Fault> {};

@@ -3,12 +3,14 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <string>
 
 #include "sched/worker.h"
 
@@ -109,6 +111,12 @@ std::string describe(const Fault& fault) {
   if (fault.call == Call::kResolve) return name + " error " + std::to_string(fault.error);
   if (fault.error == 0) return name + " short";
   return name + ' ' + ::strerrorname_np(fault.error);
+}
+
+std::string name_of(const Fault& fault, std::size_t index) {
+  std::string name = describe(fault) + '_' + std::to_string(index);
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
 }
 
 namespace detail {

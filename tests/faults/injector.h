@@ -99,12 +99,17 @@ class Injection {
   static unsigned hits(std::size_t index = 0);
 };
 
+/// Whether the kernel can be told how an operation of a ring is to end.
+bool kernel_ends_as_told() noexcept;
+
 /// The last error that was injected into a call on this descriptor and that its user must hear of;
 /// 0: none since it was opened.
 int last_error(int fd);
 
 /// For a message: "recv: ECONNRESET".
 std::string describe(const Fault& fault);
+/// For the name of the test that has it as its parameter number `index`: "receive_ECONNRESET_0".
+std::string name_of(const Fault& fault, std::size_t index);
 
 namespace detail {
 

@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
@@ -125,12 +124,6 @@ void copies() {
            EXPECT_TRUE(received == text);
            EXPECT_EQ(copy(pipe.reader, file), text.size());
          });
-}
-
-std::string name_of(const Fault& fault, std::size_t index) {
-  std::string name = describe(fault) + '_' + std::to_string(index);
-  std::replace(name.begin(), name.end(), ' ', '_');
-  return name;
 }
 
 // ---- What nobody is to notice.

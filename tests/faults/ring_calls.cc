@@ -46,8 +46,10 @@ void end_with(io_uring_sqe& entry, int result) noexcept {
   entry.rw_flags = kInjectResult;
 }
 
+}  // namespace
+
 // Older kernels take no notice of the wanted result.
-bool kernel_ends_as_told() noexcept {
+bool faults::kernel_ends_as_told() noexcept {
   static const bool known = [] {
     io_uring ring;
     io_uring_params parameters{};
@@ -61,6 +63,8 @@ bool kernel_ends_as_told() noexcept {
   }();
   return known;
 }
+
+namespace {
 
 std::optional<Call> call_of(const io_uring_sqe& entry) noexcept {
   if (entry.user_data <= 1) return std::nullopt;  // the ring's own
@@ -129,7 +133,7 @@ int __wrap_io_uring_enter2(unsigned fd, unsigned submit, unsigned least, unsigne
   if (verdict && verdict.error != 0) return -verdict.error;
   const bool is_short = verdict && submit > verdict.most;
   const unsigned most = is_short ? static_cast<unsigned>(verdict.most) : ~0U;
-  if (fd < g_rings.size() && faults::detail::plans_operations() && kernel_ends_as_told()) {
+  if (fd < g_rings.size() && faults::detail::plans_operations() && faults::kernel_ends_as_told()) {
     const std::lock_guard lock(g_mutex);
     if (g_rings[fd].ring != nullptr && submit > 0) {
       const int taken = submit_changed(g_rings[fd], fd, most);

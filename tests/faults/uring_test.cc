@@ -5,7 +5,6 @@
 
 #include <gmock/gmock.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "faults/bounded.h"
+#include "faults/enter_faults.h"
 #include "faults/injector.h"
 #include "faults/runtime_faults.h"
 #include "support/tcp.h"
@@ -102,34 +102,12 @@ void traffic() {
 class EnterFaults : public testing::TestWithParam<Fault> {};
 
 TEST_P(EnterFaults, LoseNothing) {
-  for (const unsigned workers : {1U, 2U, 4U}) {
-    faults::bounded(workers, [] {
-      Fault fault = GetParam();
-      fault.times = kAlways;
-      fault.one_in = 3;
-      const Injection injection({&fault, 1}, faults::Where::kAnyThread, 1);
-      std::vector<Task<void>> tasks;
-      for (int i = 0; i < 8; ++i) {
-        tasks.push_back(spawn([] {
-          for (int round = 0; round < 5; ++round) traffic();
-        }));
-      }
-      for (Task<void>& task : tasks) task.get();
-      EXPECT_GT(Injection::hits(), 10U);
-    });
-  }
+  faults::make_traffic_under(GetParam(), [](int) { traffic(); });
 }
 
-INSTANTIATE_TEST_SUITE_P(, EnterFaults,
-                         testing::Values(Fault{.call = Call::kRingEnter, .error = EINTR},
-                                         Fault{.call = Call::kRingEnter, .error = EAGAIN},
-                                         Fault{.call = Call::kRingEnter, .error = EBUSY},
-                                         Fault{.call = Call::kRingEnter, .error = ENOMEM},
-                                         Fault{.call = Call::kRingEnter, .most = 1}),
-                         [](const auto& parameter) {
-                           std::string name = describe(parameter.param);
-                           std::replace(name.begin(), name.end(), ' ', '_');
-                           return name;
+INSTANTIATE_TEST_SUITE_P(, EnterFaults, testing::ValuesIn(faults::kEnterFaults),
+                         [](const auto& fault) {
+                           return faults::name_of(fault.param, fault.index);
                          });
 
 // More begin to wait than the ring has places, while the kernel takes none: those for whom there is

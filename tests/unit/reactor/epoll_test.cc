@@ -21,11 +21,14 @@
 #include <vector>
 
 #include "support/descriptor_pair.h"
+#include "support/polled.h"
 #include "support/waiting_thread.h"
 #include "time/clock.h"
 
 namespace weft::detail {
 namespace {
+
+using support::poll_and_wake;
 
 constexpr unsigned kWorker = 0;
 constexpr Nanos kMillisecond = 1'000'000;
@@ -38,14 +41,6 @@ IoResult receive(EpollReactor& reactor, const Descriptor& from, std::string& tex
   const IoResult result = reactor.receive(from, std::as_writable_bytes(std::span(buffer)));
   text.assign(buffer.data(), result.count);
   return result;
-}
-
-// Polls once, and wakes whom the poll reports.
-std::size_t poll_and_wake(EpollReactor& reactor, Nanos deadline) {
-  std::vector<Ready> ready;
-  reactor.poll(kWorker, deadline, ready);
-  for (const Ready& event : ready) wake(event.token, event.reason);
-  return ready.size();
 }
 
 void poll_until_somebody_wakes(EpollReactor& reactor) {

@@ -13,7 +13,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,13 +20,16 @@
 #include <vector>
 
 #include "support/descriptor_pair.h"
+#include "support/polled.h"
 #include "support/temporary_folder.h"
-#include "support/valgrind.h"
 #include "support/waiting_thread.h"
 #include "time/clock.h"
 
 namespace weft::detail {
 namespace {
+
+using support::poll_and_wake;
+using support::Polled;
 
 constexpr Nanos kMillisecond = 1'000'000;
 constexpr Nanos kLong = 20'000 * kMillisecond;
@@ -49,49 +51,13 @@ struct SlowFile {
 };
 
 IoResult read(MixedReactor& reactor, const Descriptor& from, std::string& text) {
-  std::array<char, 16> buffer;
+  std::array<char, 16> buffer{};  // Valgrind does not see the kernel write
   const IoResult result = reactor.read_at(from, std::as_writable_bytes(std::span(buffer)), 0);
   text.assign(buffer.data(), result.count);
   return result;
 }
 
-std::size_t poll_and_wake(MixedReactor& reactor, Nanos deadline, unsigned worker = 0) {
-  std::vector<Ready> ready;
-  EXPECT_TRUE(reactor.acquire(worker));
-  reactor.poll(worker, deadline, ready);
-  reactor.release(worker);
-  for (const Ready& event : ready) wake(event.token, event.reason);
-  return ready.size();
-}
-
-// Polls until the thread has ended, once no more needs to be done for that than to poll.
-class Polled {
- public:
-  Polled(MixedReactor& reactor, std::function<void()> body)
-      : reactor_(reactor), thread_([this, body = std::move(body)] {
-          body();
-          ended_ = true;
-        }) {}
-  ~Polled() {
-    while (!ended_) poll_and_wake(reactor_, now() + kMillisecond);
-  }
-  void until_asleep() const { thread_.until_asleep(); }
-  WakeToken token() const { return thread_.token(); }
-
- private:
-  MixedReactor& reactor_;
-  std::atomic<bool> ended_{false};
-  support::WaitingThread thread_;
-};
-
-class Mixed : public testing::Test {
- protected:
-  void SetUp() override {
-    if (support::on_valgrind()) GTEST_SKIP() << "Valgrind does not follow a ring";
-  }
-};
-
-TEST_F(Mixed, WritesSyncsAndReadsAFile) {
+TEST(Mixed, WritesSyncsAndReadsAFile) {
   MixedReactor reactor(1);
   ASSERT_TRUE(reactor.takes_files());
   const support::TemporaryFolder folder;
@@ -99,7 +65,7 @@ TEST_F(Mixed, WritesSyncsAndReadsAFile) {
       ::open((folder / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
   constexpr std::string_view kText = "lines";
   IoResult written, synced{.error = -1}, got, end{.error = -1, .count = 9};
-  std::string text, nothing;
+  std::string text;
   {
     const Polled caller(reactor, [&] {
       written = reactor.write_at(file, std::as_bytes(std::span(kText)), 0);
@@ -117,7 +83,7 @@ TEST_F(Mixed, WritesSyncsAndReadsAFile) {
   EXPECT_FALSE(reactor.active());
 }
 
-TEST_F(Mixed, TellsErrors) {
+TEST(Mixed, TellsErrors) {
   MixedReactor reactor(1);
   const support::TemporaryFolder folder;
   const Descriptor file(::open((folder / "").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -135,7 +101,7 @@ TEST_F(Mixed, TellsErrors) {
   EXPECT_EQ(of_closed.error, EBADF);
 }
 
-TEST_F(Mixed, ASleepEndsWithACallsEnd) {
+TEST(Mixed, ASleepEndsWithACallsEnd) {
   MixedReactor reactor(1);
   const SlowFile slow;
   std::string text;
@@ -157,7 +123,7 @@ TEST_F(Mixed, ASleepEndsWithACallsEnd) {
 }
 
 // The plain thread's call is in the first one's ring.
-TEST_F(Mixed, AnyWorkerIsToldOfWhatEnds) {
+TEST(Mixed, AnyWorkerIsToldOfWhatEnds) {
   MixedReactor reactor(3);
   const SlowFile slow;
   std::string text;
@@ -170,7 +136,7 @@ TEST_F(Mixed, AnyWorkerIsToldOfWhatEnds) {
   EXPECT_EQ(text, "block");
 }
 
-TEST_F(Mixed, ServesSocketsBesides) {
+TEST(Mixed, ServesSocketsBesides) {
   MixedReactor reactor(1);
   const SlowFile slow;
   const support::DescriptorPair pair;
@@ -192,7 +158,7 @@ TEST_F(Mixed, ServesSocketsBesides) {
   EXPECT_EQ(text, "block");
 }
 
-TEST_F(Mixed, CancelledCallTakesNothingAndLeavesNothingUnderWay) {
+TEST(Mixed, CancelledCallTakesNothingAndLeavesNothingUnderWay) {
   MixedReactor reactor(1);
   const SlowFile slow;
   bool cancelled = false;
@@ -219,7 +185,7 @@ TEST_F(Mixed, CancelledCallTakesNothingAndLeavesNothingUnderWay) {
 }
 
 // It has ended by the time the cancellation comes; nobody has polled since.
-TEST_F(Mixed, CancelledTooLateItTellsWhatHasHappened) {
+TEST(Mixed, CancelledTooLateItTellsWhatHasHappened) {
   MixedReactor reactor(1);
   const SlowFile slow;
   std::string text;
@@ -241,7 +207,7 @@ TEST_F(Mixed, CancelledTooLateItTellsWhatHasHappened) {
   EXPECT_EQ(text, "taken");
 }
 
-TEST_F(Mixed, CloseEndsACallAndTheKernelLetsGo) {
+TEST(Mixed, CloseEndsACallAndTheKernelLetsGo) {
   MixedReactor reactor(1);
   SlowFile slow;
   IoResult result;
@@ -258,7 +224,7 @@ TEST_F(Mixed, CloseEndsACallAndTheKernelLetsGo) {
 }
 
 // More than are read at a time, so the rest must be told again.
-TEST_F(Mixed, FarMoreCallsEndAtOnceThanOnePollTells) {
+TEST(Mixed, FarMoreCallsEndAtOnceThanOnePollTells) {
   MixedReactor reactor(1);
   constexpr std::size_t kMany = 300;
   const std::vector<SlowFile> files(kMany);

@@ -13,7 +13,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,12 +21,16 @@
 #include <vector>
 
 #include "support/descriptor_pair.h"
+#include "support/polled.h"
 #include "support/valgrind.h"
 #include "support/waiting_thread.h"
 #include "time/clock.h"
 
 namespace weft::detail {
 namespace {
+
+using support::poll_and_wake;
+using support::Polled;
 
 constexpr unsigned kWorker = 0;
 constexpr Nanos kMillisecond = 1'000'000;
@@ -41,37 +44,6 @@ IoResult receive(UringReactor& reactor, const Descriptor& from, std::string& tex
   text.assign(buffer.data(), result.count);
   return result;
 }
-
-std::size_t poll_and_wake(UringReactor& reactor, Nanos deadline) {
-  std::vector<Ready> ready;
-  EXPECT_TRUE(reactor.acquire(kWorker));
-  reactor.poll(kWorker, deadline, ready);
-  reactor.release(kWorker);
-  for (const Ready& event : ready) wake(event.token, event.reason);
-  return ready.size();
-}
-
-// Polls beside a thread that waits, until that has ended.
-class Polled {
- public:
-  Polled(UringReactor& reactor, std::function<void()> body)
-      : reactor_(reactor), thread_([this, body = std::move(body)] {
-          body();
-          ended_ = true;
-        }) {}
-  ~Polled() {
-    // In short sleeps, for what that thread queues is handed over by this one.
-    while (!ended_) poll_and_wake(reactor_, now() + kMillisecond);
-  }
-  void until_asleep() const { thread_.until_asleep(); }
-  WakeToken token() const { return thread_.token(); }
-  bool ended() const { return ended_; }
-
- private:
-  UringReactor& reactor_;
-  std::atomic<bool> ended_{false};
-  support::WaitingThread thread_;
-};
 
 class Uring : public testing::Test {
  protected:
