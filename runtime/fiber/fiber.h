@@ -87,7 +87,7 @@ struct alignas(64) Fiber {
   // -- Scheduling.
   Fiber* next =
       nullptr;  // the link of whichever chain holds the fiber: inbox, pinned queue, free list
-  Worker* home = nullptr;
+  Worker* home = nullptr;  // where it is to stay; without pins, where it was spawned or last waited
   // The runtime it lives in, null while the descriptor is free. Written by spawn and retirement,
   // read by whoever walks the descriptors; confirmed by the epoch.
   Atomic<Scheduler*> scheduler{nullptr};

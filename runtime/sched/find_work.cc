@@ -17,12 +17,6 @@ constexpr int kStealRounds = 4;
 constexpr std::size_t kInjectedAtOnce = 32;
 // So long a thief waits for what it has asked for.
 constexpr Nanos kLongestAnswer = 3'000;
-// The way there and back, and what each fiber takes longer where it was not spawned: what is over
-// sooner had better stayed.
-constexpr Nanos kWay = 5'000;
-constexpr Nanos kEachWay = 1'000;
-constexpr Nanos kShortestPause = 5'000;
-constexpr Nanos kLongestPause = 100'000;
 constexpr Nanos kNotWatched = 0;
 
 }  // namespace
@@ -63,6 +57,7 @@ Fiber* Worker::found(Fiber* fiber) noexcept {
     }
   }
   searching_ = batched_ = trimmed_ = looked_again_ = false;
+  if (!haul_.begun()) haul_.begin(now());
   note_departure();
   return fiber;
 }
@@ -131,7 +126,7 @@ Fiber* Worker::steal_round(Nanos now) noexcept {
 }
 
 Fiber* Worker::take_from_stuck(Worker& victim, Nanos now) noexcept {
-  if (Fiber* const lone = take_lone(victim, now == kNotWatched || now >= haul_.not_before))
+  if (Fiber* const lone = take_lone(victim, now == kNotWatched || haul_.may_follow(now)))
     return lone;
   if (scheduler_.driver().shared()) return nullptr;
   take_events(victim);
@@ -166,43 +161,40 @@ Fiber* Worker::steal_spawned(Worker& victim, bool by_force) noexcept {
     count = victim.spawned_.force(taken);
   } else {
     const Nanos start = now();
-    count = victim.spawned_.ask(taken, haul_.most, [&] {
+    count = victim.spawned_.ask(taken, haul_.most(), [&] {
       cpu_relax();
       return now() - start < kLongestAnswer;
     });
   }
   if (count == 0) return nullptr;
-  haul_.count = count;
-  haul_.victim = victim.index_;
-  haul_.site = birthplace(*taken[0]);
-  haul_.since = now();
+  // A spawner that was queued behind its own has yet to do what it does in any case.
+  const auto begin = taken.begin();
+  const bool has_spawner = std::any_of(begin, begin + count, [](Fiber* f) { return f->started(); });
+  haul_.take(has_spawner ? 0 : count, {victim.index_, birthplace(*taken[0])},
+             stats_.fibers.ended.read());
   for (std::uint32_t i = 1; i < count; ++i) {
     if (!spawned_.push(taken[i], nullptr)) enqueue(*taken[i]);
   }
   return taken[0];
 }
 
-// Back from what it took last. If that was worth it, it takes more at a time; if not, less, and
-// later.
+// Done with what it took last. If that was worth it, whose it was calls for more; and so does this
+// one, where the spawner may be by now.
 void Worker::weigh_haul() noexcept {
-  if (haul_.count == 0) return;
-  const Nanos time = now();
-  const Nanos took = time - haul_.since;
-  const Nanos price = kWay + std::exchange(haul_.count, 0U) * kEachWay;
-  if (took >= price) {
-    haul_.most = std::min(2 * haul_.most, SpawnDeque<Fiber>::kMostAtOnce);
-    haul_.pause = 0;
-    scheduler_.worker(haul_.victim).robbed_.store(haul_.site + 1, std::memory_order_relaxed);
-  } else if (took < price / 2) {
-    haul_.most = std::max(haul_.most / 2, 1U);
-    haul_.pause = std::clamp(2 * haul_.pause, kShortestPause, kLongestPause);
-    haul_.not_before = time + haul_.pause;
+  if (haul_.pending() && haul_.weigh(now(), stats_.fibers.ended.read())) {
+    const auto [victim, site] = haul_.origin();
+    scheduler_.worker(victim).robbed_.store(site + 1, std::memory_order_relaxed);
+    offers_.taken(site);
   }
+}
+
+[[gnu::noinline]] void Worker::note_companion(const Fiber& woken) noexcept {
+  if (woken.home != this && haul_.brings(woken, stats_.fibers.ended.read())) weigh_haul();
 }
 
 // Whether it has had unstarted fibers to spare for so long that they are worth the way.
 bool Worker::has_ripened(const Worker& victim, Nanos now) noexcept {
-  if (victim.spawned_.count() < 2 || (now != kNotWatched && now < haul_.not_before)) return false;
+  if (victim.spawned_.count() < 2 || (now != kNotWatched && !haul_.may_follow(now))) return false;
   if (scheduler_.spin_limit() == 0 || chaos::strikes(chaos::Kind::kSteal, 2)) return true;
   if (now == kNotWatched) {
     ripening_ = true;

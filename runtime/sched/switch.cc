@@ -54,6 +54,7 @@ Wake Worker::suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable 
 void Worker::put_to_sleep(Worker& here, Fiber& previous) {
   const Arm arm = here.arm_;
   void* const argument = here.arm_argument_;
+  previous.home = &here;
   const bool sleeps = previous.word.publish(here.cancellable_);
   if (!sleeps) [[unlikely]]
     return stay_awake(here, previous, arm, argument);
@@ -69,6 +70,7 @@ void Worker::put_to_sleep_until(Worker& here, Fiber& previous) {
   // leave the frame that the timer is in. So the timer's queue keeps its lock over both, and the
   // fiber, which cancels its timer before it goes on, waits for that.
   here.note_timer();
+  previous.home = &here;
   const bool sleeps = here.timers_.arm(*here.arm_timer_, here.arm_deadline_, publish);
   if (!sleeps) return stay_awake(here, previous, arm, argument);
   if (arm != nullptr) arm(argument);
@@ -104,6 +106,7 @@ void Worker::requeue_in_batch(Worker& here, Fiber& previous) {
 // worker's any more.
 
 void Worker::hold(Worker& here, Fiber& previous) {
+  previous.home = &here;
   if (previous.word.publish(here.held_wait_->cancellable)) [[likely]]
     return;
   // It had been asked to stop.

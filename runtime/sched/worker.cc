@@ -65,6 +65,8 @@ void Worker::unpark() noexcept { parker_.unpark(scheduler_.driver(), index_); }
 // ---- Queues.
 
 void Worker::start_among_others(Fiber& fiber) noexcept {
+  if (haul_.has_companion(current())) [[unlikely]]
+    weigh_haul();
   const bool may_overtake = !fifo_ && fiber.pins == 0 && !chaos::strikes(chaos::Kind::kQueue, 4);
   if (!may_overtake || !spawned_.push(&fiber, &current())) return start_in_order(fiber);
   if (batching_) [[unlikely]] {

@@ -20,6 +20,7 @@
 #include "fiber/stack_pool.h"
 #include "sched/aging.h"
 #include "sched/driver.h"
+#include "sched/haul.h"
 #include "sched/idle.h"
 #include "sched/inbox.h"
 #include "sched/injector.h"
@@ -256,6 +257,7 @@ class Worker {
   Fiber* steal_from(Worker& victim, Nanos now) noexcept;
   Fiber* steal_spawned(Worker& victim, bool by_force) noexcept;
   void weigh_haul() noexcept;
+  void note_companion(const Fiber& woken) noexcept;
   bool has_ripened(const Worker& victim, Nanos now) noexcept;
   bool rescue() noexcept;
   void take_over(Worker& victim) noexcept;
@@ -353,16 +355,7 @@ class Worker {
     Nanos spare_since = kNever;
   };
   std::vector<Sighting> sightings_;
-  // What it has taken last of such, how much it takes the next time, and when.
-  struct Haul {
-    std::uint32_t count = 0;
-    unsigned victim = 0;
-    Offers::Site site = 0;
-    Nanos since = 0;
-    std::uint32_t most = SpawnDeque<Fiber>::kMostAtOnce;
-    Nanos pause = 0;
-    Nanos not_before = 0;
-  } haul_;
+  Haul haul_;
   bool ripening_ = false;      // some victim has such, but not for long
   bool looked_again_ = false;  // for such, since it found work
   Nanos spin_budget_;

@@ -1,7 +1,8 @@
 // Goal: hundreds of thousands of fibers are an ordinary thing: all asleep at once, each with a
-// guard page, on a kernel whose limits nobody has touched. Method: that many fibers meet at one
-// event; the kernel's own count of mappings is read while they sleep. Sanitizers keep books of
-// their own for each stack, so there are fewer of them there.
+// guard page, on a kernel whose limits nobody has touched. And short ones keep only one worker
+// busy. Method: that many fibers meet at one event; the kernel's own count of mappings is read
+// while they sleep. Sanitizers keep books of their own for each stack, so there are fewer of them
+// there.
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -9,6 +10,7 @@
 #include <weft/weft.h>
 
 #include <atomic>
+#include <cstdint>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -141,6 +143,22 @@ TEST(ManyFibers, SpawnedButNotStartedNeedNoStacks) {
     EXPECT_LT(weft::metrics().stacks_in_use, 100u);
     ended.wait();
     EXPECT_LT(weft::metrics().stacks_in_use, 100u);
+  });
+}
+
+// Tasks that are over at once are not worth another worker's way, and it stays asleep. Where each
+// takes a microsecond, as under sanitizers, they are.
+TEST(ManyFibers, BatchesOfShortTasksLeaveTheOtherWorkerAlone) {
+  if constexpr (support::kSanitized || support::kChaos) return;
+  constexpr int kBatches = 5'000;
+  weft::run(weft::Options{.workers = 2}, [] {
+    const std::uint64_t wakes = weft::metrics().wakes;
+    std::vector<weft::Task<void>> batch(100);
+    for (int i = 0; i < kBatches; ++i) {
+      for (auto& task : batch) task = weft::spawn([] {});
+      for (auto& task : batch) task.get();
+    }
+    EXPECT_LT(weft::metrics().wakes - wakes, kBatches / 20);
   });
 }
 
