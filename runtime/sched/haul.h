@@ -44,7 +44,8 @@ class Haul {
   bool pending() const noexcept { return count_ != 0; }
   Origin origin() const noexcept { return origin_; }
 
-  /// A fiber that waited elsewhere is woken here by one that ends. True: weigh it now.
+  /// A fiber that waited elsewhere is woken here, most likely by one that is about to end, and is
+  /// taken to have. True: weigh it now.
   bool brings(const Fiber& companion, std::uint64_t ended) noexcept {
     companion_ = &companion;
     return ended + 1 - ended_ >= count_;

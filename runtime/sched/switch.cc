@@ -106,7 +106,6 @@ void Worker::requeue_in_batch(Worker& here, Fiber& previous) {
 // worker's any more.
 
 void Worker::hold(Worker& here, Fiber& previous) {
-  previous.home = &here;
   if (previous.word.publish(here.held_wait_->cancellable)) [[likely]]
     return;
   // It had been asked to stop.
@@ -127,6 +126,7 @@ void Worker::hold(Worker& here, Fiber& previous) {
   Fiber& waiter = *std::exchange(held_, nullptr);
   if (!claim_held(waiter)) return;
   HeldWait& wait = *held_wait_;
+  waiter.home = this;
   // Asleep, it may be woken and leave the frame that the rest is in.
   const Arm arm = wait.kind.arm;
   void* const argument = wait.argument;

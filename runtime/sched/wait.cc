@@ -64,8 +64,10 @@ enum class Place : std::uint8_t { kNext, kBehindItsGroup };
 inline void make_runnable(Fiber& fiber, Scheduler* scheduler, Place place = Place::kNext) noexcept {
   Worker* const here = current_worker();
   if (here == nullptr || &here->scheduler() != scheduler) [[unlikely]] {
-    make_runnable_elsewhere(fiber, scheduler);
-  } else if (place == Place::kNext) {
+    return make_runnable_elsewhere(fiber, scheduler);
+  }
+  here->note_woken(fiber);
+  if (place == Place::kNext) {
     here->ready(fiber);
   } else {
     here->ready_behind_group(fiber);

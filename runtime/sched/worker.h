@@ -137,7 +137,9 @@ class Worker {
     return ++next_id_;
   }
 
-  /// Makes a fiber that waited runnable here.
+  /// A fiber that waited is about to be made runnable here.
+  void note_woken(const Fiber& fiber) noexcept;
+  /// Makes it so.
   void ready(Fiber& fiber) noexcept;
   /// The same, but behind those that it has spawned and that have not started.
   void ready_behind_group(Fiber& fiber) noexcept;

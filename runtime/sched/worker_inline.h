@@ -150,9 +150,12 @@ inline void Worker::start(Fiber& fiber) noexcept {
   }
 }
 
-inline void Worker::ready(Fiber& fiber) noexcept {
+inline void Worker::note_woken(const Fiber& fiber) noexcept {
   if (haul_.pending()) [[unlikely]]
     note_companion(fiber);
+}
+
+inline void Worker::ready(Fiber& fiber) noexcept {
   // From a fiber: what it wakes runs next, while what they share is warm, and no other worker is
   // woken for it. Its owner is about to switch; if it is not, thieves and the monitor see to it.
   if (fifo_ || batching_ || !runs_fiber() || fiber.pins > 0 || !fiber.started() ||
@@ -164,8 +167,6 @@ inline void Worker::ready(Fiber& fiber) noexcept {
 }
 
 inline void Worker::ready_behind_group(Fiber& fiber) noexcept {
-  if (haul_.pending()) [[unlikely]]
-    note_companion(fiber);
   const bool may_wait = !fifo_ && fiber.pins == 0 && !chaos::strikes(chaos::Kind::kQueue, 4);
   if (may_wait && alone_ && unstarted_.push_behind_group(fiber)) return;
   if (!may_wait || alone_ || !spawned_.has_group_of(&fiber)) {
