@@ -19,11 +19,15 @@ constexpr Nanos kLongTurn = 50'000;  // in the mean
 // Timers and the driver wait for no longer than this where turns are that short.
 constexpr Nanos kLongestRound = 500'000;
 constexpr unsigned kCallsAfterLong = 64;
+// So often a busy worker looks whether others stand still, and where it looks at no clock for other
+// reasons, after so many rounds.
+constexpr Nanos kBetweenLooks = 200'000;
+constexpr unsigned kRoundsBetweenLooks = 16;
 
 }  // namespace
 
 void Worker::housekeeping() {
-  note_return();
+  const Nanos time = note_return();
   party_.look_around();
   if (!alone_) {
     spawned_.have_barrier(solo_is_prepared());
@@ -31,6 +35,7 @@ void Worker::housekeeping() {
   }
   fail_starved();
   batching_ = true;
+  if (!alone_) relieve_others(time);
   age_unstarted();
   // Events before timers, as in asyncio.
   const Nanos deadline = timers_.next_deadline();
@@ -136,13 +141,40 @@ void Worker::note_departure() noexcept {
   away_since_ = now();
 }
 
-void Worker::note_return() noexcept {
-  if (away_since_ == kNever) return;
-  const Nanos away = now() - std::exchange(away_since_, kNever);
+// The time, or kNever where that was not looked at.
+Nanos Worker::note_return() noexcept {
+  if (away_since_ == kNever) return kNever;
+  const Nanos time = now();
+  const Nanos away = time - std::exchange(away_since_, kNever);
   // Many short turns are a round, which does not last: see pace().
   const Nanos turns = turns_given_ - turns_left_;
   if (away > kLongAway && away > turns * kLongTurn) calls_left_ = kCallsAfterLong;
   pace(away);
+  return time;
+}
+
+// A worker may be in a fiber that computes, or have lost its processor for milliseconds, to another
+// worker even. What is ready there would wait as long: who is busy itself never looks for work.
+void Worker::relieve_others(Nanos time) noexcept {
+  if (fifo_) return;
+  if (time == kNever) {
+    if (++rounds_without_look_ < kRoundsBetweenLooks) return;
+    time = now();
+  }
+  rounds_without_look_ = 0;
+  if (time - looked_at_others_ < kBetweenLooks) return;
+  looked_at_others_ = time;
+  for (unsigned i = 0; i < scheduler_.worker_count(); ++i) {
+    Worker& victim = scheduler_.worker(i);
+    if (&victim == this || !stands_still(victim, time)) continue;
+    while (ring_.size() <= RunQueue<Fiber>::kHalf) {
+      Fiber* const ready = ring_.steal_from(victim.ring_, true);
+      if (ready == nullptr) break;
+      stats_.steals.add();
+      enqueue(*ready);
+    }
+    if (Fiber* const woken = victim.lifo_.steal()) enqueue(*woken);
+  }
 }
 
 // Turns are counted, not timed: most are over before a clock is read. Where they took long, a round

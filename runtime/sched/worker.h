@@ -246,7 +246,8 @@ class Worker {
   Fiber* take_due() noexcept;
   void fail_starved() noexcept;
   void note_departure() noexcept;
-  void note_return() noexcept;
+  Nanos note_return() noexcept;
+  void relieve_others(Nanos time) noexcept;
   void pace(Nanos round) noexcept;
 
   // find_work.cc: likewise.
@@ -267,6 +268,7 @@ class Worker {
   Fiber* take_from_stuck(Worker& victim, Nanos now) noexcept;
   Fiber* take_lone(Worker& victim, bool even_unstarted) noexcept;
   bool seems_stuck(Worker& victim, Nanos now) noexcept;
+  bool stands_still(Worker& victim, Nanos now) noexcept;
 
   // park.cc: likewise.
   Fiber* spin() noexcept;
@@ -367,11 +369,13 @@ class Worker {
   bool has_driver_ = false;   // the same of the driver, which may have told of the last it had
   bool just_polled_ = false;  // on the way to sleep
   bool left_driver_ = false;  // at the last housekeeping
-  Nanos away_since_ = kNever;  // from timers and the driver, while it runs fibers
-  unsigned calls_left_ = 0;    // so many times more it calls somebody in its stead
-  Aging aging_;                // of those that have not started
-  std::uint32_t due_ = 0;      // at most so many, at the bottom of `spawned_`
-  bool trimmed_ = true;        // the stacks, since fibers ran here last
+  Nanos away_since_ = kNever;   // from timers and the driver, while it runs fibers
+  unsigned calls_left_ = 0;     // so many times more it calls somebody in its stead
+  Nanos looked_at_others_ = 0;  // to relieve who stands still
+  unsigned rounds_without_look_ = 0;
+  Aging aging_;            // of those that have not started
+  std::uint32_t due_ = 0;  // at most so many, at the bottom of `spawned_`
+  bool trimmed_ = true;    // the stacks, since fibers ran here last
 };
 
 /// An id for a fiber that is made by a plain thread.
