@@ -246,11 +246,7 @@ void Worker::take_events(Worker& victim) noexcept {
 bool Worker::seems_stuck(Worker& victim, Nanos now) noexcept {
   // Without spinning nobody ever looks for long enough.
   if (scheduler_.spin_limit() == 0 || chaos::strikes(chaos::Kind::kSteal, 2)) return true;
-  return now != kNotWatched && stands_still(victim, now);
-}
-
-// Whether it has not switched for a while, as far as this worker has looked.
-bool Worker::stands_still(Worker& victim, Nanos now) noexcept {
+  if (now == kNotWatched) return false;
   Sighting& seen = sightings_[victim.index_];
   const std::uint64_t turns = victim.stats_.turns.read();
   if (turns != seen.turns) {

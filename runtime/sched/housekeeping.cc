@@ -1,5 +1,5 @@
 // What a worker does now and then on its own stack, whatever else there is to do: it looks after
-// timers, the driver and those that have waited for long.
+// timers, the driver and those that have waited for long, here or on a worker that stands still.
 
 #include <algorithm>
 #include <utility>
@@ -164,17 +164,23 @@ void Worker::relieve_others(Nanos time) noexcept {
   rounds_without_look_ = 0;
   if (time - looked_at_others_ < kBetweenLooks) return;
   looked_at_others_ = time;
-  for (unsigned i = 0; i < scheduler_.worker_count(); ++i) {
-    Worker& victim = scheduler_.worker(i);
-    if (&victim == this || !stands_still(victim, time)) continue;
-    while (ring_.size() <= RunQueue<Fiber>::kHalf) {
-      Fiber* const ready = ring_.steal_from(victim.ring_, true);
-      if (ready == nullptr) break;
-      stats_.steals.add();
-      enqueue(*ready);
-    }
-    if (Fiber* const woken = victim.lifo_.steal()) enqueue(*woken);
+  // One at a time, for to look is to take a cache line away from who is busy, too; and then the
+  // next, or all would watch the one that stands still for long.
+  Worker& watched = scheduler_.worker(watched_);
+  if (watched.stats_.turns.read() == watched_turns_) relieve(watched);
+  watched_ = (watched_ + 1) % scheduler_.worker_count();
+  if (watched_ == index_) watched_ = (watched_ + 1) % scheduler_.worker_count();
+  watched_turns_ = scheduler_.worker(watched_).stats_.turns.read();
+}
+
+void Worker::relieve(Worker& victim) noexcept {
+  while (ring_.size() <= RunQueue<Fiber>::kHalf) {
+    Fiber* const ready = ring_.steal_from(victim.ring_, true);
+    if (ready == nullptr) break;
+    stats_.steals.add();
+    enqueue(*ready);
   }
+  if (Fiber* const woken = victim.lifo_.steal()) enqueue(*woken);
 }
 
 // Turns are counted, not timed: most are over before a clock is read. Where they took long, a round

@@ -39,7 +39,8 @@ Worker::Worker(Scheduler& scheduler, unsigned index)
       port_(scheduler.injector()),
       rng_(index + 1),
       sightings_(scheduler.worker_count()),
-      spin_budget_(scheduler.spin_limit()) {
+      spin_budget_(scheduler.spin_limit()),
+      watched_((index + 1) % scheduler.worker_count()) {
   alone_ = scheduler.worker_count() == 1;
   fifo_ = scheduler.strict_fifo();
 }

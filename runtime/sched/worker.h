@@ -248,6 +248,7 @@ class Worker {
   void note_departure() noexcept;
   Nanos note_return() noexcept;
   void relieve_others(Nanos time) noexcept;
+  void relieve(Worker& victim) noexcept;
   void pace(Nanos round) noexcept;
 
   // find_work.cc: likewise.
@@ -268,7 +269,6 @@ class Worker {
   Fiber* take_from_stuck(Worker& victim, Nanos now) noexcept;
   Fiber* take_lone(Worker& victim, bool even_unstarted) noexcept;
   bool seems_stuck(Worker& victim, Nanos now) noexcept;
-  bool stands_still(Worker& victim, Nanos now) noexcept;
 
   // park.cc: likewise.
   Fiber* spin() noexcept;
@@ -373,6 +373,8 @@ class Worker {
   unsigned calls_left_ = 0;     // so many times more it calls somebody in its stead
   Nanos looked_at_others_ = 0;  // to relieve who stands still
   unsigned rounds_without_look_ = 0;
+  unsigned watched_;  // the one that it looks at, and how many turns that had made then
+  std::uint64_t watched_turns_ = ~std::uint64_t{0};
   Aging aging_;            // of those that have not started
   std::uint32_t due_ = 0;  // at most so many, at the bottom of `spawned_`
   bool trimmed_ = true;    // the stacks, since fibers ran here last
