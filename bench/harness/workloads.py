@@ -19,8 +19,10 @@ EVERY_ONE = {WEFT: BOTH, "go": BOTH, "tokio": BOTH, BOOST: BOTH}
 # More workers than most machines that this is run on have CPUs; idle threads of Boost.Fiber look for
 # work without pause, so there it would only be their fight for the CPUs.
 MANY = 8
-CROWDED = (*BOTH, MANY)
-EVERY_ONE_CROWDED = {WEFT: CROWDED, "go": CROWDED, "tokio": CROWDED, BOOST: BOTH}
+CROWDED = tuple((name, MANY, ()) for name in (WEFT, "go", "tokio"))
+# Where two threads of Boost.Fiber take several times as long as all the others together.
+BUT_BOOST_PAIR = {**EVERY_ONE, BOOST: (1,)}
+BOOST_PAIR = ((BOOST, 2, ()),)
 # weft with the inline context, where there is one and the switch is a large part of the cost.
 INLINE = ["weft_inline"] if platform.machine() in ("x86_64", "aarch64") else []
 EVERY_CONTEXT = {WEFT: BOTH, **dict.fromkeys(INLINE, BOTH), **EVERY_ONE}
@@ -75,14 +77,16 @@ WORKLOADS = (
         name="spawnb",
         about="spawn 1,000 empty tasks and join them all, again and again",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS),),
-        runtimes=EVERY_ONE_CROWDED,
+        runtimes=EVERY_ONE,
+        besides=CROWDED,
         measure=run_micro,
     ),
     Workload(
         name="spawnall",
         about="spawn 1,000,000 empty tasks, then join them all",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS), PEAK),
-        runtimes=EVERY_ONE,
+        runtimes=BUT_BOOST_PAIR,
+        besides=BOOST_PAIR,
         measure=run_plain,
     ),
     Workload(
@@ -96,7 +100,8 @@ WORKLOADS = (
         name="skynet",
         about="a tree of 1,111,111 tasks, ten children each, which waits for its children",
         metrics=(Metric("task", "ns a task", yardsticks=PEERS), PEAK),
-        runtimes=EVERY_ONE_CROWDED,
+        runtimes=EVERY_ONE,
+        besides=CROWDED,
         measure=run_plain,
     ),
     Workload(
@@ -110,7 +115,8 @@ WORKLOADS = (
         name="mutex100",
         about="100 fibers share one mutex, 10,000,000 locks in all",
         metrics=(Metric("lock", "ns a lock", yardsticks=PEERS),),
-        runtimes=EVERY_ONE_CROWDED,
+        runtimes=BUT_BOOST_PAIR,
+        besides=CROWDED + BOOST_PAIR,
         measure=run_plain,
     ),
     Workload(
@@ -241,8 +247,9 @@ WORKLOADS = (
             Metric("requests_per_s", "requests/s", lower_is_better=False, digits=0),
             Metric("p99_us", "p99 us"),
         ),
-        runtimes={WEFT: BOTH, "go": BOTH},
+        runtimes={WEFT: (1,), "go": (1,)},
         params=connections(10_000),
+        besides=tuple((name, 2, connections(10_000)[0]) for name in (WEFT, "go")),
         measure=run_idle,
     ),
     Workload(
