@@ -27,7 +27,8 @@
 //
 // One exception is meant: the LIFO slot, a lone fiber in a run queue, and fibers that have not
 // started wake nobody for sure, since their owner is awake and will run them (Worker::offer). If it
-// is stuck in a fiber instead, a searcher or the monitor takes them over.
+// is stuck in a fiber instead, a searcher, a busy worker (Worker::relieve_others) or the monitor
+// takes them over.
 //
 // What breaks if reordered: a second look before the announcement misses what is published between
 // them, and its producer has seen nobody to wake. A count lowered after the second look makes a

@@ -74,7 +74,10 @@ Clock::duration time_to_relief(int ready) {
   waiting.wait();
   BusyWorker other;
   spawn([] {}).get();  // from here on the monitor counts
-  EXPECT_NE(std::this_thread::get_id(), other.thread());
+  // Under chaos that may have brought this fiber to the other worker.
+  if (!kChaos) {
+    EXPECT_NE(std::this_thread::get_id(), other.thread());
+  }
   const Clock::time_point start = Clock::now();
   go.set();
   while (ran < ready && Clock::now() - start < kGenerous) {
