@@ -168,19 +168,19 @@ void Worker::relieve_others(Nanos time) noexcept {
   // next, or all would watch the one that stands still for long.
   Worker& watched = scheduler_.worker(watched_);
   if (watched.stats_.turns.read() == watched_turns_) relieve(watched);
-  watched_ = (watched_ + 1) % scheduler_.worker_count();
-  if (watched_ == index_) watched_ = (watched_ + 1) % scheduler_.worker_count();
+  do {
+    watched_ = (watched_ + 1) % scheduler_.worker_count();
+  } while (watched_ == index_);
   watched_turns_ = scheduler_.worker(watched_).stats_.turns.read();
 }
 
 void Worker::relieve(Worker& victim) noexcept {
   while (ring_.size() <= RunQueue<Fiber>::kHalf) {
-    Fiber* const ready = ring_.steal_from(victim.ring_, true);
-    if (ready == nullptr) break;
+    Fiber* const ready = take_lone(victim, /*even_unstarted=*/false);
+    if (ready == nullptr) return;
     stats_.steals.add();
     enqueue(*ready);
   }
-  if (Fiber* const woken = victim.lifo_.steal()) enqueue(*woken);
 }
 
 // Turns are counted, not timed: most are over before a clock is read. Where they took long, a round
