@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import itertools
 import json
 import os
 import resource
@@ -130,10 +131,13 @@ def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
 
 
 def measure(cases: list[Case], rounds: int, setting: Setting) -> list[Samples]:
-    """Round by round, every case once: what disturbs the machine for a while hits all alike."""
+    """Round by round, every case once: what disturbs the machine for a while hits all alike, and
+    those first that are compared with each other."""
     samples = [Samples(case) for case in cases]
     took: collections.Counter[str] = collections.Counter()
-    turns = [[s for s in samples if i < ROUNDS_ASIDE or not s.case.aside] for i in range(rounds)]
+    of_workloads = itertools.groupby(samples, key=lambda sample: sample.case.workload)
+    in_turn = [s for _, group in of_workloads for s in sorted(group, key=lambda s: s.case.place)]
+    turns = [[s for s in in_turn if i < ROUNDS_ASIDE or not s.case.aside] for i in range(rounds)]
     done, total = 0, sum(map(len, turns))
     for turn in turns:
         for sample in turn:

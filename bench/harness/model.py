@@ -52,6 +52,13 @@ class Case:
         return f"{self.workload.name} {self.runtime} W={self.workers}{params}"
 
     @property
+    def place(self) -> tuple:
+        """Sorts the cases of a workload: what a ratio is formed of is run one after the other."""
+        yardsticks = {yardstick.runtime for metric in self.metrics for yardstick in metric.yardsticks}
+        compared = self.runtime == "weft" or self.runtime in yardsticks
+        return (self.params, self.workers, not compared)
+
+    @property
     def metrics(self) -> list[Metric]:
         lacking = self.workload.lacks.get(self.runtime, ())
         return [metric for metric in self.workload.metrics if metric.name not in lacking]

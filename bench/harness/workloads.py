@@ -31,7 +31,7 @@ EPOLL = (Yardstick("epoll"),)
 # Where the kernel grants io_uring weft has its files there, and sockets on epoll. So it is also
 # measured with sockets there, too, beside the floor of io_uring, and with files by threads.
 URING_GRANTED = grants_uring()
-URING = {"weft_uring": BOTH, "uring": (1,)} if URING_GRANTED else {}
+URING = {"uring": (1,), "weft_uring": BOTH} if URING_GRANTED else {}
 BY_THREADS = {"weft_epoll": BOTH} if URING_GRANTED else {}
 FLOORS = EPOLL + ((Yardstick("uring"),) if URING_GRANTED else ())
 WEB = (Yardstick("nginx"), Yardstick("go"))
@@ -194,11 +194,12 @@ WORKLOADS = (
             Metric("max_us", "max us"),
             Metric("fairness", "slowest/fastest connection", lower_is_better=False, digits=3),
         ),
-        runtimes={
-            WEFT: BOTH, "go": BOTH, "tokio": BOTH, "asio": BOTH, "libuv": (1,), "threads": (1,), "epoll": (1,), **URING
-        },
+        runtimes={WEFT: BOTH, "go": BOTH, "tokio": BOTH, "epoll": (1,), **URING},
         params=connections(1, 100, 1000),
-        besides=tuple((runtime, MANY, connections(100)[0]) for runtime in (WEFT, "go", "tokio")),
+        besides=(
+            *((runtime, MANY, connections(100)[0]) for runtime in (WEFT, "go", "tokio")),
+            *((*by, some) for some in connections(1, 100, 1000) for by in (("asio", 1), ("asio", 2), ("libuv", 1), ("threads", 1))),
+        ),
         measure=run_echo,
     ),
     Workload(

@@ -67,6 +67,17 @@ class Picking(unittest.TestCase):
         self.assertEqual(figures.headline_figures(floor), [])
 
 
+class Order(unittest.TestCase):
+    def test_what_is_divided_by_each_other_runs_one_right_after_the_other(self):
+        [echo] = [workload for workload in WORKLOADS if workload.name == "echo"]
+        cases = sorted(echo.cases({"asio", "epoll", "go", "tokio", "weft"}), key=lambda case: case.place)
+        some = [case for case in cases if case.params == (("connections", 100),)]
+        self.assertEqual([(case.runtime, case.workers) for case in some],
+                         [("weft", 1), ("go", 1), ("tokio", 1), ("epoll", 1), ("asio", 1),
+                          ("weft", 2), ("go", 2), ("tokio", 2), ("asio", 2),
+                          ("weft", 8), ("go", 8), ("tokio", 8)])
+
+
 class Leads(unittest.TestCase):
     def test_lead_is_above_one_where_weft_is_better_whatever_the_direction(self):
         self.assertEqual(only(YIELD).lead("go", 1), 6)

@@ -53,19 +53,27 @@ TEST(HeldLocks, NamesFiberCallLockAndPlace) {
   EXPECT_THAT(told, HasSubstr("blocks the worker"));
 }
 
+// The writer runs when this fiber waits, and not before: a time limit could be over by the time
+// that the call would wait.
 TEST(HeldLocks, NamesTheCallThatWaitsForADescriptor) {
   const std::string told = told_of([&] {
     static std::mutex mutex;
     const Pair pair;
+    const auto write_later = [&] {
+      return weft::spawn([&] { EXPECT_EQ(::write(pair[1], "x", 1), 1); });
+    };
     pollfd item{pair[0], POLLIN, 0};
+    char byte = 0;
     const std::lock_guard guard(mutex);
-    ::poll(&item, 1, 1);
-    const timeval limit{0, 1000};
-    ::setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    auto first = write_later();
+    EXPECT_EQ(::poll(&item, 1, -1), 1);
+    EXPECT_EQ(::read(pair[0], &byte, 1), 1);
     static std::mutex other;
     const std::lock_guard inner(other);
-    char byte = 0;
-    EXPECT_EQ(::read(pair[0], &byte, 1), -1);
+    auto second = write_later();
+    EXPECT_EQ(::read(pair[0], &byte, 1), 1);
+    first.get();
+    second.get();
   });
   EXPECT_THAT(told, HasSubstr("is suspended by poll while"));
   EXPECT_THAT(told, HasSubstr("is suspended by read while"));
