@@ -55,7 +55,7 @@ def running_server(case: Case, program: str, cpu: int | None) -> Iterator[tuple[
 
 
 def run_echo(case: Case, setting: Setting) -> dict[str, float]:
-    return _run_under_load(case, setting, 0.6 if setting.quick else 1.0, [])
+    return _run_under_load(case, setting, 0.6 if setting.quick else 0.7, [])
 
 
 def run_stall(case: Case, setting: Setting) -> dict[str, float]:
