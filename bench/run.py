@@ -77,7 +77,7 @@ def picture_file(arguments: argparse.Namespace) -> Path | None:
 
 
 def chosen_runtimes(arguments: argparse.Namespace) -> set[str]:
-    known = {runtime for workload in WORKLOADS for runtime in workload.runtimes}
+    known = {runtime for workload in WORKLOADS for runtime in workload.known()}
     if arguments.runtimes is None:
         return known if arguments.peers else ALWAYS
     runtimes = set(arguments.runtimes.split(","))

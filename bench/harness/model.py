@@ -82,6 +82,10 @@ class Workload:
     # Workloads are few and made once: identity is equality, and makes a Case hashable.
     __hash__ = object.__hash__
 
+    def known(self) -> set[str]:
+        """The names of all that run it."""
+        return {*self.runtimes, *(runtime for runtime, _, _ in self.besides)}
+
     def cases(self, runtimes: set[str]) -> list[Case]:
         return [
             Case(self, runtime, workers, params)
