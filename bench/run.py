@@ -41,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="workloads to run (all)")
     parser.add_argument("--peers", action="store_true", help="run the other runtimes, too")
     parser.add_argument("--runtimes", metavar="A,B", help="run only these runtimes")
-    parser.add_argument("--quick", action="store_true", help="3 rounds instead of 7, and shorter")
+    parser.add_argument("--quick", action="store_true", help="one round instead of 7, and shorter")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds, each runs every case once")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     parser.add_argument("--picture", type=Path, metavar="FILE",
@@ -160,7 +160,7 @@ def main() -> int:
     cases = chosen_cases(arguments.names, chosen_runtimes(arguments))
     setting = prepare(cases, arguments)
     head = header(arguments.build_dir)
-    rounds = arguments.rounds or (3 if arguments.quick else 7)
+    rounds = arguments.rounds or (1 if arguments.quick else 7)
     others = OtherLoad()
     report = Report(measure(cases, rounds, setting))
     head["other_load"] = round(others.share(), 3)
