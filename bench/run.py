@@ -131,8 +131,8 @@ def prepare(cases: list[Case], arguments: argparse.Namespace) -> Setting:
 
 
 def measure(cases: list[Case], rounds: int, setting: Setting) -> list[Samples]:
-    """Round by round, every case once: what disturbs the machine for a while hits all alike, and
-    those first that are compared with each other."""
+    """Round by round, every case once: what disturbs the machine for a while hits all alike. Within
+    a workload, those that are compared with each other come one after the other."""
     samples = [Samples(case) for case in cases]
     took: collections.Counter[str] = collections.Counter()
     of_workloads = itertools.groupby(samples, key=lambda sample: sample.case.workload)

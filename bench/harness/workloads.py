@@ -31,7 +31,7 @@ EPOLL = (Yardstick("epoll"),)
 # Where the kernel grants io_uring weft has its files there, and sockets on epoll. So it is also
 # measured with sockets there, too, beside the floor of io_uring, and with files by threads.
 URING_GRANTED = grants_uring()
-URING = {"uring": (1,), "weft_uring": BOTH} if URING_GRANTED else {}
+URING = {"weft_uring": BOTH, "uring": (1,)} if URING_GRANTED else {}
 BY_THREADS = {"weft_epoll": BOTH} if URING_GRANTED else {}
 FLOORS = EPOLL + ((Yardstick("uring"),) if URING_GRANTED else ())
 WEB = (Yardstick("nginx"), Yardstick("go"))

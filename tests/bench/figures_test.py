@@ -68,7 +68,7 @@ class Picking(unittest.TestCase):
 
 
 class Order(unittest.TestCase):
-    def test_what_is_divided_by_each_other_runs_one_right_after_the_other(self):
+    def test_what_is_divided_by_each_other_runs_before_the_rest(self):
         [echo] = [workload for workload in WORKLOADS if workload.name == "echo"]
         self.assertIn("libuv", echo.known())
         cases = sorted(echo.cases({"asio", "epoll", "go", "tokio", "weft"}), key=lambda case: case.place)
