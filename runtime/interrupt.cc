@@ -22,13 +22,19 @@ std::mutex g_mutex;
 Atomic<int> g_scopes{0};   // written under g_mutex, read by the handler
 bool g_installed = false;  // under g_mutex
 
-void on_interrupt(int) {
+// In line, for a signal's handler calls it.
+[[gnu::always_inline]] inline void raise_main_event() noexcept {
+  g_main_events.fetch_add(1, std::memory_order_seq_cst);
+  futex_wake(g_main_events, INT_MAX);
+}
+
+WEFT_HANDLES_SIGNAL void on_interrupt(int) {
   const int saved_errno = errno;
   // Whoever took the signal over meanwhile, and gave it back after the last scope had gone, has put
   // this handler in place again.
   const bool in_scope = g_scopes.load(std::memory_order_seq_cst) > 0;
   if (in_scope && g_interrupts.fetch_add(1, std::memory_order_seq_cst) == 0) {
-    note_main_event();
+    raise_main_event();
   } else {
     // The program did not end by itself: end it, as if nobody had caught the signal.
     struct sigaction standard {};
@@ -96,9 +102,6 @@ void wait_for_main_event(std::uint32_t seen) noexcept {
 #endif
 }
 
-void note_main_event() noexcept {
-  g_main_events.fetch_add(1, std::memory_order_seq_cst);
-  futex_wake(g_main_events, INT_MAX);
-}
+void note_main_event() noexcept { raise_main_event(); }
 
 }  // namespace weft::detail

@@ -29,13 +29,18 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+#if defined(WEFT_TSAN) && defined(__clang__)
+#define WEFT_UNINSTRUMENTED __attribute__((disable_sanitizer_instrumentation))
+#else
+#define WEFT_UNINSTRUMENTED
+#endif
 // For a function that is entered but never returns, because its stack is left for good: it would
 // stay on ThreadSanitizer's shadow call stack, which is used again with the stack.
-#if defined(WEFT_TSAN) && defined(__clang__)
-#define WEFT_NEVER_RETURNS __attribute__((disable_sanitizer_instrumentation))
-#else
-#define WEFT_NEVER_RETURNS
-#endif
+#define WEFT_NEVER_RETURNS WEFT_UNINSTRUMENTED
+// For the handler of a signal, and what is inlined into it. At an atomic operation of a handler
+// that it has kept back, ThreadSanitizer may run another that it has kept back, and then takes the
+// mask of that moment, all signals, for the thread's own, which gets no signal any more.
+#define WEFT_HANDLES_SIGNAL WEFT_UNINSTRUMENTED
 
 namespace weft::detail {
 

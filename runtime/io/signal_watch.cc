@@ -29,14 +29,14 @@ Atomic<SignalSet> g_arrived{0};     // raised by the handler, taken by the threa
 Atomic<std::uint32_t> g_events{0};  // anything that the thread should look at [signal-events]
 Atomic<SignalSet> g_wanted{0};      // what some listener wants; written under `changing`
 
-// Its number.
-std::uint32_t note_event() noexcept {
+// Its number. In line, for a signal's handler calls it.
+[[gnu::always_inline]] inline std::uint32_t note_event() noexcept {
   const std::uint32_t number = g_events.fetch_add(1, std::memory_order_seq_cst) + 1;
   futex_wake(g_events, INT_MAX);
   return number;
 }
 
-void on_signal(int number) {
+WEFT_HANDLES_SIGNAL void on_signal(int number) {
   const int saved_errno = errno;
   g_arrived.fetch_or(signal_bit(number), std::memory_order_seq_cst);
   note_event();
