@@ -17,11 +17,11 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <thread>
 #include <vector>
 
 #include "hook/support.h"
+#include "support/cpu_time.h"
 
 namespace {
 
@@ -68,11 +68,7 @@ TEST_P(HookedFibers, CancellationFailsEveryCallUntilItIsThrown) {
 }
 
 // Of this thread, which a hooked call does not leave.
-std::chrono::nanoseconds cpu_time() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
+std::chrono::nanoseconds spent() { return support::cpu_time(CLOCK_THREAD_CPUTIME_ID); }
 
 // What the kernel tells of a datagram that nobody took stays queued, and is an error to poll(2).
 TEST_P(HookedFibers, AnErrorThatIsQueuedKeepsNoWorker) {
@@ -95,9 +91,9 @@ TEST_P(HookedFibers, AnErrorThatIsQueuedKeepsNoWorker) {
     ASSERT_EQ(::connect(fd, address, size), 0);
     ASSERT_EQ(::send(fd, "x", 1, 0), 1);
     EXPECT_EQ(read_one(fd).error, ECONNREFUSED);
-    const auto before = cpu_time();
+    const auto before = spent();
     EXPECT_EQ(read_one(fd).error, EAGAIN);
-    EXPECT_LT(cpu_time() - before, 150ms);
+    EXPECT_LT(spent() - before, 150ms);
     ::close(fd);
   });
 }
@@ -169,9 +165,9 @@ TEST_P(HookedFibers, SelectDoesNotSpinForAHangUpThatNobodyAskedFor) {
     FD_ZERO(&set);
     FD_SET(pair[0], &set);
     timeval limit{.tv_sec = 0, .tv_usec = 300'000};
-    const auto before = cpu_time();
+    const auto before = spent();
     EXPECT_EQ(::select(pair[0] + 1, nullptr, nullptr, &set, &limit), 0);
-    EXPECT_LT(cpu_time() - before, 150ms);
+    EXPECT_LT(spent() - before, 150ms);
   });
 }
 

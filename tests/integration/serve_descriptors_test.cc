@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <ctime>
 #include <optional>
 #include <vector>
 
+#include "support/cpu_time.h"
 #include "support/greeting.h"
 #include "support/serve_error_log.h"
 #include "support/tcp.h"
@@ -48,12 +48,6 @@ class FullTable {
   std::vector<int> taken_;
 };
 
-std::chrono::nanoseconds process_cpu_time() {
-  timespec time{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
 // With the last number there is: a server that looks for connections has it in its hand for a
 // moment, each time.
 TcpStream connect_with_the_last(const SocketAddress& address) {
@@ -77,9 +71,9 @@ TEST(ServeWithoutDescriptors, WaitsQuietlyTellsOnceAndGoesOn) {
     // Takes the last number; the server's end finds none.
     TcpStream client = connect_with_the_last(listener.local_address());
     until([&] { return !log.errors().empty(); });
-    const auto before = process_cpu_time();
+    const auto before = cpu_time(CLOCK_PROCESS_CPUTIME_ID);
     sleep_for(milliseconds(200));
-    EXPECT_LT(process_cpu_time() - before, milliseconds(100)) << "the server spins";
+    EXPECT_LT(cpu_time(CLOCK_PROCESS_CPUTIME_ID) - before, milliseconds(100)) << "the server spins";
     EXPECT_FALSE(server.done());
     full.reset();
     EXPECT_EQ(client.read_until("o"), "hello");
@@ -123,7 +117,7 @@ TEST(ServeWithoutDescriptors, TellsOnceHoweverManyComeAndGo) {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);
     Task<void> server = spawn([&] { serve(listener, greet, log.options()); });
     greeting_from(listener.local_address());
-    const auto before = process_cpu_time();
+    const auto before = cpu_time(CLOCK_PROCESS_CPUTIME_ID);
     {
       FullTable full;
       for (int i = 0; i < 3; ++i) full.give_one_back();
@@ -139,7 +133,7 @@ TEST(ServeWithoutDescriptors, TellsOnceHoweverManyComeAndGo) {
       }
       for (Task<void>& client : clients) client.get();
     }
-    EXPECT_LT(process_cpu_time() - before, seconds(5)) << "the server spins";
+    EXPECT_LT(cpu_time(CLOCK_PROCESS_CPUTIME_ID) - before, seconds(5)) << "the server spins";
     listener.close();
     server.get();
     EXPECT_EQ(log.errors().size(), 1U);

@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 #include <pthread.h>
-#include <time.h>
 #include <weft/gather.h>
 #include <weft/runtime.h>
 #include <weft/sleep.h>
@@ -22,6 +21,7 @@
 
 #include "core_wait.h"
 #include "server.h"
+#include "support/cpu_time.h"
 
 namespace porting {
 
@@ -50,13 +50,6 @@ struct Beat {
   double cpu = 0;  ///< of all threads here
 };
 
-/// In milliseconds, of this process.
-inline double cpu_time() {
-  timespec time{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return 1e3 * double(time.tv_sec) + 1e-6 * double(time.tv_nsec);
-}
-
 /// Sleeps by `sleep_until` from one beat to the next until told to stop. A beat that is missed
 /// makes those after it late, too.
 template <class Sleep>
@@ -64,7 +57,7 @@ Beat keep_beat(const std::atomic<bool>& stop, const std::string& threads, Sleep 
   constexpr auto kBeat = std::chrono::milliseconds(10);
   std::vector<double> all, ours, blocked;
   CoreWait wait(threads);
-  const double cpu = cpu_time();
+  const auto cpu = support::cpu_time(CLOCK_PROCESS_CPUTIME_ID);
   const auto start = Clock::now();
   for (auto next = start + kBeat; !stop; next += kBeat) {
     sleep_until(next);
@@ -79,7 +72,7 @@ Beat keep_beat(const std::atomic<bool>& stop, const std::string& threads, Sleep 
           .blocked = Lateness::of(blocked),
           .starved = Millis(wait.waited()).count() / total,
           .total = total,
-          .cpu = cpu_time() - cpu};
+          .cpu = Millis(support::cpu_time(CLOCK_PROCESS_CPUTIME_ID) - cpu).count()};
 }
 
 /// `work(number)` in `count` fibers, and the beat beside them.
