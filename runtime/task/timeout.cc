@@ -100,6 +100,9 @@ bool TimeoutScope::finish() noexcept {
 }
 
 void TimeoutScope::reschedule(TimePoint when) {
+  Worker& here = *detail::current_worker();
+  here.settle_late();
+  here.timers().reserve(1);  // while the old limit still holds
   stop();
   if (expired()) throw std::logic_error("weft::TimeoutScope: it has expired and cannot be moved");
   arm(inside(), detail::limit_at(when.time_since_epoch()));

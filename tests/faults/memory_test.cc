@@ -128,25 +128,6 @@ TEST(Allocations, NoneForATaskThatCapturesUpTo48Bytes) {
   });
 }
 
-TEST(Allocations, OfTimers) {
-  bounded(1, [] {
-    fail_each([] {
-      std::vector<Task<void>> tasks(200);
-      for (Task<void>& task : tasks) {
-        task = spawn([] {
-          timeout(std::chrono::seconds(5), [] { sleep_for(std::chrono::microseconds(100)); });
-        });
-      }
-      std::exception_ptr failure;
-      for (Task<void>& task : tasks) {
-        task.join();
-        if (task.exception() != nullptr) failure = task.exception();
-      }
-      if (failure != nullptr) std::rethrow_exception(failure);
-    });
-  });
-}
-
 TEST(Allocations, OfConnecting) {
   bounded(1, [] {
     TcpListener listener = TcpListener::bind("127.0.0.1", 0);

@@ -32,7 +32,7 @@ class TimeoutScope {
   using TimePoint = std::chrono::steady_clock::time_point;
 
   /// Moves the limit; a moment that has passed expires at once. Throws std::logic_error once it has
-  /// expired.
+  /// expired, and std::bad_alloc, in which case the old limit holds.
   void reschedule(TimePoint when);
   /// Lifts the limit.
   void reschedule(std::nullopt_t);
