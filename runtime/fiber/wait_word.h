@@ -3,16 +3,17 @@
 // The word on which wake, timeout, cancel and close race. Each fiber has one; so has each plain
 // thread that waits as if it were a fiber.
 //
-//     63            24 23         8 7      3   2      1     0
-//    +----------------+------------+--------+-------+---------+
-//    |     epoch      |  requests  | reason |pending|  state  |
-//    +----------------+------------+--------+-------+---------+
+//     63            24 23         8   7   6      3   2      1     0
+//    +----------------+------------+-----+--------+-------+---------+
+//    |     epoch      |  requests  |again| reason |pending|  state  |
+//    +----------------+------------+-----+--------+-------+---------+
 //
 //  epoch     counts the ends of waits. Whoever may end a wait holds the epoch at which it began; an
 //            older one is stale, and harmless even after the descriptor serves another fiber.
 //  requests  cancellations asked for and not taken back (asyncio's `cancelling()`).
 //  reason    why the last wait ended.
 //  pending   a cancellation has been asked for and not been delivered.
+//  again     so has one that was delivered, and that something else hid; with `pending`.
 //
 //            publish()                         wake(epoch, reason)
 //   Running ------------> Waiting / Masked -----------------------> Running, epoch + 1, reason
@@ -72,6 +73,15 @@ class WaitWord {
     std::uint64_t word = load_relaxed();
     while ((word & kRequestMask) != 0 &&
            !word_.compare_exchange_weak(word, word | kPending, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {
+    }
+  }
+
+  /// The same, and whoever takes back a request of its own does not drop the delivery with it.
+  void have_told_again() noexcept {
+    std::uint64_t word = load_relaxed();
+    while ((word & kRequestMask) != 0 &&
+           !word_.compare_exchange_weak(word, word | kDelivery, std::memory_order_acq_rel,
                                         std::memory_order_relaxed)) {
     }
   }
@@ -146,15 +156,16 @@ class WaitWord {
   unsigned uncancel() noexcept {
     return uncancel_and_drop_if([](unsigned) { return false; });
   }
-  /// The same, and a pending delivery is dropped, too, if `drop(left)`: in one step, so that one
-  /// who asks meanwhile is either counted or delivered.
+  /// The same, and a pending delivery is dropped, too, if `drop(left)` and none is to be told
+  /// again: in one step, so that one who asks meanwhile is either counted or delivered.
   template <class Drop>
   unsigned uncancel_and_drop_if(Drop drop) noexcept {
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
       if ((word & kRequestMask) == 0) return 0;
       std::uint64_t next = word - kOneRequest;
-      if ((next & kRequestMask) == 0 || drop(requests_of(next))) next &= ~kPending;
+      const bool again = (word & kAgain) != 0;
+      if ((next & kRequestMask) == 0 || (!again && drop(requests_of(next)))) next &= ~kDelivery;
       if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
         return requests_of(next);
@@ -190,7 +201,9 @@ class WaitWord {
   static constexpr std::uint64_t kStateMask = 3;
   static constexpr std::uint64_t kPending = 4;
   static constexpr unsigned kReasonShift = 3;
-  static constexpr std::uint64_t kReasonMask = 31;
+  static constexpr std::uint64_t kReasonMask = 15;
+  static constexpr std::uint64_t kAgain = 128;
+  static constexpr std::uint64_t kDelivery = kPending | kAgain;
   static constexpr unsigned kRequestShift = 8;
   static constexpr std::uint64_t kOneRequest = std::uint64_t{1} << kRequestShift;
   static constexpr std::uint64_t kRequestMask = std::uint64_t{0xffff} << kRequestShift;
@@ -201,7 +214,7 @@ class WaitWord {
   [[gnu::noinline]] bool take_noted() noexcept {
     std::uint64_t word = load_relaxed();
     while ((word & kPending) != 0) {
-      if (word_.compare_exchange_weak(word, word & ~kPending, std::memory_order_acq_rel,
+      if (word_.compare_exchange_weak(word, word & ~kDelivery, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
         return true;
       }
@@ -218,7 +231,7 @@ class WaitWord {
                   "only the owner starts a wait, and it waits once");
       const bool cancelled = state == kWaiting && (word & kPending) != 0;
       const std::uint64_t next =
-          cancelled ? ended(word & ~kPending, Wake::kCancelled) : (word | state);
+          cancelled ? ended(word & ~kDelivery, Wake::kCancelled) : (word | state);
       // Release: whoever resumes the owner must see its saved context. [wait-publish]
       if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {

@@ -250,10 +250,7 @@ void TaskGroup::close(std::exception_ptr error) {
   if (errors.empty() && !cancelled) return;
   if (errors.empty()) throw Cancelled();
   // The group says more than Cancelled would. Who asked from outside is heard at the next wait.
-  if (self.owner.word.requests() > 0) {
-    self.owner.word.uncancel();
-    detail::request_cancel(self.owner);
-  }
+  self.owner.word.have_told_again();
   throw ExceptionGroup("unhandled errors in a TaskGroup", std::move(errors));
 }
 

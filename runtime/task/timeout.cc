@@ -95,8 +95,9 @@ bool TimeoutScope::finish() noexcept {
   const unsigned left = self.fiber.word.uncancel_and_drop_if(
       [&](unsigned others) { return !keeps && self.is_own(others); });
   if (keeps || left > self.requests_before) return false;
-  // The first exception told of what was pending, and perhaps of this as well.
-  return !self.pending_before || told > 1;
+  // The first exception told of what was pending, unless that has been taken back, and perhaps of
+  // this as well.
+  return !self.pending_before || left < self.requests_before || told > 1;
 }
 
 void TimeoutScope::reschedule(TimePoint when) {

@@ -143,4 +143,57 @@ TEST(CancelMerging, ARequestAfterTheLastChildOfAGatherLosesNoException) {
   EXPECT_EQ(log.size(), 0U);
 }
 
+// The group says more than the first request would, which is to be told again; by then the limit
+// has been reached as well, whose own request nobody was told of.
+TEST(CancelMerging, ALimitDoesNotDropWhatAGroupHasToldAgain) {
+  for (const unsigned workers : {1U, 2U}) {
+    weft::run({.workers = workers}, [] {
+      bool grouped = false;
+      const Task<void> task = weft::spawn([&] {
+        const auto child = [] {
+          try {
+            support::sleep_forever();
+          } catch (const weft::Cancelled&) {
+            throw std::runtime_error("the cleanup failed");
+          }
+        };
+        try {
+          weft::timeout(1h, [&](weft::TimeoutScope& scope) {
+            weft::task_group([&](weft::TaskGroup& group) {
+              group.spawn(child);
+              try {
+                support::sleep_forever();
+              } catch (const weft::Cancelled&) {
+                scope.reschedule(support::Clock::now() - 1s);
+                throw;
+              }
+            });
+          });
+        } catch (const weft::ExceptionGroup&) {
+          grouped = true;
+        }
+        EXPECT_EQ(weft::this_task::cancelling(), 1U);
+        weft::sleep_for(1ms);
+      });
+      weft::sleep_for(5ms);  // it waits
+      task.cancel();
+      task.join();
+      EXPECT_TRUE(grouped);
+      EXPECT_TRUE(task.cancelled());
+    });
+  }
+}
+
+TEST(CancelMerging, ALimitIsToldWhenTheRequestOfBeforeHasBeenTakenBack) {
+  weft::run(kInOrder, [] {
+    weft::this_task::cancel();
+    const auto body = [] {
+      EXPECT_EQ(weft::this_task::uncancel(), 0U);
+      support::sleep_forever();
+    };
+    EXPECT_THROW(weft::timeout(5ms, body), weft::TimeoutError);
+    EXPECT_EQ(weft::this_task::cancelling(), 0U);
+  });
+}
+
 }  // namespace

@@ -29,12 +29,12 @@ MUTANTS = [
            "    if ((word & (kStateMask | kPending)) == 0) {\n"
            "      word_.store(next, std::memory_order_release);\n"),
     Mutant("a request is taken back in one step and its delivery in another", "wait_word", WORD,
-           "      if ((next & kRequestMask) == 0 || drop(requests_of(next))) next &= ~kPending;\n"
+           "      if ((next & kRequestMask) == 0 || (!again && drop(requests_of(next)))) next &= ~kDelivery;\n"
            "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,\n"
            "                                      std::memory_order_relaxed)) {\n",
            "      if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,\n"
            "                                      std::memory_order_relaxed)) {\n"
-           "        if (requests_of(next) == 0 || drop(requests_of(next))) take_pending();\n"),
+           "        if (requests_of(next) == 0 || (!again && drop(requests_of(next)))) take_pending();\n"),
     Mutant("a masked wait is cancelled", "wait_word", WORD,
            "      const bool wakes = (word & kStateMask) == kWaiting;",
            "      const bool wakes = (word & kStateMask) != kRunning;"),

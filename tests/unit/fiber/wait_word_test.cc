@@ -203,6 +203,33 @@ TEST_F(WaitWordTest, UncancelAboveZeroKeepsThePendingDelivery) {
   EXPECT_TRUE(word_.cancel_pending());
 }
 
+TEST_F(WaitWordTest, WhatIsToBeToldAgainGoesWithTheLastRequestOnly) {
+  const auto drop = [](unsigned) { return true; };
+  wait();
+  ASSERT_EQ(word_.cancel(0), Cancel::kWoken);
+  word_.have_told_again();
+  ASSERT_EQ(word_.cancel(1), Cancel::kPending);
+  EXPECT_EQ(word_.uncancel_and_drop_if(drop), 1u);
+  EXPECT_TRUE(word_.cancel_pending());
+  EXPECT_EQ(word_.uncancel_and_drop_if(drop), 0u);
+  EXPECT_FALSE(word_.cancel_pending());
+  word_.have_told_again();
+  EXPECT_FALSE(word_.cancel_pending()) << "nobody asks any more";
+}
+
+TEST_F(WaitWordTest, WhatHasBeenToldAgainIsOver) {
+  wait();
+  ASSERT_EQ(word_.cancel(0), Cancel::kWoken);
+  word_.have_told_again();
+  EXPECT_TRUE(word_.take_pending());
+  word_.have_told_again();
+  EXPECT_FALSE(word_.publish(Cancellable::kYes));
+  EXPECT_EQ(word_.reason(), Wake::kCancelled);
+  ASSERT_EQ(word_.cancel(2), Cancel::kPending);
+  EXPECT_EQ(word_.uncancel_and_drop_if([](unsigned) { return true; }), 1u);
+  EXPECT_FALSE(word_.cancel_pending());
+}
+
 TEST_F(WaitWordTest, UncancelOfADeliveredRequestTouchesNothingElse) {
   wait();
   ASSERT_EQ(word_.cancel(0), Cancel::kWoken);
