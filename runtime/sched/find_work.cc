@@ -14,7 +14,6 @@ namespace weft::detail {
 namespace {
 
 constexpr int kStealRounds = 4;
-constexpr std::size_t kInjectedAtOnce = 32;
 // So long a thief waits for what it has asked for.
 constexpr Nanos kLongestAnswer = 3'000;
 constexpr Nanos kNotWatched = 0;
@@ -68,7 +67,9 @@ Fiber* Worker::take_injected() noexcept {
   const std::size_t share = injector.size() / scheduler_.worker_count() + 1;
   const std::size_t most =
       chaos::strikes(chaos::Kind::kQueue, 1) ? 1 + chaos::below(4) : kInjectedAtOnce;
-  const std::size_t got = injector.pop(port_, fibers, std::min(share, most));
+  // One to run now, and others as far as there is room: what does not fit would be sent back.
+  const std::size_t room = std::size_t{1} + ring_.room();
+  const std::size_t got = injector.pop(port_, fibers, std::min({share, most, room}));
   if (got == 0) return nullptr;
   batching_ = true;
   // In strict order all queue behind those that are ready.

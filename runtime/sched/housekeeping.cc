@@ -23,6 +23,8 @@ constexpr unsigned kCallsAfterLong = 64;
 // reasons, after so many rounds.
 constexpr Nanos kBetweenLooks = 200'000;
 constexpr unsigned kRoundsBetweenLooks = 16;
+// Workers even out what is ready where one has more than twice as much as the other, and so many.
+constexpr std::uint32_t kUneven = 4;
 
 }  // namespace
 
@@ -33,6 +35,7 @@ void Worker::housekeeping() {
     spawned_.have_barrier(solo_is_prepared());
     spawned_.come_by();
   }
+  crowded_ = !alone_ && !fifo_ && scheduler_.injector().size() > kInjectedAtOnce;
   fail_starved();
   batching_ = true;
   if (!alone_) relieve_others(time);
@@ -167,7 +170,11 @@ void Worker::relieve_others(Nanos time) noexcept {
   // One at a time, for to look is to take a cache line away from who is busy, too; and then the
   // next, or all would watch the one that stands still for long.
   Worker& watched = scheduler_.worker(watched_);
-  if (watched.stats_.turns.read() == watched_turns_) relieve(watched);
+  if (watched.stats_.turns.read() == watched_turns_) {
+    relieve(watched);
+  } else if (watched.ring_.size() > 2 * ring_.size() + kUneven) {
+    if (Fiber* const ready = ring_.steal_from(watched.ring_, false)) take_up(*ready);
+  }
   do {
     watched_ = (watched_ + 1) % scheduler_.worker_count();
   } while (watched_ == index_);
@@ -178,9 +185,13 @@ void Worker::relieve(Worker& victim) noexcept {
   while (ring_.size() <= RunQueue<Fiber>::kHalf) {
     Fiber* const ready = take_lone(victim, /*even_unstarted=*/false);
     if (ready == nullptr) return;
-    stats_.steals.add();
-    enqueue(*ready);
+    take_up(*ready);
   }
+}
+
+void Worker::take_up(Fiber& stolen) noexcept {
+  stats_.steals.add();
+  enqueue(stolen);
 }
 
 // Turns are counted, not timed: most are over before a clock is read. Where they took long, a round

@@ -81,6 +81,9 @@ class RunQueue {
     return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_relaxed);
   }
 
+  /// So many can be pushed, at least.
+  std::uint32_t room() const noexcept { return kCapacity - count(); }
+
   // -- By a thief, into its own queue.
 
   /// Takes the older half from `victim`. Returns one of the items to run now and queues the rest

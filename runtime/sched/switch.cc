@@ -82,12 +82,16 @@ void Worker::put_to_sleep_until(Worker& here, Fiber& previous) {
   here.enqueue(previous);
 }
 
-void Worker::requeue(Worker& here, Fiber& previous) { here.enqueue(previous); }
+void Worker::requeue(Worker& here, Fiber& previous) {
+  if (here.crowded_) [[unlikely]]
+    return here.enqueue_behind_all(previous);
+  here.enqueue(previous);
+}
 
 // On the root, which sees whether another worker is to be woken once it knows what runs here next.
 void Worker::requeue_in_batch(Worker& here, Fiber& previous) {
   here.batching_ = true;
-  here.enqueue(previous);
+  requeue(here, previous);
   here.batching_ = false;
 }
 
@@ -161,11 +165,10 @@ void Worker::hold(Worker& here, Fiber& previous) {
   if (--turns_left_ <= 0 || chaos::strikes(chaos::Kind::kTurn, 8))
     return switch_to(root_, &requeue_in_batch).take_cancellation();
   Fiber* const next = next_local();
-  if (next == nullptr) {
-    budget_ = kOperationsPerTurn;
-    return take_cancellation();
-  }
-  return switch_to(with_stack(*next), &requeue).take_cancellation();
+  if (next != nullptr) return switch_to(with_stack(*next), &requeue).take_cancellation();
+  if (crowded_) return switch_to(root_, &requeue_in_batch).take_cancellation();
+  budget_ = kOperationsPerTurn;
+  return take_cancellation();
 }
 
 bool Worker::yield() { return give_way(); }

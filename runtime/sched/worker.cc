@@ -88,6 +88,23 @@ void Worker::enqueue_pinned(Fiber& fiber) noexcept {
   }
 }
 
+// Who gives way while others wait in the injector waits behind them: back in the ring it would run
+// again before they do.
+[[gnu::noinline]] void Worker::enqueue_behind_all(Fiber& fiber) noexcept {
+  if (fiber.pins > 0) return enqueue_pinned(fiber);
+  try {
+    Fiber* const one[] = {&fiber};
+    scheduler_.injector().push(port_, one, 1);
+  } catch (const std::bad_alloc&) {
+    return enqueue(fiber);
+  }
+  if (batching_) {
+    batched_ = true;
+  } else {
+    wake_another();
+  }
+}
+
 // The ring is full: its older half goes where every worker finds it, and the new fiber with it.
 void Worker::spill(Fiber& fiber) noexcept {
   std::array<Fiber*, RunQueue<Fiber>::kHalf> older;

@@ -59,8 +59,7 @@ class Worker {
   /// The thread's body: runs fibers until the scheduler stops.
   void run();
 
-  // -- From a fiber that runs here. The fiber may come back on another worker, so `this` is stale
-  // afterwards.
+  // -- From a fiber that runs here; it may come back on another worker, where `this` is stale.
 
   Wake suspend(Arm arm, void* argument, Cancellable cancellable);
   Wake suspend_until(Nanos deadline, Arm arm, void* argument, Cancellable cancellable);
@@ -205,8 +204,7 @@ class Worker {
 
   // worker_inline.h and worker.cc: choosing what runs next.
   void take_ids() noexcept;
-  Fiber&
-  pick() noexcept;  // ready to be switched to; the root when nothing is, or housekeeping is due
+  Fiber& pick() noexcept;  // with a stack; the root when nothing is ready, or housekeeping is due
   Fiber& pick_raw() noexcept;  // may have no stack yet
   Fiber* next_local() noexcept;
   Fiber* next_after_inbox() noexcept;
@@ -225,6 +223,7 @@ class Worker {
   bool starts_go_first() noexcept;
   void enqueue(Fiber& fiber) noexcept;
   void enqueue_pinned(Fiber& fiber) noexcept;
+  void enqueue_behind_all(Fiber& fiber) noexcept;
   void spill(Fiber& fiber) noexcept;
   void notify() noexcept;
   bool has_lone() const noexcept { return ring_.count() == 1; }
@@ -249,6 +248,7 @@ class Worker {
   Nanos note_return() noexcept;
   void relieve_others(Nanos time) noexcept;
   void relieve(Worker& victim) noexcept;
+  void take_up(Fiber& stolen) noexcept;
   void pace(Nanos round) noexcept;
 
   // find_work.cc: likewise.
@@ -281,6 +281,7 @@ class Worker {
   static constexpr int kOperationsPerTurn = 128;
   static constexpr int kLifoInARow = 3;
   static constexpr int kStartsInARow = 32;
+  static constexpr std::size_t kInjectedAtOnce = 32;
   // A worker that has not switched for this long counts as stuck. So long it has its unstarted
   // fibers to itself, at least: most are over before.
   static constexpr Nanos kPatience = 5'000;
@@ -300,11 +301,11 @@ class Worker {
   LateTimer* late_ = nullptr;  // of the fiber that runs; the innermost
   HeldWait* held_wait_ = nullptr;
   unsigned late_count_ = 0;
-  bool alone_ = false;  // the only worker: no thieves, no barriers
-  bool fifo_ = false;   // strict order: no LIFO slot
-  bool batching_ =
-      false;  // many fibers become ready at once: queue them in order, wake another worker once
+  bool alone_ = false;      // the only worker: no thieves, no barriers
+  bool fifo_ = false;       // strict order: no LIFO slot
+  bool batching_ = false;   // many become ready at once: queue them in order, wake one worker once
   bool batched_ = false;    // such fibers were queued, and nobody woken yet
+  bool crowded_ = false;    // more are ready than the rings hold
   bool searching_ = false;  // counted by Idle as a searcher
   bool asleep_ = false;     // counted by Idle as such, but for whom another has picked
   Idle::Left left_ = Idle::Left::kByItself;  // the last time
