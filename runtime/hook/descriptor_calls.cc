@@ -86,13 +86,15 @@ int dup2(int fd, int to) noexcept {
 int __dup2(int fd, int to) noexcept { return dup2(fd, to); }
 int dup3(int fd, int to, int flags) noexcept {
   std::optional<Ending> ending;
-  if (fd != to && is_open(fd)) ending.emplace(to);
+  if ((flags & ~O_CLOEXEC) == 0 && fd != to && is_open(fd)) ending.emplace(to);
   return libc_dup3(fd, to, flags);
 }
 
 int close_range(unsigned first, unsigned last, int flags) noexcept {
+  // With other flags it closes nothing, or is refused.
+  constexpr unsigned kCloses = CLOSE_RANGE_UNSHARE;
   std::optional<Ending> ending;
-  if ((static_cast<unsigned>(flags) & CLOSE_RANGE_CLOEXEC) == 0) ending.emplace(first, last);
+  if ((static_cast<unsigned>(flags) & ~kCloses) == 0 && first <= last) ending.emplace(first, last);
   return libc_close_range(first, last, flags);
 }
 void closefrom(int first) noexcept {

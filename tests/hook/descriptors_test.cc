@@ -153,6 +153,23 @@ TEST_P(HookedDescriptors, ReplacedByDup2EndTheWait) {
   });
 }
 
+TEST_P(HookedDescriptors, CallsThatAreRefusedEndNoWait) {
+  run([&] {
+    constexpr int kNoFlag = 1 << 12;
+    const Pair pair;
+    const Pair other;
+    Task<void> reader = weft::spawn([fd = pair[0]] { EXPECT_EQ(read_one(fd).result, 1); });
+    let_them_sleep();
+    EXPECT_EQ(call([&] { return ::dup3(other[0], pair[0], kNoFlag); }).error, EINVAL);
+    const auto first = static_cast<unsigned>(pair[0]);
+    EXPECT_EQ(call([&] { return ::close_range(first, first, kNoFlag); }).error, EINVAL);
+    EXPECT_EQ(call([&] { return ::close_range(first, first - 1, 0); }).error, EINVAL);
+    let_them_sleep();
+    EXPECT_EQ(::write(pair[1], "x", 1), 1);
+    reader.get();
+  });
+}
+
 // Nothing has told of the end, and the new file is of another kind as well.
 TEST_P(HookedDescriptors, ReusedBehindTheHooksAreTheNewFile) {
   run([&] {
