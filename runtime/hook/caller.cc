@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <new>
 #include <system_error>
+#include <utility>
 
 #include "base/own_call.h"
 #include "hook/borrowed.h"
@@ -113,16 +114,22 @@ bool wait_for(std::span<pollfd> items, Nanos deadline) noexcept {
          (deadline > detail::now() || fail(EAGAIN));
 }
 
-bool sleep_until(Nanos deadline) noexcept {
+bool sleep_until(Nanos deadline, detail::Cancellable cancellable) noexcept {
   const PinScope pin;
   const SuspensionScope suspension;
   try {
     detail::current_token(detail::WaitsFor::kSleep);
-    const Wake reason = detail::suspend_until(deadline, nullptr, nullptr);
+    const Wake reason = detail::suspend_until(deadline, nullptr, nullptr, cancellable);
     return reason == Wake::kTimeout || ended(reason);
   } catch (...) {
     return fail(ENOMEM);
   }
+}
+
+bool Pauses::sleep(detail::Cancellable cancellable) noexcept {
+  constexpr Nanos kLongest = 20'000'000;
+  const Nanos pause = std::exchange(next_, std::min(2 * next_, kLongest));
+  return sleep_until(deadline_in(pause), cancellable);
 }
 
 bool on_thread(void (*call)(void*) noexcept, void* argument) noexcept {

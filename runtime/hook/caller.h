@@ -14,6 +14,7 @@
 #include <span>
 
 #include "base/time.h"
+#include "fiber/wait_word.h"
 
 namespace weft::hook {
 
@@ -37,10 +38,23 @@ inline bool wait_for(int fd, short events, Nanos deadline) noexcept {
 }
 
 /// Sleeps. False, and errno ECANCELED or ENOMEM: not to the end.
-bool sleep_until(Nanos deadline) noexcept;
+bool sleep_until(Nanos deadline,
+                 detail::Cancellable cancellable = detail::Cancellable::kYes) noexcept;
 
-/// Makes `call` on a thread that may block, and waits for its end. False, with errno ECANCELED or
-/// ENOMEM: it was not made. errno is otherwise what it left.
+/// Between the tries of who waits for somebody that tells nobody, and maybe for ever: a thread that
+/// waited in the kernel would be one for each such call, and those of the pool are few. Ever longer
+/// up to a limit, so that short waits end soon and long ones cost little.
+class Pauses {
+ public:
+  /// As sleep_until().
+  bool sleep(detail::Cancellable cancellable = detail::Cancellable::kYes) noexcept;
+
+ private:
+  Nanos next_ = 1'000'000;
+};
+
+/// Makes `call`, which ends soon, on a thread of the pool, and waits for its end. False, with errno
+/// ECANCELED or ENOMEM: it was not made. errno is otherwise what it left.
 bool on_thread(void (*call)(void* argument) noexcept, void* argument) noexcept;
 template <class F>
 bool on_thread(F& call) noexcept {

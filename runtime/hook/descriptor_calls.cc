@@ -14,6 +14,7 @@
 #include "hook/borrowed.h"
 #include "hook/caller.h"
 #include "hook/ending.h"
+#include "hook/file_locks.h"
 #include "hook/libc.h"
 
 namespace weft::hook {
@@ -38,14 +39,6 @@ bool is_open(int fd) noexcept {
   return open;
 }
 
-// A lock of a file may take as long as who holds it likes.
-int lock_file(int fd, int command, void* lock) noexcept {
-  const ErrnoScope scope;
-  int result = -1;
-  auto call = [&]() noexcept { result = libc_fcntl(fd, command, lock); };
-  return on_thread(call) && result >= 0 ? scope.succeed(result) : -1;
-}
-
 int control(int fd, int command, void* argument) {
   switch (command) {
     case F_GETFL:
@@ -56,7 +49,7 @@ int control(int fd, int command, void* argument) {
     }
     case F_SETLKW:
     case F_OFD_SETLKW:
-      if (in_fiber()) return lock_file(fd, command, argument);
+      if (in_fiber()) return wait_for_range(fd, command, argument);
       [[fallthrough]];
     default:
       return libc_fcntl(fd, command, argument);

@@ -1,10 +1,9 @@
-// Waiting for children, and locks of whole files. Each is libc's call in a plain thread.
+// Waiting for children. Each is libc's call in a plain thread.
 
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,8 +17,6 @@ namespace weft::hook {
 
 namespace {
 
-WEFT_LIBC(flock);
-WEFT_LIBC(lockf);
 WEFT_LIBC(pclose);
 WEFT_LIBC(system);
 WEFT_LIBC(wait4);
@@ -98,16 +95,6 @@ int pclose(FILE* stream) {
   { const Ending before(stream); }  // and not while the child goes on
   return made_elsewhere([=] { return libc_pclose(stream); });
 }
-
-int flock(int fd, int operation) noexcept {
-  if ((operation & LOCK_NB) != 0) return libc_flock(fd, operation);
-  return made_elsewhere([=] { return libc_flock(fd, operation); });
-}
-int lockf(int fd, int operation, off_t size) {
-  if (operation != F_LOCK) return libc_lockf(fd, operation, size);
-  return made_elsewhere([=] { return libc_lockf(fd, operation, size); });
-}
-int lockf64(int fd, int operation, off64_t size) { return lockf(fd, operation, size); }
 
 // libc's read and write the eventfd without asking for the names.
 int eventfd_read(int fd, eventfd_t* value) {

@@ -1,0 +1,218 @@
+// Goal: who waits in a hooked call for somebody else keeps no thread of the pool from others, for
+// they may be whom it waits for; and is cancelled, if it may be at all. Method: a pool of one
+// thread, which another uses while the call waits; and a cancellation in the middle of it.
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <memory>
+#include <string>
+#include <tuple>
+
+#include "hook/support.h"
+#include "support/temporary_folder.h"
+
+namespace {
+
+using namespace hook_test;
+using weft::Task;
+
+// A file, opened twice.
+struct File {
+  const support::TemporaryFolder folder;
+  const std::string path = folder / "file";
+  const int one = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int other = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+
+  File() = default;
+  ~File() {
+    ::close(one);
+    ::close(other);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+};
+
+struct flock range_of(short type, short whence = SEEK_SET) {
+  struct flock range {};
+  range.l_type = type;
+  range.l_whence = whence;
+  range.l_len = 10;
+  return range;
+}
+
+int lock_range(int fd, int command, struct flock range) { return ::fcntl(fd, command, &range); }
+
+// A process that runs until it is told to end, and may hold a lock.
+class Living {
+ public:
+  explicit Living(int to_lock = -1) {
+    EXPECT_EQ(::pipe2(pipe_.data(), O_CLOEXEC), 0);
+    const Pair ready;
+    pid_ = ::fork();
+    if (pid_ == 0) ::_exit(live(to_lock, ready[1]));
+    char byte = 0;
+    EXPECT_EQ(::read(ready[0], &byte, 1), 1);
+    ::close(pipe_[0]);
+  }
+  pid_t pid() const { return pid_; }
+  void end() { ::close(pipe_[1]); }
+
+ private:
+  int live(int to_lock, int ready) {
+    ::close(pipe_[1]);
+    char byte = 0;
+    if (to_lock >= 0 && lock_range(to_lock, F_SETLK, range_of(F_WRLCK)) != 0) return 1;
+    if (::write(ready, "x", 1) != 1) return 2;
+    return ::read(pipe_[0], &byte, 1) == 0 ? 0 : 3;
+  }
+
+  std::array<int, 2> pipe_{};
+  pid_t pid_ = -1;
+};
+
+// A call, and what lets it go on.
+struct Waiting {
+  std::function<int()> call;
+  std::function<void()> release;
+};
+struct Kind {
+  const char* name;
+  Waiting (*begin)();
+  bool is_cancellable = true;
+};
+
+Waiting lock_of_a_process(const std::function<int(int fd)>& call) {
+  const auto file = std::make_shared<File>();
+  const auto holder = std::make_shared<Living>(file->one);
+  return {[=] { return call(file->other); },
+          [=] {
+            holder->end();
+            EXPECT_EQ(::waitpid(holder->pid(), nullptr, 0), holder->pid());
+          }};
+}
+
+const Kind kKinds[] = {
+    {"flock",
+     [] {
+       const auto file = std::make_shared<File>();
+       EXPECT_EQ(::flock(file->one, LOCK_EX), 0);
+       return Waiting{[=] { return ::flock(file->other, LOCK_SH); },
+                      [=] { EXPECT_EQ(::flock(file->one, LOCK_UN), 0); }};
+     }},
+    {"open_file_lock",
+     [] {
+       const auto file = std::make_shared<File>();
+       EXPECT_EQ(lock_range(file->one, F_OFD_SETLK, range_of(F_WRLCK)), 0);
+       return Waiting{[=] { return lock_range(file->other, F_OFD_SETLKW, range_of(F_RDLCK)); },
+                      [=] { EXPECT_EQ(lock_range(file->one, F_OFD_SETLK, range_of(F_UNLCK)), 0); }};
+     }},
+    {"process_lock",
+     [] {
+       return lock_of_a_process([](int fd) { return lock_range(fd, F_SETLKW, range_of(F_WRLCK)); });
+     }},
+    {"lockf", [] { return lock_of_a_process([](int fd) { return ::lockf(fd, F_LOCK, 5); }); }},
+};
+
+std::string name_of(const testing::TestParamInfo<std::tuple<unsigned, Kind>>& info) {
+  return std::string(std::get<Kind>(info.param).name) + "_" +
+         std::to_string(std::get<unsigned>(info.param));
+}
+
+class HookedWaits : public testing::TestWithParam<std::tuple<unsigned, Kind>> {
+ protected:
+  static Kind kind() { return std::get<Kind>(GetParam()); }
+  static void run(const std::function<void()>& body) {
+    weft::Options options = workers(std::get<unsigned>(GetParam()));
+    options.blocking_threads = 1;
+    weft::run(options, body);
+  }
+
+ private:
+  support::Watchdog watchdog_{"a hooked call", 20s};
+};
+INSTANTIATE_TEST_SUITE_P(Of, HookedWaits,
+                         testing::Combine(testing::Values(1U, 2U), testing::ValuesIn(kKinds)),
+                         name_of);
+
+TEST_P(HookedWaits, KeepNoThreadOfThePool) {
+  run([] {
+    const Waiting waiting = kind().begin();
+    Task<int> task = weft::spawn(waiting.call);
+    let_them_sleep();
+    EXPECT_FALSE(task.done());
+    EXPECT_NO_THROW(weft::timeout(5s, [] { weft::to_thread([] {}); }));
+    waiting.release();
+    EXPECT_GE(task.get(), 0);
+  });
+}
+
+TEST_P(HookedWaits, AreCancelledOrLastToTheEnd) {
+  run([] {
+    const Waiting waiting = kind().begin();
+    Came came{};
+    Task<void> task = weft::spawn([&] { came = call(waiting.call); });
+    let_them_sleep();
+    task.cancel();
+    let_them_sleep();
+    EXPECT_EQ(task.done(), kind().is_cancellable);
+    waiting.release();
+    task.join();
+    EXPECT_EQ(came.result, kind().is_cancellable ? -1 : 0);
+    if (!kind().is_cancellable) return;
+    EXPECT_EQ(came.error, ECANCELED);
+    EXPECT_GE(waiting.call(), 0);
+  });
+}
+
+class HookedFileLocks : public OnWorkers {
+ protected:
+  HookedFileLocks() : OnWorkers(20s) {}
+};
+INSTANTIATE_TEST_SUITE_P(Workers, HookedFileLocks, testing::Values(1U, 2U));
+
+TEST_P(HookedFileLocks, AreGivenBackByWhoIsCancelled) {
+  run([] {
+    const File file;
+    Task<void> holder = weft::spawn([&] {
+      EXPECT_EQ(::flock(file.one, LOCK_EX), 0);
+      EXPECT_EQ(lock_range(file.one, F_OFD_SETLKW, range_of(F_WRLCK)), 0);
+      EXPECT_EQ(call([] { return ::usleep(10'000'000); }).error, ECANCELED);
+      EXPECT_EQ(::flock(file.one, LOCK_UN), 0);
+      EXPECT_EQ(lock_range(file.one, F_OFD_SETLKW, range_of(F_UNLCK)), 0);
+    });
+    let_them_sleep();
+    holder.cancel();
+    holder.join();
+    EXPECT_EQ(::flock(file.other, LOCK_EX | LOCK_NB), 0);
+    EXPECT_EQ(lock_range(file.other, F_OFD_SETLK, range_of(F_WRLCK)), 0);
+  });
+}
+
+// The place in the file is moved by others, and the file grows.
+TEST_P(HookedFileLocks, AreOfTheRangeThatWasMeantWhenTheyWereAskedFor) {
+  run([] {
+    for (const short whence : {SEEK_CUR, SEEK_END}) {
+      const File file;
+      EXPECT_EQ(::ftruncate(file.one, 100), 0);
+      EXPECT_EQ(::lseek(file.other, 100, SEEK_SET), 100);
+      EXPECT_EQ(lock_range(file.one, F_OFD_SETLK, range_of(F_WRLCK, SEEK_END)), 0);
+      Task<int> waiter = weft::spawn(
+          [&] { return lock_range(file.other, F_OFD_SETLKW, range_of(F_WRLCK, whence)); });
+      let_them_sleep();
+      EXPECT_FALSE(waiter.done());
+      EXPECT_EQ(::lseek(file.other, 0, SEEK_SET), 0);
+      EXPECT_EQ(::ftruncate(file.one, 200), 0);
+      struct flock all {};
+      all.l_type = F_UNLCK;
+      EXPECT_EQ(::fcntl(file.one, F_OFD_SETLK, &all), 0);
+      EXPECT_EQ(waiter.get(), 0);
+      all.l_type = F_WRLCK;
+      EXPECT_EQ(::fcntl(file.one, F_OFD_GETLK, &all), 0);
+      EXPECT_EQ(all.l_start, 100);
+      EXPECT_EQ(all.l_len, 10);
+    }
+  });
+}
+
+}  // namespace
