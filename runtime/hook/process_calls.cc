@@ -31,39 +31,51 @@ int made_elsewhere(Call call) {
   return on_thread(once) ? result : -1;
 }
 
-// Closed whatever happens; the number, or -1 where the kernel has none of its kind.
-class ChildFd {
+// When to look again at children. That one has ended is an event; that it stops or goes on is none,
+// nor what any of several does.
+class ChildEvents {
  public:
-  explicit ChildFd(pid_t child) noexcept
-      : fd_(static_cast<int>(::syscall(SYS_pidfd_open, child, 0))) {}
-  ~ChildFd() {
-    if (fd_ >= 0) ::syscall(SYS_close, fd_);
+  ChildEvents(idtype_t kind, id_t id, int options) noexcept
+      : kind_((options & (WSTOPPED | WCONTINUED)) == 0 ? kind : P_ALL), id_(id) {}
+  ~ChildEvents() {
+    if (own_ >= 0) ::syscall(SYS_close, own_);
   }
-  ChildFd(const ChildFd&) = delete;
-  ChildFd& operator=(const ChildFd&) = delete;
-  int number() const noexcept { return fd_; }
+  ChildEvents(const ChildEvents&) = delete;
+  ChildEvents& operator=(const ChildEvents&) = delete;
+
+  bool wait() noexcept {
+    if (kind_ == P_PID && own_ < 0) own_ = static_cast<int>(::syscall(SYS_pidfd_open, id_, 0));
+    const int fd = kind_ == P_PIDFD ? static_cast<int>(id_) : own_;
+    return fd >= 0 ? wait_for(fd, POLLIN, kNever) : pauses_.sleep();
+  }
 
  private:
-  const int fd_;
+  const idtype_t kind_;
+  const id_t id_;
+  int own_ = -1;  // -1 where the kernel has none of its kind, too
+  Pauses pauses_;
 };
 
-// Its end is an event; that it stops or goes on is not.
-pid_t wait_for_end(pid_t child, int* status, int options, rusage* usage) noexcept {
+// Looks until it finds a child, whose number it returns. `look` returns 0 while there is none.
+template <class Look>
+pid_t find_child(ChildEvents&& events, Look look) noexcept {
   const ErrnoScope scope;
   for (;;) {
-    const pid_t ended = libc_wait4(child, status, options | WNOHANG, usage);
-    if (ended != 0) return ended > 0 ? scope.succeed(ended) : -1;
-    const ChildFd fd(child);
-    if (fd.number() < 0) break;
-    if (!wait_for(fd.number(), POLLIN, kNever)) return -1;
+    const pid_t found = look();
+    if (found != 0) return found > 0 ? scope.succeed(found) : -1;
+    if (!events.wait()) return -1;
   }
-  return made_elsewhere([=] { return libc_wait4(child, status, options, usage); });
 }
 
 pid_t wait_for_child(pid_t child, int* status, int options, rusage* usage) {
   if ((options & WNOHANG) != 0 || !in_fiber()) return libc_wait4(child, status, options, usage);
-  if (child > 0 && options == 0) return wait_for_end(child, status, options, usage);
-  return made_elsewhere([=] { return libc_wait4(child, status, options, usage); });
+  return find_child({child > 0 ? P_PID : P_ALL, static_cast<id_t>(child), options},
+                    [=] { return libc_wait4(child, status, options | WNOHANG, usage); });
+}
+
+// A non-blocking descriptor has the call fail, which it would not with WNOHANG.
+bool never_waits(idtype_t kind, id_t id, int options) noexcept {
+  return (options & WNOHANG) != 0 || (kind == P_PIDFD && is_nonblocking(static_cast<int>(id)));
 }
 
 }  // namespace
@@ -84,8 +96,13 @@ pid_t wait4(pid_t child, int* status, int options, rusage* usage) noexcept {
   return wait_for_child(child, status, options, usage);
 }
 int waitid(idtype_t kind, id_t id, siginfo_t* info, int options) {
-  if ((options & WNOHANG) != 0) return libc_waitid(kind, id, info, options);
-  return made_elsewhere([=] { return libc_waitid(kind, id, info, options); });
+  if (!in_fiber() || never_waits(kind, id, options)) return libc_waitid(kind, id, info, options);
+  siginfo_t unasked;
+  siginfo_t* const found = info != nullptr ? info : &unasked;
+  const pid_t child = find_child({kind, id, options}, [=] {
+    return libc_waitid(kind, id, found, options | WNOHANG) == 0 ? found->si_pid : -1;
+  });
+  return child > 0 ? 0 : -1;
 }
 
 int system(const char* command) {

@@ -4,7 +4,11 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
+#include <csignal>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -92,6 +96,11 @@ Waiting lock_of_a_process(const std::function<int(int fd)>& call) {
           }};
 }
 
+Waiting end_of_child(const std::function<int(pid_t child)>& call) {
+  const auto child = std::make_shared<Living>();
+  return {[=] { return call(child->pid()); }, [=] { child->end(); }};
+}
+
 const Kind kKinds[] = {
     {"flock",
      [] {
@@ -112,6 +121,29 @@ const Kind kKinds[] = {
        return lock_of_a_process([](int fd) { return lock_range(fd, F_SETLKW, range_of(F_WRLCK)); });
      }},
     {"lockf", [] { return lock_of_a_process([](int fd) { return ::lockf(fd, F_LOCK, 5); }); }},
+    {"wait", [] { return end_of_child([](pid_t) { return ::wait(nullptr); }); }},
+    {"waitpid_of_a_group",
+     [] { return end_of_child([](pid_t) { return ::waitpid(0, nullptr, 0); }); }},
+    {"waitpid_for_stops",
+     [] { return end_of_child([](pid_t child) { return ::waitpid(child, nullptr, WUNTRACED); }); }},
+    {"wait4",
+     [] {
+       return end_of_child([](pid_t) {
+         rusage usage{};
+         return ::wait4(-1, nullptr, 0, &usage);
+       });
+     }},
+    {"waitid_of_all",
+     [] { return end_of_child([](pid_t) { return ::waitid(P_ALL, 0, nullptr, WEXITED); }); }},
+    {"waitid_of_one",
+     [] {
+       return end_of_child([](pid_t child) {
+         siginfo_t info{};
+         const int result = ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED);
+         EXPECT_EQ(info.si_pid, result == 0 ? child : 0);
+         return result;
+       });
+     }},
 };
 
 std::string name_of(const testing::TestParamInfo<std::tuple<unsigned, Kind>>& info) {
@@ -212,6 +244,51 @@ TEST_P(HookedFileLocks, AreOfTheRangeThatWasMeantWhenTheyWereAskedFor) {
       EXPECT_EQ(all.l_start, 100);
       EXPECT_EQ(all.l_len, 10);
     }
+  });
+}
+
+class HookedProcesses : public OnWorkers {
+ protected:
+  HookedProcesses() : OnWorkers(20s) {}
+};
+INSTANTIATE_TEST_SUITE_P(Workers, HookedProcesses, testing::Values(1U, 2U));
+
+TEST_P(HookedProcesses, AreSeenToStopAndToGoOn) {
+  run([] {
+    Living child;
+    int status = 0;
+    const auto sees = [&](int signal, int options) {
+      Task<pid_t> waiter = weft::spawn([&] { return ::waitpid(-1, &status, options); });
+      let_them_sleep();
+      EXPECT_FALSE(waiter.done());
+      EXPECT_EQ(::kill(child.pid(), signal), 0);
+      EXPECT_EQ(waiter.get(), child.pid());
+    };
+    sees(SIGSTOP, WUNTRACED);
+    EXPECT_TRUE(WIFSTOPPED(status));
+    sees(SIGCONT, WUNTRACED | WCONTINUED);
+    EXPECT_TRUE(WIFCONTINUED(status));
+    sees(SIGKILL, 0);
+    EXPECT_TRUE(WIFSIGNALED(status));
+    EXPECT_EQ(call([] { return ::wait(nullptr); }).error, ECHILD);
+  });
+}
+
+TEST_P(HookedProcesses, AreWaitedForByTheirDescriptor) {
+  run([] {
+    Living child;
+    const int fd = static_cast<int>(::syscall(SYS_pidfd_open, child.pid(), 0));
+    if (fd < 0) GTEST_SKIP() << "the kernel has none";
+    const auto wait = [fd] { return ::waitid(P_PIDFD, static_cast<id_t>(fd), nullptr, WEXITED); };
+    EXPECT_EQ(::fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    EXPECT_EQ(call(wait).error, EAGAIN);
+    EXPECT_EQ(::fcntl(fd, F_SETFL, 0), 0);
+    Task<int> waiter = weft::spawn(wait);
+    let_them_sleep();
+    EXPECT_FALSE(waiter.done());
+    child.end();
+    EXPECT_EQ(waiter.get(), 0);
+    ::close(fd);
   });
 }
 
