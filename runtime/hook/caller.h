@@ -42,15 +42,15 @@ bool sleep_until(Nanos deadline,
                  detail::Cancellable cancellable = detail::Cancellable::kYes) noexcept;
 
 /// Between the tries of who waits for somebody that tells nobody, and maybe for ever: a thread that
-/// waited in the kernel would be one for each such call, and those of the pool are few. Ever longer
-/// up to a limit, so that short waits end soon and long ones cost little.
+/// waited in the kernel would be one for each such call, and those of the pool are few. Each is as
+/// long as all before it, up to a limit: short waits end soon, and long ones cost little.
 class Pauses {
  public:
   /// As sleep_until().
   bool sleep(detail::Cancellable cancellable = detail::Cancellable::kYes) noexcept;
 
  private:
-  Nanos next_ = 1'000'000;
+  Nanos next_ = 100'000;
 };
 
 /// Makes `call`, which ends soon, on a thread of the pool, and waits for its end. False, with errno

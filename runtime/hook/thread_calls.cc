@@ -3,14 +3,11 @@
 
 #include <pthread.h>
 #include <time.h>
-#include <weft/pin.h>
 
 #include <cerrno>
 
 #include "hook/caller.h"
-#include "hook/held_locks.h"
 #include "hook/libc.h"
-#include "io/pool_call.h"
 
 namespace weft::hook {
 
@@ -22,18 +19,15 @@ WEFT_LIBC(pthread_tryjoin_np);
 // To the end, even if the fiber is cancelled: whoever joins frees next what the thread uses, and
 // few look at what they are told.
 int join_in_fiber(pthread_t thread, void** result) noexcept {
-  int error = libc_pthread_tryjoin_np(thread, result);
-  if (error != EBUSY) return error;
   const ErrnoScope scope;
-  const PinScope pin;
-  const SuspensionScope suspension;
-  const auto join = [&]() noexcept { error = libc_pthread_join(thread, result); };
-  try {
-    detail::on_pool(join, detail::Cancellable::kNo);
-  } catch (...) {
-    join();  // there is no other thread to do it
+  for (Pauses pauses;;) {
+    const int error = libc_pthread_tryjoin_np(thread, result);
+    if (error != EBUSY) return scope.succeed(error);
+    // There may be no memory to sleep.
+    if (!pauses.sleep(detail::Cancellable::kNo)) {
+      return scope.succeed(libc_pthread_join(thread, result));
+    }
   }
-  return scope.succeed(error);
 }
 
 }  // namespace

@@ -8,9 +8,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <csignal>
 #include <memory>
 #include <string>
+#include <thread>
 #include <tuple>
 
 #include "hook/support.h"
@@ -144,6 +146,20 @@ const Kind kKinds[] = {
          return result;
        });
      }},
+    {"join",
+     [] {
+       const auto ends = std::make_shared<std::atomic<bool>>(false);
+       const auto thread = std::make_shared<std::thread>([ends] { ends->wait(false); });
+       return Waiting{[=] {
+                        thread->join();
+                        return 0;
+                      },
+                      [=] {
+                        *ends = true;
+                        ends->notify_one();
+                      }};
+     },
+     false},
 };
 
 std::string name_of(const testing::TestParamInfo<std::tuple<unsigned, Kind>>& info) {
