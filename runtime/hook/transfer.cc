@@ -8,6 +8,7 @@
 
 #include "fiber/sanitizer.h"
 #include "hook/borrowed.h"
+#include "hook/disk.h"
 #include "hook/libc.h"
 #include "hook/system_call.h"
 
@@ -42,10 +43,10 @@ ssize_t transfer(int fd, std::span<const iovec> parts, Direction direction) noex
   return direction == kIn ? libc_readv(fd, parts.data(), count_of(parts))
                           : libc_writev(fd, parts.data(), count_of(parts));
 }
-ssize_t transfer_at(int fd, std::span<const iovec> parts, Direction direction, off_t offset,
-                    int flags) noexcept {
-  return direction == kIn ? libc_preadv2(fd, parts.data(), count_of(parts), offset, flags)
-                          : libc_pwritev2(fd, parts.data(), count_of(parts), offset, flags);
+ssize_t transfer_with_flags(int fd, std::span<const iovec> parts, Direction direction,
+                            int flags) noexcept {
+  return direction == kIn ? libc_preadv2(fd, parts.data(), count_of(parts), -1, flags)
+                          : libc_pwritev2(fd, parts.data(), count_of(parts), -1, flags);
 }
 
 // As system_call(): what there is now.
@@ -67,11 +68,6 @@ ssize_t read_pipe_at_once(int fd, const iovec& part) noexcept {
 #else
   return system_call(SYS_preadv2, fd, &part, 1, -1, 0, RWF_NOWAIT);
 #endif
-}
-
-// That RWF_NOWAIT is not for this file, or this kernel.
-bool is_refusal(int error) noexcept {
-  return error == EOPNOTSUPP || error == EINVAL || error == ENOSYS;
 }
 
 // Whether a number that was a pipe's is a file's by now, which was opened behind our back. It would
@@ -97,8 +93,8 @@ ssize_t transfer_looking(int fd, Kind kind, std::span<const iovec> parts,
 
 ssize_t transfer_now(int fd, Kind kind, std::span<const iovec> parts,
                      Direction direction) noexcept {
-  const ssize_t count = transfer_at(fd, parts, direction, -1, RWF_NOWAIT);
-  if (count >= 0 || !is_refusal(errno)) return count;
+  const ssize_t count = transfer_with_flags(fd, parts, direction, RWF_NOWAIT);
+  if (count >= 0 || !refuses_nowait(errno)) return count;
   return transfer_looking(fd, kind, parts, direction);
 }
 
@@ -212,7 +208,7 @@ namespace {
       if (now == -EAGAIN && has_become_disk(fd)) now = -EOPNOTSUPP;
       return or_errno(now);
     });
-    if (count >= 0 || !is_refusal(errno)) return count;
+    if (count >= 0 || !refuses_nowait(errno)) return count;
   }
   errno = before;
   return transfer_in_fiber(fd, {&part, 1}, kIn);
@@ -262,51 +258,6 @@ ssize_t write_in_fiber(int fd, const void* from, std::size_t size) noexcept {
 
 ssize_t write_in_fiber(int fd, std::span<const iovec> from) noexcept {
   return transfer_in_fiber(fd, from, kOut);
-}
-
-// ---- Files on disk.
-
-namespace {
-
-// What is in memory is transferred here and now, the rest on a thread that may block.
-ssize_t transfer_disk(int fd, std::span<const iovec> given, Direction direction, off_t offset,
-                      int flags) noexcept {
-  const ErrnoScope scope;
-  Parts parts(given);
-  std::size_t done = 0;
-  bool now = begin_call();
-  if (!now) return -1;
-  for (std::size_t size = parts.size(); done < size;) {
-    const std::span<const iovec> left = parts.left();
-    const off_t at = offset < 0 ? offset : offset + static_cast<off_t>(done);
-    ssize_t count = 0;
-    if (now) {
-      count = transfer_at(fd, left, direction, at, flags | RWF_NOWAIT);
-      if (count < 0 && (errno == EAGAIN || is_refusal(errno))) {
-        now = false;
-        continue;
-      }
-    } else {
-      const auto call = [&]() noexcept { count = transfer_at(fd, left, direction, at, flags); };
-      auto once = call;
-      if (!on_thread(once)) count = -1;
-    }
-    if (count < 0) return done > 0 ? scope.succeed(static_cast<ssize_t>(done)) : -1;
-    if (count == 0) break;
-    done += static_cast<std::size_t>(count);
-    parts.skip(static_cast<std::size_t>(count));
-  }
-  return scope.succeed(static_cast<ssize_t>(done));
-}
-
-}  // namespace
-
-ssize_t read_disk(int fd, std::span<const iovec> into, off_t offset, int flags) noexcept {
-  return transfer_disk(fd, into, kIn, offset, flags);
-}
-
-ssize_t write_disk(int fd, std::span<const iovec> from, off_t offset, int flags) noexcept {
-  return transfer_disk(fd, from, kOut, offset, flags);
 }
 
 }  // namespace weft::hook

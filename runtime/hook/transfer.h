@@ -115,8 +115,4 @@ ssize_t read_in_fiber(int fd, std::span<const iovec> into) noexcept;
 ssize_t write_in_fiber(int fd, const void* from, std::size_t size) noexcept;
 ssize_t write_in_fiber(int fd, std::span<const iovec> from) noexcept;
 
-/// preadv(2) and pwritev(2) of a file on disk; -1 is its own position. `flags` as of preadv2(2).
-ssize_t read_disk(int fd, std::span<const iovec> into, off_t offset, int flags = 0) noexcept;
-ssize_t write_disk(int fd, std::span<const iovec> from, off_t offset, int flags = 0) noexcept;
-
 }  // namespace weft::hook

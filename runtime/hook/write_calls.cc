@@ -3,6 +3,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "hook/disk.h"
 #include "hook/libc.h"
 #include "hook/transfer.h"
 
