@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "hook/libc.h"
@@ -22,6 +23,7 @@ WEFT_LIBC(recvmmsg);
 WEFT_LIBC(sendto);
 WEFT_LIBC(sendmsg);
 WEFT_LIBC(sendmmsg);
+WEFT_LIBC(setsockopt);
 
 bool is_stream(int fd) noexcept { return option_of(fd, SO_TYPE) == SOCK_STREAM; }
 
@@ -42,19 +44,25 @@ bool waits_for_all(int fd, int flags) noexcept {
   return (flags & MSG_WAITALL) != 0 && is_stream(fd) && ((flags & MSG_PEEK) == 0 || !is_unix(fd));
 }
 
+// How much a call is to wait for: all it asks for, or the socket's own least.
+std::size_t least_of(int fd, int flags, std::size_t size) noexcept {
+  if (waits_for_all(fd, flags)) return size;
+  return (flags & MSG_PEEK) != 0 && is_unix(fd) ? 1 : low_mark_of(fd, size);
+}
+
 int at_once(int flags) noexcept { return (flags & ~MSG_WAITALL) | MSG_DONTWAIT; }
 
-// Looks at what is there until that is `size` bytes. For more than there is no kernel lets anybody
+// Looks at what is there until that is `least` bytes. For more than there is no kernel lets anybody
 // wait, so it looks now and then.
 template <class Peek>
-ssize_t peek_all(int fd, std::size_t size, Peek peek) noexcept {
+ssize_t peek_at(int fd, std::size_t least, Peek peek) noexcept {
   constexpr Nanos kPause = 1'000'000;
   const ErrnoScope scope;
   TimeLimit limit = receive_limit(fd);
   const Nanos deadline = limit.deadline();
   for (;;) {
     const ssize_t count = until_done(fd, POLLIN, receive_limit(fd), peek);
-    if (count <= 0 || static_cast<std::size_t>(count) >= size || look_at(fd, POLLRDHUP) != 0) {
+    if (count <= 0 || static_cast<std::size_t>(count) >= least || look_at(fd, POLLRDHUP) != 0) {
       return count;
     }
     const Nanos pause = detail::saturating_add(detail::now(), kPause);
@@ -77,13 +85,14 @@ ssize_t receive(int fd, void* into, std::size_t size, int flags, sockaddr* peer,
     return last;
   };
   const auto first = [&] { return attempt(0); };
-  if (!waits_for_all(fd, flags)) {
+  const std::size_t least = least_of(fd, flags, size);
+  if (least <= 1) {
     const ssize_t count = until_done(fd, POLLIN, receive_limit(fd), first);
     if (count == 0 && last < 0 && told != nullptr) *told = 0;  // it is shut down
     return count;
   }
-  if ((flags & MSG_PEEK) != 0) return peek_all(fd, size, first);
-  return until_all(fd, POLLIN, receive_limit(fd), size, attempt);
+  if ((flags & MSG_PEEK) != 0) return peek_at(fd, least, first);
+  return until_all(fd, POLLIN, receive_limit(fd), least, attempt);
 }
 
 // The parts of a message behind its first bytes, without what goes along with these.
@@ -120,18 +129,19 @@ ssize_t receive_message(int fd, msghdr* message, int flags) {
     *message = asked;
     return last = libc_recvmsg(fd, message, at_once(flags));
   };
-  const bool all = waits_for_all(fd, flags);
-  if (all && (flags & MSG_PEEK) != 0) {
-    return peek_all(fd, Parts({asked.msg_iov, asked.msg_iovlen}).size(), attempt);
+  const std::size_t wanted = least_of(fd, flags, std::numeric_limits<std::size_t>::max());
+  if (wanted > 1 && (flags & MSG_PEEK) != 0) {
+    return peek_at(fd, std::min(wanted, Parts({asked.msg_iov, asked.msg_iovlen}).size()), attempt);
   }
   const ssize_t first = until_done(fd, POLLIN, receive_limit(fd), attempt);
   if (first == 0 && last < 0) tell_nothing(*message);  // it is shut down
   // What comes along with the bytes ends what is received at once.
-  if (first <= 0 || !all || message->msg_controllen > 0) return first;
+  if (first <= 0 || wanted <= 1 || message->msg_controllen > 0) return first;
   Rest rest(asked);
-  if (static_cast<std::size_t>(first) == rest.size()) return first;
+  const std::size_t least = std::min(wanted, rest.size());
+  if (static_cast<std::size_t>(first) >= least) return first;
   return until_all(
-      fd, POLLIN, receive_limit(fd), rest.size(),
+      fd, POLLIN, receive_limit(fd), least,
       [&](std::size_t done) { return libc_recvmsg(fd, rest.behind(done), at_once(flags)); },
       static_cast<std::size_t>(first));
 }
@@ -235,6 +245,10 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags) {
 }
 int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
   return send_messages(fd, messages, count, flags);
+}
+int setsockopt(int fd, int level, int option, const void* value, socklen_t size) noexcept {
+  if (level == SOL_SOCKET && option == SO_RCVLOWAT) mind_low_marks();
+  return libc_setsockopt(fd, level, option, value, size);
 }
 
 // NOLINTBEGIN(bugprone-reserved-identifier): the names are libc's

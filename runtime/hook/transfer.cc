@@ -6,6 +6,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <limits>
+
+#include "base/atomic.h"
 #include "fiber/sanitizer.h"
 #include "hook/borrowed.h"
 #include "hook/disk.h"
@@ -35,6 +38,10 @@ constinit Libc<int, int, unsigned long, void*> libc_ioctl{"ioctl"};
 using Direction = short;
 constexpr Direction kIn = POLLIN;
 constexpr Direction kOut = POLLOUT;
+
+// What an attempt to receive has to bring to need no second look: nothing, as long as nobody has
+// set SO_RCVLOWAT, and then more than any brings.
+constinit detail::Atomic<ssize_t> g_plenty{0};
 
 int count_of(std::span<const iovec> parts) noexcept { return static_cast<int>(parts.size()); }
 
@@ -107,7 +114,7 @@ ssize_t transfer_socket(int fd, std::span<const iovec> parts, Direction directio
                           : libc_sendmsg(fd, &message, MSG_DONTWAIT | silent_after(done));
 }
 
-// A write goes on until all is written, a read ends with what there is.
+// A write goes on until all is written, a read ends with what there is, unless that is too little.
 ssize_t transfer_in_fiber(int fd, std::span<const iovec> given, Direction direction) noexcept {
   Parts parts(given);
   const std::size_t size = parts.size();
@@ -132,7 +139,8 @@ ssize_t transfer_in_fiber(int fd, std::span<const iovec> given, Direction direct
     return direction == kIn ? read_disk(fd, parts.left(), -1) : write_disk(fd, parts.left(), -1);
   };
   if (direction == kOut) return until_all(fd, kOut, send_limit(fd), size, attempt);
-  return until_done(fd, kIn, receive_limit(fd), [&] { return attempt(0); });
+  const std::size_t least = kind == Kind::kSocket ? low_mark_of(fd, size) : 1;
+  return until_all(fd, kIn, receive_limit(fd), least, attempt);
 }
 
 }  // namespace
@@ -163,6 +171,18 @@ int option_of(int fd, int option) noexcept {
   return libc_getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
 }
 
+std::size_t low_mark_of(int fd, std::size_t size) noexcept {
+  if (g_plenty.load(std::memory_order_relaxed) == 0 || option_of(fd, SO_TYPE) != SOCK_STREAM) {
+    return 1;
+  }
+  return std::min(size, static_cast<std::size_t>(std::max(option_of(fd, SO_RCVLOWAT), 1)));
+}
+
+void mind_low_marks() noexcept {
+  // Publishes nothing: the kernel has the mark.
+  g_plenty.store(std::numeric_limits<ssize_t>::max(), std::memory_order_relaxed);
+}
+
 bool is_unix(int fd) noexcept { return option_of(fd, SO_DOMAIN) == AF_UNIX; }
 
 bool is_shut_down(int fd) noexcept {
@@ -187,12 +207,17 @@ namespace {
 
 // What follows when the first came to `tried`. An error is told at once: the socket has it no more.
 [[gnu::noinline]] ssize_t receive_later(int fd, const iovec& part, ssize_t tried) noexcept {
-  if (tried != -EAGAIN) return or_errno(tried);
-  return until_done(fd, kIn, receive_limit(fd), [&] {
-    return or_errno(tried != 0
-                        ? std::exchange(tried, 0)
-                        : receive_at_once(fd, part.iov_base, part.iov_len, 0, nullptr, nullptr));
-  });
+  if (tried < 0 && tried != -EAGAIN) return or_errno(tried);
+  const std::size_t least = low_mark_of(fd, part.iov_len);
+  const auto done = static_cast<std::size_t>(std::max<ssize_t>(tried, 0));
+  if (tried == 0 || done >= least) return tried;
+  auto* const bytes = static_cast<std::byte*>(part.iov_base);
+  const auto attempt = [&](std::size_t so_far) {
+    if (tried == -EAGAIN) return or_errno(std::exchange(tried, 0));
+    return or_errno(
+        receive_at_once(fd, bytes + so_far, part.iov_len - so_far, 0, nullptr, nullptr));
+  };
+  return until_all(fd, kIn, receive_limit(fd), least, attempt, done);
 }
 
 [[gnu::noinline]] ssize_t read_later(int fd, const iovec& part, Kind kind, ssize_t tried) noexcept {
@@ -203,6 +228,7 @@ namespace {
     if (count >= 0 || errno != ENOTSOCK) return count;
     forget_kind(fd);
   } else {
+    if (tried >= 0) return tried;
     count = until_done(fd, kIn, receive_limit(fd), [&] {
       ssize_t now = tried != 0 ? std::exchange(tried, 0) : read_pipe_at_once(fd, part);
       if (now == -EAGAIN && has_become_disk(fd)) now = -EOPNOTSUPP;
@@ -222,7 +248,8 @@ namespace {
 [[gnu::hot]] ssize_t receive_in_fiber(int fd, void* into, std::size_t size) noexcept {
   if (!begin_call()) return -1;
   const ssize_t now = receive_at_once(fd, into, size, 0, nullptr, nullptr);
-  return now >= 0 ? now : receive_later(fd, {into, size}, now);
+  return now >= g_plenty.load(std::memory_order_relaxed) ? now
+                                                         : receive_later(fd, {into, size}, now);
 }
 
 [[gnu::hot]] ssize_t read_in_fiber(int fd, void* into, std::size_t size) noexcept {
@@ -233,7 +260,7 @@ namespace {
   if (!begin_call()) return -1;
   const ssize_t now = kind == Kind::kSocket ? receive_at_once(fd, into, size, 0, nullptr, nullptr)
                                             : read_pipe_at_once(fd, part);
-  return now >= 0 ? now : read_later(fd, part, kind, now);
+  return now >= g_plenty.load(std::memory_order_relaxed) ? now : read_later(fd, part, kind, now);
 }
 
 ssize_t read_in_fiber(int fd, std::span<const iovec> into) noexcept {

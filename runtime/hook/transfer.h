@@ -99,6 +99,11 @@ inline int silent_after(std::size_t done) noexcept { return done > 0 ? MSG_NOSIG
 inline TimeLimit receive_limit(int fd) noexcept { return {fd, SO_RCVTIMEO}; }
 inline TimeLimit send_limit(int fd) noexcept { return {fd, SO_SNDTIMEO}; }
 
+/// How much a call that receives at most `size` bytes from a socket waits for: SO_RCVLOWAT of a
+/// stream. The kernel is asked once somebody has set that, as hardly any program does.
+std::size_t low_mark_of(int fd, std::size_t size) noexcept;
+void mind_low_marks() noexcept;
+
 /// Of calls that do not wait, without libc: its functions are points at which a thread may be
 /// cancelled, each of which costs two locked operations, and no worker is cancelled. Under
 /// sanitizers they are libc's, for these watch what it reads and writes.
