@@ -3,7 +3,8 @@
 
 Method: install into an empty directory, ask each installed .pc file for the flags, build a program
 against the shared libraries and against the static ones, run both, and look at which of them needs
-libweft.so. The source tree's headers are nowhere on the compiler's path.
+libweft.so. The source tree's headers are nowhere on the compiler's path. What is beside libweft is also
+preloaded into a program that knows of neither.
 """
 
 import argparse
@@ -69,6 +70,14 @@ def check_library(compiler, prefix, libdir, module, source, scratch):
     build_and_run(compiler, static, source, scratch / f"{module}_static", libdir, needs_shared=False)
 
 
+def check_preload(libdir, module):
+    """As for the children of a program with the hooks preloaded: nobody tells them where libweft is."""
+    env = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+    said = run(["echo", "hi"], env={**env, "LD_PRELOAD": str(libdir / f"lib{module}.so.0")})
+    if said != "hi\n":
+        sys.exit(f"{module}: cannot be preloaded into a program that has no weft")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, required=True)
@@ -83,10 +92,12 @@ def main():
         check_headers(args.headers, prefix, args.without)
         check_library(args.compiler, prefix, libdir, "weft", "program.cc", scratch)
         check_library(args.compiler, prefix, libdir, "weft_hook", "hook_program.cc", scratch)
+        check_preload(libdir, "weft_hook")
         if (libdir / "pkgconfig/weft_tls.pc").exists() != ("tls.h" not in args.without):
             sys.exit("weft_tls.pc: installed without its headers, or the other way round")
         if "tls.h" not in args.without:
             check_library(args.compiler, prefix, libdir, "weft_tls", "tls_program.cc", scratch)
+            check_preload(libdir, "weft_tls")
 
 
 if __name__ == "__main__":
