@@ -78,7 +78,9 @@ Completions::Completions(std::span<const TaskRef> tasks)
 }
 
 void check_task(const TaskRef& task) {
-  if (!task) throw std::invalid_argument("weft: a Task that names no task cannot be waited for");
+  if (!task) {
+    throw std::invalid_argument("weft: a Task that names no task, for it is empty or moved from");
+  }
 }
 
 Completions::Completions(Completions&&) noexcept = default;

@@ -151,6 +151,13 @@ TEST(DoneCallback, NeedsAFiber) {
   EXPECT_THROW(task.add_done_callback([](const weft::Task<void>&) {}), std::logic_error);
 }
 
+TEST(DoneCallback, NeedsATask) {
+  weft::run([] {
+    const weft::Task<void> none;
+    EXPECT_THROW(none.add_done_callback([](const weft::Task<void>&) {}), std::invalid_argument);
+  });
+}
+
 TEST(DoneCallback, RacesWithTheEndOnAllWorkers) {
   weft::run([] {
     for (int round = 0; round < 300; ++round) {

@@ -73,6 +73,14 @@ TEST(Shield, OutlivesATimeout) {
   });
 }
 
+TEST(Shield, RefusesATaskThatNamesNone) {
+  weft::run([] {
+    const weft::Task<int> none;
+    EXPECT_THROW(weft::shield(none), std::invalid_argument);
+    EXPECT_THROW(weft::shield(weft::Task<void>()), std::invalid_argument);
+  });
+}
+
 TEST(Shield, OfACallableGoesOnByItself) {
   weft::Event go, done;
   weft::run([&] {

@@ -11,9 +11,11 @@ namespace weft {
 /// Waits for the task like Task::get(), but keeps the caller's cancellation from it
 /// (asyncio.shield): if the caller is cancelled, Cancelled is thrown here, and the task goes on. If
 /// the task itself was cancelled, Cancelled is thrown, too. Returns a copy of the result where it
-/// can be copied, since others may hold the task; else the result itself. Suspends; cancellable.
+/// can be copied, since others may hold the task; else the result itself. Throws
+/// std::invalid_argument for a Task that names none. Suspends; cancellable.
 template <class T>
 T shield(const Task<T>& task) {
+  detail::check_task(task.ref());
   task.join();
   if constexpr (std::is_void_v<T> || !std::is_copy_constructible_v<T>) {
     return Task<T>(task).get();
@@ -26,6 +28,7 @@ T shield(const Task<T>& task) {
 /// The same from a temporary handle, which gives the result away.
 template <class T>
 T shield(Task<T>&& task) {
+  detail::check_task(task.ref());
   task.join();
   return std::move(task).get();
 }

@@ -17,7 +17,9 @@ namespace weft {
 template <class T>
 class Task {
  public:
-  /// Names no task; assign one, or compare with valid().
+  /// Names no task, as does a handle that has been moved from. It may be asked valid(), copied,
+  /// moved, compared, assigned to and destroyed. add_done_callback(), shield(), gather(), wait()
+  /// and as_completed() throw std::invalid_argument for it; any other call on it is undefined.
   Task() = default;
 
   bool valid() const noexcept { return static_cast<bool>(ref_); }
@@ -53,7 +55,8 @@ class Task {
   /// Takes one request back; at none, a delivery still pending is dropped. Returns how many are
   /// left.
   unsigned uncancel() const noexcept { return ref_.uncancel(); }
-  /// Requests made and not taken back.
+  /// Requests made and not taken back. Counts up to 65,535; those beyond are delivered, but not
+  /// counted.
   unsigned cancelling() const noexcept { return ref_.cancelling(); }
 
   /// Has `callback(const Task<T>&)` called when the task has ended, or soon if it has. Never from
@@ -61,13 +64,14 @@ class Task {
   /// site are concerned. Callbacks of one task start in the order in which they were added; what
   /// one throws is reported like a lost exception. Cancelling does not reach a callback, and the
   /// runtime waits for it, so it should be short. Only in a fiber (std::logic_error); throws
-  /// std::bad_alloc. Never suspends.
+  /// std::invalid_argument if this names no task, std::bad_alloc. Never suspends.
   template <class F>
   DoneCallback add_done_callback(F&& callback, SpawnSite site = SpawnSite::current()) const {
     constexpr bool kCallable = std::is_invocable_v<std::decay_t<F>, const Task&>;
     static_assert(kCallable,
                   "weft::Task::add_done_callback: the callback is called with the task that has "
                   "ended, as in [](const weft::Task<T>& task) {}");
+    detail::check_task(ref_);
     auto place = std::make_shared<detail::CallbackPlace>(ref_);
     detail::make_task(
         site,

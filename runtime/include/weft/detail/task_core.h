@@ -1,6 +1,7 @@
 #pragma once
 
-// The untyped core under Task<T>, spawn and gather. Not for users; it may change with any release.
+// SpawnSite and SpawnOptions, which are public, and the untyped core under Task<T>, spawn and
+// gather. What is in namespace detail is not for users; it may change with any release.
 
 #include <cstddef>
 #include <cstdint>
@@ -165,6 +166,9 @@ class TaskRef {
 
   Fiber* fiber_ = nullptr;
 };
+
+/// Throws std::invalid_argument if it names none.
+void check_task(const TaskRef& task);
 
 /// What there is to do for a task when it has run: nothing, for most.
 struct Upkeep {

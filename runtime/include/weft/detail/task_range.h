@@ -31,9 +31,6 @@ concept TaskRange =
 template <class Range>
 using TaskIn = typename TaskTraits<ElementOf<Range>>::Result;
 
-/// Throws std::invalid_argument if it names none.
-void check_task(const TaskRef& task);
-
 /// Each task once, in the order of the range.
 template <TaskRange Range>
 std::vector<Task<TaskIn<Range>>> distinct_tasks(Range&& range) {
