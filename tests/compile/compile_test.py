@@ -73,10 +73,13 @@ RIGHT = [
     "weft::Channel<int> c; weft::select(weft::receive_from(c).when(true), weft::after(std::chrono::seconds(1)));",
 ]
 
+NO_EXCEPTIONS = "compile without -fno-exceptions"
+
 
 class Compiler:
     def __init__(self, command, include, folder):
         self.folder = folder
+        self.without_exceptions = [*command, "-std=c++20", "-fsyntax-only", "-fno-exceptions", "-I", include]
         self.command = [*command, "-std=c++20", "-fsyntax-only", "-I", include]
         # The headers once, and not for each snippet.
         header = folder / "all.h"
@@ -87,10 +90,12 @@ class Compiler:
         self.command += ["-include", header] if compiled.suffix == ".gch" else ["-include-pch", compiled]
 
     def errors(self, snippet):
+        return self.errors_of(self.command, f"void use() {{ {snippet} }}\n")
+
+    def errors_of(self, command, text):
         source = self.folder / "snippet.cc"
-        source.write_text(f"void use() {{ {snippet} }}\n")
-        done = subprocess.run([*self.command, source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True)
+        source.write_text(text)
+        done = subprocess.run([*command, source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         errors = re.findall(r"error: (.*)", done.stdout)
         return errors or (["it failed without an error"] if done.returncode else [])
 
@@ -112,6 +117,11 @@ def main():
             errors = compiler.errors(snippet)
             if errors:
                 failures.append((snippet, "expected no error", errors))
+        for header in ("weft.h", "task.h", "runtime.h"):
+            text = f"#include <weft/{header}>\n"
+            errors = compiler.errors_of(compiler.without_exceptions, text) or ["none"]
+            if NO_EXCEPTIONS not in errors[0]:
+                failures.append((text.strip(), f"expected the first error with: {NO_EXCEPTIONS}", errors))
     for snippet, expected, errors in failures:
         print(f"{snippet}\n  {expected}\n  got {len(errors)}:", *errors, sep="\n    ")
     print(f"== {len(WRONG)} wrong uses and {len(RIGHT)} right ones, {len(failures)} failed")

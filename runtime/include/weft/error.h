@@ -1,5 +1,9 @@
 #pragma once
 
+#ifndef __cpp_exceptions
+#error "weft tells of errors and cancellation by exceptions: compile without -fno-exceptions"
+#endif
+
 #include <cstddef>
 #include <exception>
 #include <new>
