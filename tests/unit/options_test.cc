@@ -85,9 +85,8 @@ TEST_F(OptionsTest, DefaultsComeFromTheMachine) {
   EXPECT_FALSE(options.debug);
 }
 
-TEST_F(OptionsTest, NobodySpinsAloneOnAProcessorOrUnderAQuota) {
-  const CpuBudget budget = cpu_budget();
-  EXPECT_EQ(resolve({}).spin, budget.cpus > 1 && !budget.quota_limited);
+TEST_F(OptionsTest, OneOfAsManyWorkersAsProcessorsSpinsUnlessUnderAQuota) {
+  EXPECT_EQ(resolve({}).spin, !cpu_budget().quota_limited);
 }
 
 TEST_F(OptionsTest, EmptyVariableCountsAsNone) {
