@@ -46,6 +46,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     parser.add_argument("--picture", type=Path, metavar="FILE",
                         help="draw the results there; with --peers always")
+    parser.add_argument("--check", action="store_true", help="only look at the arguments")
     parser.add_argument("--build-dir", type=Path, default=REPOSITORY / "build/release")
     arguments = parser.parse_args()
     known = {workload.name for workload in WORKLOADS}
@@ -156,6 +157,8 @@ def measure(cases: list[Case], rounds: int, setting: Setting) -> list[Samples]:
 
 def main() -> int:
     arguments = parse_arguments()
+    if arguments.check:
+        return 0
     picture = picture_file(arguments)
     cases = chosen_cases(arguments.names, chosen_runtimes(arguments))
     setting = prepare(cases, arguments)

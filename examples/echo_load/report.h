@@ -44,8 +44,9 @@ inline bool report(const std::vector<Client>& clients, double seconds,
     if (client.trouble.empty()) continue;
     if (lost++ == 0) std::fprintf(stderr, "lost: %s\n", client.trouble.c_str());
   }
-  std::printf("%zu connections for %.1f s, %u workers (%s), server and clients together\n",
-              clients.size(), seconds, metrics.workers, metrics.driver);
+  std::printf("%zu connections for %.1f s, %u worker%s (%s), server and clients together\n",
+              clients.size(), seconds, metrics.workers, metrics.workers == 1 ? "" : "s",
+              metrics.driver);
   std::printf("requests:    %zu, %.0f a second, %zu lost\n", latencies.size(),
               static_cast<double>(latencies.size()) / seconds, lost);
   std::printf("latency:     p50 %.2f ms, p99 %.2f ms\n", milliseconds_at(latencies, 0.5),
