@@ -10,7 +10,7 @@
 //
 //  epoch     counts the ends of waits. Whoever may end a wait holds the epoch at which it began; an
 //            older one is stale, and harmless even after the descriptor serves another fiber.
-//  requests  cancellations asked for and not taken back (asyncio's `cancelling()`).
+//  requests  cancellations asked for, not taken back (asyncio's `cancelling()`); at most 65,535.
 //  reason    why the last wait ended.
 //  pending   a cancellation has been asked for and not been delivered.
 //  again     so has one that was delivered, and that something else hid; with `pending`.

@@ -16,13 +16,15 @@ namespace weft {
 /// Thrown at a suspension point in a fiber that has been asked to stop (`Task::cancel`, an expired
 /// `timeout`, the end of the runtime). Deliberately no std::exception, so that `catch (const
 /// std::exception&)` does not swallow it. Catch it to clean up and throw it on; a fiber that
-/// catches it and returns has ended normally.
+/// catches it and returns has ended normally. Not thrown while another exception unwinds the stack;
+/// otherwise a destructor that suspends has to catch it, as any exception.
 class Cancelled {
  public:
   const char* what() const noexcept { return "weft::Cancelled: the task was asked to stop"; }
 };
 
-/// Thrown by `timeout` when its time was up and the body ended because of that.
+/// Thrown by `timeout` when its time was up and the body ended because of that, and by a step of
+/// `as_completed` that would take longer than its limit.
 class TimeoutError : public std::runtime_error {
  public:
   TimeoutError() : std::runtime_error("weft::TimeoutError: the time allowed is over") {}

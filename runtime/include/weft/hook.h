@@ -19,9 +19,10 @@
 // is the sum, or "weft audit: nothing blocked a worker".
 //
 // By dispatch, which is the usual means on x86-64 and Linux 5.11 or later, every system call of a
-// worker costs some microseconds more, and is seen. The audit then has SIGSYS for itself, and a
-// debugger is to pass it on (in gdb: handle SIGSYS nostop noprint). By sampling a run costs little
-// and calls are missed that are shorter than 4 ms; the audit then uses SIGURG.
+// worker costs some microseconds more, and those that slept for 0.1 ms or longer are told. The
+// audit then has SIGSYS for itself, and a debugger is to pass it on (in gdb: handle SIGSYS nostop
+// noprint). By sampling a run costs little and calls are missed that are shorter than 4 ms; the
+// audit then uses SIGURG.
 
 #include <string>
 

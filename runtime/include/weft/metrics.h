@@ -20,6 +20,7 @@ struct Metrics {
   std::size_t stacks_in_use = 0;
   std::size_t stacks_unguarded =
       0;  ///< carved without a guard page, because neither kind could be had
+  /// How it waits for descriptors: "epoll", "mixed" or "uring" (see Options::driver).
   const char* driver = "";
 };
 

@@ -138,6 +138,7 @@ class Process {
   /// Sends a signal; false if it has ended. Never hits another process that was given the same
   /// number. Never suspends; any thread may call it.
   bool kill(int signal);
+  /// The same with SIGKILL, which ends it at once.
   bool kill();
   /// Asks it to end: SIGTERM.
   bool terminate();

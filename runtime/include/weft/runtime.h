@@ -38,7 +38,9 @@ struct Options {
   std::string driver = {};
   /// The most threads of the blocking pool, at most 4096. 0: 64. WEFT_BLOCKING_THREADS.
   unsigned blocking_threads = 0;
-  /// For people: the prefix of thread names. Empty: "weft". WEFT_NAME.
+  /// For people: the prefix of the names of workers and monitor. Other threads are called
+  /// "weft-block-N" (the blocking pool), "weft-signals" and "weft-reaper". Empty: "weft".
+  /// WEFT_NAME.
   std::string name = {};
   /// Strict order: a fiber that becomes ready, or is spawned, queues behind all that are ready.
   /// With one worker this is asyncio's order of execution, step by step. Otherwise who was woken

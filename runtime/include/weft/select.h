@@ -178,7 +178,7 @@ inline constexpr bool kIsSelectCase = std::is_base_of_v<AnySelectCase, Case>;
 }  // namespace detail
 
 /// A case of select(): receives an item, then calls `handler(std::optional<T>)`, with none if the
-/// channel is closed and empty. `.when(false)` switches a case off, as after that.
+/// channel is closed and empty. From then on it is always ready: `.when(false)` switches it off.
 template <class T, class F = detail::DoNothing>
 detail::ReceiveCase<T, F> receive_from(Channel<T>& channel, F&& handler = F()) {
   static_assert(std::is_invocable_v<F, std::optional<T>>,

@@ -75,9 +75,9 @@ concept AcceptsConnections =
 
 /// Takes connections from a TcpListener or UnixListener and runs `handler(stream)` in a fiber of
 /// its own for each. The handler takes a TcpStream& (UnixStream&) or a TcpStream (UnixStream); the
-/// stream is closed when it returns. It is copied or moved here
-/// once, and that one object serves all connections, on several workers at once. A handler that
-/// throws ends its own connection and nothing else.
+/// stream is closed when it returns. The handler is copied or moved here once, and that one object
+/// serves all connections, on several workers at once. A call of it that throws ends its own
+/// connection and nothing else.
 ///
 /// Goes on until the listener is closed, and then returns, or until it is cancelled, and then
 /// closes the listener and throws Cancelled. In both cases it first waits until the connections

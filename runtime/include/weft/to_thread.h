@@ -59,7 +59,9 @@ class ThreadCallOf final : public ThreadCall {
 /// throws what it throws. The call sees the fiber's context variables. The fiber waits; its worker
 /// goes on with others. For calls that block or compute for long. Calls queue when
 /// Options::blocking_threads are busy. Cancellable: the wait ends with Cancelled, the call goes on
-/// by itself with its own copy of the callable, and its result is dropped. Only in a fiber.
+/// by itself with its own copy of the callable, and its result is dropped. Only in a fiber, and
+/// only until the runtime's end has closed the pool (std::logic_error). Throws std::system_error
+/// when no thread can be had, std::bad_alloc; then nothing was called.
 template <class F>
 requires std::is_invocable_v<std::decay_t<F>> std::invoke_result_t<std::decay_t<F>> to_thread(
     F&& callable) {

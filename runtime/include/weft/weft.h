@@ -1,6 +1,6 @@
 #pragma once
 
-// All of weft.
+// All of weft but <weft/tls.h> and <weft/hook.h>, which go with libraries of their own.
 
 #include <weft/address.h>
 #include <weft/all_tasks.h>
