@@ -16,7 +16,7 @@ LAYERS = (
     ("connect.cc", "runtime.cc", "run_process.cc", "serve.cc"),
     ("options.cc", "interrupt.cc"),
     ("options.h", "interrupt.h"),
-    ("debug", "hook", "testing"),
+    ("debug", "hook"),
     ("io", "task"),
     ("reactor", "sync", "offload"),
     ("sched",),
