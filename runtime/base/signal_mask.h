@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <initializer_list>
+
 #include "base/assert.h"
 
 namespace weft::detail {

@@ -97,6 +97,8 @@ bool meets_own(const detail::Reactor& reactor, std::span<const pollfd> items) no
 
 }  // namespace
 
+bool may_wait() noexcept { return !detail::take_cancellation() || ended(Wake::kCancelled); }
+
 bool wait_for(std::span<pollfd> items, Nanos deadline) noexcept {
   const PinScope pin;
   const SuspensionScope suspension;
@@ -132,26 +134,47 @@ bool Pauses::sleep(detail::Cancellable cancellable) noexcept {
   return sleep_until(deadline_in(pause), cancellable);
 }
 
+namespace {
+
+struct CallElsewhere {
+  void (*const function)(void*) noexcept;
+  void* const argument;
+  int error;  // libc's functions leave it alone when they succeed
+  bool made = false;
+
+  static void make(void* self) noexcept {
+    CallElsewhere& call = *static_cast<CallElsewhere*>(self);
+    errno = call.error;
+    call.function(call.argument);
+    call.error = errno;
+    call.made = true;
+  }
+};
+
+}  // namespace
+
 bool on_thread(void (*call)(void*) noexcept, void* argument) noexcept {
-  struct Call {
-    void (*const function)(void*) noexcept;
-    void* const argument;
-    int error;  // libc's functions leave it alone when they succeed
-    bool made = false;
-  } once{call, argument, errno};
+  CallElsewhere once{call, argument, errno};
   const PinScope pin;
   const SuspensionScope suspension;
-  const auto make = [&once]() noexcept {
-    errno = once.error;
-    once.function(once.argument);
-    once.error = errno;
-    once.made = true;
-  };
   try {
-    detail::on_pool(make);
+    detail::call_on_pool(&CallElsewhere::make, &once, detail::Cancellable::kYes);
   } catch (const Cancelled&) {
     detail::put_cancellation_back();
     if (!once.made) return fail(ECANCELED);
+  } catch (...) {
+    return fail(ENOMEM);
+  }
+  errno = once.error;
+  return true;
+}
+
+bool on_own_thread(void (*call)(void*) noexcept, void* argument) noexcept {
+  CallElsewhere once{call, argument, errno};
+  const PinScope pin;
+  const SuspensionScope suspension;
+  try {
+    detail::call_on_own_thread(&CallElsewhere::make, &once);
   } catch (...) {
     return fail(ENOMEM);
   }

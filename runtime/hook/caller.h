@@ -28,6 +28,10 @@ bool in_fiber() noexcept;
 /// and errno ECANCELED: the fiber has been cancelled.
 bool begin_call() noexcept;
 
+/// Before a call that cannot be cancelled once it has begun. False, and errno ECANCELED: the fiber
+/// has been.
+bool may_wait() noexcept;
+
 /// Waits until one of `items` may be ready. True: it is to be tried again. False, with errno
 /// EAGAIN: the deadline has passed; EBADF: somebody closed one, whose `revents` is POLLNVAL;
 /// ECANCELED; ENOMEM.
@@ -59,6 +63,14 @@ bool on_thread(void (*call)(void* argument) noexcept, void* argument) noexcept;
 template <class F>
 bool on_thread(F& call) noexcept {
   return on_thread([](void* argument) noexcept { (*static_cast<F*>(argument))(); }, &call);
+}
+
+/// The same for a call that may wait without limit, on a thread of its own. Once it has begun it
+/// cannot be cancelled. False, with errno ENOMEM: it was not made.
+bool on_own_thread(void (*call)(void* argument) noexcept, void* argument) noexcept;
+template <class F>
+bool on_own_thread(F& call) noexcept {
+  return on_own_thread([](void* argument) noexcept { (*static_cast<F*>(argument))(); }, &call);
 }
 
 /// Whether the user has made the descriptor non-blocking. False if it is none.

@@ -1,6 +1,7 @@
-// Waiting for children. Each is libc's call in a plain thread.
+// Children: waiting for them, and commands that libc runs. Each is libc's call in a plain thread.
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -9,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/signal_mask.h"
 #include "hook/caller.h"
 #include "hook/ending.h"
 #include "hook/libc.h"
@@ -21,15 +23,6 @@ WEFT_LIBC(pclose);
 WEFT_LIBC(system);
 WEFT_LIBC(wait4);
 WEFT_LIBC(waitid);
-
-// On a thread that may block, in a fiber. -1 and errno if it was not made.
-template <class Call>
-int made_elsewhere(Call call) {
-  if (!in_fiber()) return call();
-  int result = -1;
-  auto once = [&]() noexcept { result = call(); };
-  return on_thread(once) ? result : -1;
-}
 
 // When to look again at children. That one has ended is an event; that it stops or goes on is none,
 // nor what any of several does.
@@ -78,6 +71,28 @@ bool never_waits(idtype_t kind, id_t id, int options) noexcept {
   return (options & WNOHANG) != 0 || (kind == P_PIDFD && is_nonblocking(static_cast<int>(id)));
 }
 
+// The command inherits the signal mask of who starts it, and a new thread blocks them all.
+int run_command(const char* command) noexcept {
+  sigset_t mask;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+  int result = -1;
+  auto call = [&]() noexcept {
+    sigset_t before;
+    detail::set_signal_mask(mask, &before);
+    result = libc_system(command);
+    detail::set_signal_mask(before);
+  };
+  return may_wait() && on_own_thread(call) ? result : -1;
+}
+
+// Even if the fiber is cancelled: the stream is to be gone, and its process seen to its end.
+int close_process(FILE* stream) noexcept {
+  int result = -1;
+  auto call = [&]() noexcept { result = libc_pclose(stream); };
+  if (!on_own_thread(call)) call();
+  return result;
+}
+
 }  // namespace
 }  // namespace weft::hook
 
@@ -105,12 +120,10 @@ int waitid(idtype_t kind, id_t id, siginfo_t* info, int options) {
   return child > 0 ? 0 : -1;
 }
 
-int system(const char* command) {
-  return made_elsewhere([=] { return libc_system(command); });
-}
+int system(const char* command) { return in_fiber() ? run_command(command) : libc_system(command); }
 int pclose(FILE* stream) {
   { const Ending before(stream); }  // and not while the child goes on
-  return made_elsewhere([=] { return libc_pclose(stream); });
+  return in_fiber() ? close_process(stream) : libc_pclose(stream);
 }
 
 // libc's read and write the eventfd without asking for the names.

@@ -84,6 +84,15 @@ bool wait_for(Shared& shared, Cancellable cancellable) {
   return cancelled;
 }
 
+void call_on(BlockingPool& pool, void (*call)(void*) noexcept, void* argument,
+             Cancellable cancellable) {
+  const auto shared = std::make_shared<Shared>();
+  shared->call = call;
+  shared->argument = argument;
+  pool.submit(std::make_unique<Job>(shared));
+  if (wait_for(*shared, cancellable)) throw Cancelled{};
+}
+
 }  // namespace
 
 BlockingPool& need_pool() {
@@ -98,12 +107,12 @@ BlockingPool& need_pool() {
 }
 
 void call_on_pool(void (*call)(void*) noexcept, void* argument, Cancellable cancellable) {
-  BlockingPool& pool = need_pool();
-  const auto shared = std::make_shared<Shared>();
-  shared->call = call;
-  shared->argument = argument;
-  pool.submit(std::make_unique<Job>(shared));
-  if (wait_for(*shared, cancellable)) throw Cancelled{};
+  call_on(need_pool(), call, argument, cancellable);
+}
+
+void call_on_own_thread(void (*call)(void*) noexcept, void* argument) {
+  BlockingPool alone(1);  // which waits at last for the thread, that has nothing more to do
+  call_on(alone, call, argument, Cancellable::kNo);
 }
 
 }  // namespace weft::detail

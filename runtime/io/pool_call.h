@@ -22,6 +22,10 @@ BlockingPool& need_pool();
 /// if it had not begun, and has been made in full if it had.
 void call_on_pool(void (*call)(void* argument) noexcept, void* argument, Cancellable cancellable);
 
+/// On a thread of its own, for what may wait without limit: a few such calls would keep the pool
+/// from all others. Not cancellable. Throws std::system_error and std::bad_alloc likewise.
+void call_on_own_thread(void (*call)(void* argument) noexcept, void* argument);
+
 /// `call` must not throw, and leaves its result in what it refers to.
 template <class F>
 void on_pool(F&& call, Cancellable cancellable = Cancellable::kYes) {

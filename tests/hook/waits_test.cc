@@ -3,8 +3,11 @@
 // thread, which another uses while the call waits; and a cancellation in the middle of it.
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -103,6 +106,18 @@ Waiting end_of_child(const std::function<int(pid_t child)>& call) {
   return {[=] { return call(child->pid()); }, [=] { child->end(); }};
 }
 
+// One that reads a line from a pipe with a name.
+Waiting end_of_command(const std::function<std::function<int()>(const std::string&)>& begin) {
+  const auto folder = std::make_shared<support::TemporaryFolder>();
+  const std::string path = *folder / "pipe";
+  EXPECT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  return {begin("read line < " + path), [folder, fd] {
+            EXPECT_EQ(::write(fd, "\n", 1), 1);
+            ::close(fd);
+          }};
+}
+
 const Kind kKinds[] = {
     {"flock",
      [] {
@@ -158,6 +173,20 @@ const Kind kKinds[] = {
                         *ends = true;
                         ends->notify_one();
                       }};
+     },
+     false},
+    {"system",
+     [] {
+       return end_of_command(
+           [](const std::string& command) { return [=] { return ::system(command.c_str()); }; });
+     },
+     false},
+    {"pclose",
+     [] {
+       return end_of_command([](const std::string& command) {
+         FILE* const stream = ::popen(command.c_str(), "r");
+         return [=] { return ::pclose(stream); };
+       });
      },
      false},
 };
@@ -305,6 +334,55 @@ TEST_P(HookedProcesses, AreWaitedForByTheirDescriptor) {
     child.end();
     EXPECT_EQ(waiter.get(), 0);
     ::close(fd);
+  });
+}
+
+TEST_P(HookedProcesses, OfACommandHaveTheCallersSignalMask) {
+  run([] {
+    // The shell itself, which may change its mask before it starts another, becomes grep.
+    const auto has = [](const char* mask) {
+      const std::string pattern = std::string("'^SigBlk:.*") + mask + "$'";
+      return ::system(("exec grep -q " + pattern + " /proc/self/status").c_str()) == 0;
+    };
+    EXPECT_TRUE(has("0000000000000000"));
+    sigset_t one;
+    ::sigemptyset(&one);
+    ::sigaddset(&one, SIGUSR2);
+    ::pthread_sigmask(SIG_BLOCK, &one, nullptr);
+    EXPECT_TRUE(has("0000000000000800"));
+    ::pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
+  });
+}
+
+TEST_P(HookedProcesses, OfACommandAreNotStartedByWhoIsCancelled) {
+  run([] {
+    const support::TemporaryFolder folder;
+    const std::string path = folder / "file";
+    Task<void> task = weft::spawn([&] {
+      EXPECT_EQ(call([] { return ::usleep(10'000'000); }).error, ECANCELED);
+      const Came came = call([&] { return ::system(("touch " + path).c_str()); });
+      EXPECT_EQ(came.result, -1);
+      EXPECT_EQ(came.error, ECANCELED);
+    });
+    let_them_sleep();
+    task.cancel();
+    task.join();
+    EXPECT_NE(::access(path.c_str(), F_OK), 0);
+  });
+}
+
+TEST_P(HookedProcesses, OfAStreamAreSeenToTheirEndByWhoIsCancelled) {
+  run([] {
+    FILE* const stream = ::popen("exit 7", "r");
+    ASSERT_NE(stream, nullptr);
+    Task<void> task = weft::spawn([&] {
+      EXPECT_EQ(call([] { return ::usleep(10'000'000); }).error, ECANCELED);
+      EXPECT_EQ(WEXITSTATUS(::pclose(stream)), 7);
+    });
+    let_them_sleep();
+    task.cancel();
+    task.join();
+    EXPECT_EQ(call([] { return ::wait(nullptr); }).error, ECHILD);
   });
 }
 
