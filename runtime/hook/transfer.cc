@@ -14,6 +14,7 @@
 #include "hook/disk.h"
 #include "hook/libc.h"
 #include "hook/system_call.h"
+#include "hook/terminal.h"
 
 namespace weft::hook {
 
@@ -85,24 +86,22 @@ bool has_become_disk(int fd) noexcept {
 }
 
 // Kernels before 6.4 cannot be asked for one call on a pipe that does not block, nor any for a
-// write to an eventfd. Of a terminal, which is others', too, one can only see whether it would;
-// somebody else may be quicker then.
-ssize_t transfer_looking(int fd, Kind kind, std::span<const iovec> parts,
+// write to an eventfd.
+ssize_t transfer_unasked(int fd, Kind kind, std::span<const iovec> parts,
                          Direction direction) noexcept {
   if (kind == Kind::kPipe) {
     const Borrowed borrowed(fd);
     return transfer(fd, parts, direction);
   }
-  if (look_at(fd, direction) != 0 || is_nonblocking(fd)) return transfer(fd, parts, direction);
-  errno = EAGAIN;
-  return -1;
+  if (is_nonblocking(fd)) return transfer(fd, parts, direction);
+  return direction == kIn ? read_device(fd, parts) : write_device(fd, parts);
 }
 
 ssize_t transfer_now(int fd, Kind kind, std::span<const iovec> parts,
                      Direction direction) noexcept {
   const ssize_t count = transfer_with_flags(fd, parts, direction, RWF_NOWAIT);
   if (count >= 0 || !refuses_nowait(errno)) return count;
-  return transfer_looking(fd, kind, parts, direction);
+  return transfer_unasked(fd, kind, parts, direction);
 }
 
 ssize_t transfer_socket(int fd, std::span<const iovec> parts, Direction direction,

@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <weft/owned_fd.h>
@@ -11,6 +10,7 @@
 
 #include "io/io_error.h"
 #include "io/stream_state.h"
+#include "io/terminal.h"
 
 namespace weft {
 
@@ -22,19 +22,6 @@ struct Opened {
   StreamKind kind = StreamKind::kSharedFile;
   int error = 0;
 };
-
-// The same terminal with an O_NONBLOCK of its own; none where it cannot be had: it may be another
-// user's, or the file system may not be there. The master of a pair must not be opened again, as
-// that makes a new pair.
-OwnedFd open_terminal_anew(int fd) noexcept {
-  unsigned number = 0;
-  const bool is_master = ::ioctl(fd, TIOCGPTN, &number) == 0;
-  const int access = ::fcntl(fd, F_GETFL) & O_ACCMODE;
-  if (is_master || ::isatty(fd) == 0) return {};
-  char path[32];
-  std::snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-  return OwnedFd(::open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-}
 
 // Not inlined where a fiber has suspended: compilers keep errno's address across calls.
 [[gnu::noinline]] Opened open_inherited(int fd) noexcept {
