@@ -73,10 +73,12 @@ int connect_in_fiber(int fd, const sockaddr* peer, socklen_t size) noexcept {
   const ErrnoScope scope;
   TimeLimit limit = send_limit(fd);
   Nanos pause = 1'000'000;
+  int first = 0;
   // Asked for again when it has come about, or failed, the kernel finishes what it began.
   for (bool begun = false;; begun = true) {
     bool may_wait = false;
     const int error = begin_connection(fd, peer, size, may_wait);
+    if (!begun) first = error;
     if (error == 0 || (error == EISCONN && begun)) return scope.succeed(0);
     errno = error;
     if (!may_wait) return -1;
@@ -90,7 +92,8 @@ int connect_in_fiber(int fd, const sockaddr* peer, socklen_t size) noexcept {
     }
     if (error != EINPROGRESS && error != EALREADY) return -1;
     if (!wait_until_writable(fd, limit.deadline())) {
-      if (errno == EAGAIN) errno = EINPROGRESS;  // what connect(2) says when its time is up
+      // What connect(2) says when its time is up: EALREADY, if it was under way before.
+      if (errno == EAGAIN) errno = first;
       return -1;
     }
   }

@@ -146,13 +146,29 @@ ssize_t receive_message(int fd, msghdr* message, int flags) {
       static_cast<std::size_t>(first));
 }
 
+// MSG_FASTOPEN connects, too, which the call that does not wait has only begun, and sent nothing.
+// The time limit is that of each.
+bool connects_first(int fd, int& flags, const void* peer, socklen_t peer_size) noexcept {
+  if ((flags & MSG_FASTOPEN) == 0 || errno != EINPROGRESS || is_nonblocking(fd)) return false;
+  flags &= ~MSG_FASTOPEN;
+  if (::connect(fd, static_cast<const sockaddr*>(peer), peer_size) == 0) return true;
+  if (errno == EALREADY) errno = EINPROGRESS;  // its time is up, and it was begun here
+  return false;
+}
+
 ssize_t send_message(int fd, const msghdr* message, int flags) {
   if (!may_send_later(flags) || message == nullptr) return libc_sendmsg(fd, message, flags);
-  const ssize_t first = until_done(fd, POLLOUT, send_limit(fd),
-                                   [&] { return libc_sendmsg(fd, message, flags | MSG_DONTWAIT); });
+  const auto attempt = [&] { return libc_sendmsg(fd, message, flags | MSG_DONTWAIT); };
+  const ssize_t first = until_done(fd, POLLOUT, send_limit(fd), [&] {
+    const ssize_t count = attempt();
+    return count < 0 && connects_first(fd, flags, message->msg_name, message->msg_namelen)
+               ? attempt()
+               : count;
+  });
   if (first <= 0) return first;
   Rest rest(*message);
   if (static_cast<std::size_t>(first) == rest.size()) return first;
+  flags &= ~MSG_FASTOPEN;
   return until_all(
       fd, POLLOUT, send_limit(fd), rest.size(),
       [&](std::size_t done) {
@@ -166,7 +182,12 @@ ssize_t send_to(int fd, const void* from, std::size_t size, int flags, const soc
   if (!may_send_later(flags)) return libc_sendto(fd, from, size, flags, peer, peer_size);
   const auto* const bytes = static_cast<const std::byte*>(from);
   return until_all(fd, POLLOUT, send_limit(fd), size, [&](std::size_t done) {
-    return send_now(fd, bytes + done, size - done, flags | silent_after(done), peer, peer_size);
+    if (done > 0) flags &= ~MSG_FASTOPEN;
+    const auto go_on = [&] {
+      return send_now(fd, bytes + done, size - done, flags | silent_after(done), peer, peer_size);
+    };
+    const ssize_t count = go_on();
+    return count < 0 && connects_first(fd, flags, peer, peer_size) ? go_on() : count;
   });
 }
 
