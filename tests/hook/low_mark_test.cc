@@ -75,7 +75,9 @@ ssize_t receive_in_two_goes(const std::array<int, 2>& fds, const Receive& receiv
   let_them_sleep();
   send(10);
   const ssize_t count = receiver.get();
-  if (count == 13) EXPECT_EQ(std::string(bytes.data(), 13), "0120123456789");
+  if (count == 13) {
+    EXPECT_EQ(std::string(bytes.data(), 13), "0120123456789");
+  }
   return count;
 }
 
