@@ -69,22 +69,10 @@ class WaitWord {
   bool take_pending() noexcept { return cancel_pending() && take_noted(); }
 
   /// Has a cancellation that was taken delivered after all, unless its request is taken back.
-  void put_pending_back() noexcept {
-    std::uint64_t word = load_relaxed();
-    while ((word & kRequestMask) != 0 &&
-           !word_.compare_exchange_weak(word, word | kPending, std::memory_order_acq_rel,
-                                        std::memory_order_relaxed)) {
-    }
-  }
+  void put_pending_back() noexcept { put_back(kPending); }
 
   /// The same, and whoever takes back a request of its own does not drop the delivery with it.
-  void have_told_again() noexcept {
-    std::uint64_t word = load_relaxed();
-    while ((word & kRequestMask) != 0 &&
-           !word_.compare_exchange_weak(word, word | kDelivery, std::memory_order_acq_rel,
-                                        std::memory_order_relaxed)) {
-    }
-  }
+  void have_told_again() noexcept { put_back(kDelivery); }
 
   /// The start of a wait, called once the owner's context is saved. False: a cancellation was
   /// pending, the wait is over before it began (reason cancelled), and the caller makes the owner
@@ -209,6 +197,14 @@ class WaitWord {
   static constexpr std::uint64_t kRequestMask = std::uint64_t{0xffff} << kRequestShift;
   static constexpr unsigned kEpochShift = 24;
   static constexpr std::uint64_t kEpochMask = (std::uint64_t{1} << (64 - kEpochShift)) - 1;
+
+  void put_back(std::uint64_t delivery) noexcept {
+    std::uint64_t word = load_relaxed();
+    while ((word & kRequestMask) != 0 &&
+           !word_.compare_exchange_weak(word, word | delivery, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {
+    }
+  }
 
   // Of take_pending(), out of line: there is none, mostly.
   [[gnu::noinline]] bool take_noted() noexcept {

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <vector>
 
-#include "support/build_kind.h"
 #include "support/task_steps.h"
 
 namespace {
@@ -56,7 +55,6 @@ double longest_wait(int crowd) {
 
 // As many as the workers' rings do not hold.
 TEST(Crowd, ComesRoundInTurn) {
-  if (support::kChaos) GTEST_SKIP() << "turns go by chance";
   double best = longest_wait(1500);
   for (int round = 1; round < kRounds && best > 3; ++round) {
     best = std::min(best, longest_wait(1500));
@@ -104,7 +102,6 @@ double advantage() {
 }
 
 TEST(Crowd, SpreadsOverBusyWorkers) {
-  if (support::kChaos) GTEST_SKIP() << "turns go by chance";
   double best = advantage();
   for (int round = 1; round < kRounds && best > 8; ++round) best = std::min(best, advantage());
   EXPECT_LE(best, 8);
